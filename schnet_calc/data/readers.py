@@ -1,0 +1,148 @@
+"""One reader per layout of labelled data, all ending in :class:`Frames`."""
+
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+from ase import units
+from numpy.typing import NDArray
+
+from schnet_calc.data.frames import Frames
+
+ENERGY_UNITS = {
+    "eV": 1.0,
+    "meV": 1e-3,
+    "kcal/mol": units.kcal / units.mol,
+    "kJ/mol": units.kJ / units.mol,
+    "Hartree": units.Hartree,
+}
+LENGTH_UNITS = {"Ang": 1.0, "Bohr": units.Bohr, "nm": 10.0}
+
+NPZ_LAYOUTS = {
+    "MD17/sGDML": {"positions": "R", "numbers": "z", "energies": "E", "forces": "F"},
+    "rMD17": {
+        "positions": "coords",
+        "numbers": "nuclear_charges",
+        "energies": "energies",
+        "forces": "forces",
+    },
+}
+
+
+def read_frames(
+    path: str | Path,
+    *,
+    energy_key: str = "energy",
+    forces_key: str = "forces",
+    energy_unit: str | None = None,
+    length_unit: str | None = None,
+) -> Frames:
+    """Read labelled structures and convert them to eV and Å.
+
+    Parameters
+    ----------
+    path : path
+        ``.npz`` in the layout of MD17/sGDML or rMD17, or anything that ``ase.io.read`` reads.
+    energy_key, forces_key : str
+        For files read by ASE: the keys of the labels, in ``info``/``arrays`` or from a calculator.
+    energy_unit, length_unit : str, optional
+        One of :data:`ENERGY_UNITS` and :data:`LENGTH_UNITS`. By default what the file says
+        (``e_unit``, ``r_unit``), else kcal/mol and Å for npz, eV and Å for others.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        Missing keys, shapes that don't fit, values that are not finite, unknown units.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"no data file {path}")
+    if path.suffix == ".npz":
+        return _read_npz(path, energy_unit, length_unit)
+    return _read_ase(path, energy_key, forces_key, energy_unit or "eV", length_unit or "Ang")
+
+
+def _factor(table: dict[str, float], kind: str, name: str) -> float:
+    if name not in table:
+        raise ValueError(f"unknown {kind} unit {name!r}; known are {', '.join(table)}")
+    return table[name]
+
+
+def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None) -> Frames:
+    with np.load(path, allow_pickle=False) as archive:
+        data = {key: archive[key] for key in archive.files}
+    layout = next(
+        (keys for keys in NPZ_LAYOUTS.values() if set(keys.values()) <= set(data)), None
+    )
+    if layout is None:
+        wanted = "; ".join(f"{name}: {', '.join(k.values())}" for name, k in NPZ_LAYOUTS.items())
+        raise ValueError(f"{path} holds the keys {sorted(data)}, but a layout needs ({wanted})")
+    positions, forces = data[layout["positions"]], data[layout["forces"]]
+    numbers, energies = data[layout["numbers"]].ravel(), data[layout["energies"]].ravel()
+    n_frames, n_atoms = len(energies), len(numbers)
+    for name, values in (("positions", positions), ("forces", forces)):
+        if values.shape != (n_frames, n_atoms, 3):
+            raise ValueError(
+                f"{path}: {name} have the shape {values.shape}, "
+                f"but energies and numbers ask for {(n_frames, n_atoms, 3)}"
+            )
+    energy_unit = energy_unit or str(data.get("e_unit", "kcal/mol"))
+    length_unit = length_unit or str(data.get("r_unit", "Ang"))
+    ev = _factor(ENERGY_UNITS, "energy", energy_unit)
+    ang = _factor(LENGTH_UNITS, "length", length_unit)
+    return Frames(
+        offsets=np.arange(n_frames + 1, dtype=np.int64) * n_atoms,
+        numbers=np.tile(numbers.astype(np.int64), n_frames),
+        positions=positions.reshape(-1, 3).astype(float) * ang,
+        energies=energies.astype(float) * ev,
+        forces=forces.reshape(-1, 3).astype(float) * (ev / ang),
+        cells=np.zeros((n_frames, 3, 3)),
+        pbc=np.zeros((n_frames, 3), dtype=bool),
+        info={
+            "name": str(data.get("name", path.stem)),
+            "theory": str(data.get("theory", "not stated in the file")),
+            "file": path.name,
+        },
+    )
+
+
+def _read_ase(
+    path: Path, energy_key: str, forces_key: str, energy_unit: str, length_unit: str
+) -> Frames:
+    ev = _factor(ENERGY_UNITS, "energy", energy_unit)
+    ang = _factor(LENGTH_UNITS, "length", length_unit)
+    images = ase.io.read(path, index=":")
+    if not images:
+        raise ValueError(f"{path} holds no structures")
+    energies, forces = [], []
+    for k, atoms in enumerate(images):
+        energies.append(float(_label(path, k, atoms, energy_key)))
+        force = np.asarray(_label(path, k, atoms, forces_key), dtype=float)
+        if force.shape != (len(atoms), 3):
+            raise ValueError(
+                f"{path}, frame {k}: {forces_key} has the shape {force.shape}, "
+                f"but {len(atoms)} atoms ask for {(len(atoms), 3)}"
+            )
+        forces.append(force)
+    return Frames(
+        offsets=np.concatenate([[0], np.cumsum([len(a) for a in images])]).astype(np.int64),
+        numbers=np.concatenate([a.numbers for a in images]).astype(np.int64),
+        positions=np.concatenate([a.positions for a in images]) * ang,
+        energies=np.array(energies) * ev,
+        forces=np.concatenate(forces) * (ev / ang),
+        cells=np.array([a.cell.array for a in images]) * ang,
+        pbc=np.array([a.pbc for a in images]),
+        info={"name": path.stem, "theory": "not stated in the file", "file": path.name},
+    )
+
+
+def _label(path: Path, k: int, atoms: ase.Atoms, key: str) -> NDArray[np.float64] | float:
+    results: dict[str, Any] = atoms.calc.results if atoms.calc is not None else {}
+    for source in (results, atoms.info, atoms.arrays):
+        if key in source:
+            return source[key]  # type: ignore[no-any-return]
+    known = sorted({*results, *atoms.info, *atoms.arrays})
+    raise ValueError(f"{path}, frame {k}: no {key!r}; it has {known}")

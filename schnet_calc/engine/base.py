@@ -1,0 +1,72 @@
+"""What every engine does around its own evaluation: checks, graph, offsets, splitting."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from schnet_calc.engine.checks import check_distances, check_finite, check_structure
+from schnet_calc.engine.prediction import Prediction
+from schnet_calc.graph import Graph, Structure, build_graph
+from schnet_calc.potential import Potential
+
+
+class Engine(ABC):
+    """Evaluates a potential for one structure or many.
+
+    Parameters
+    ----------
+    potential : Potential
+        A loaded model.
+    device : torch.device
+        Where the network is evaluated.
+    dtype : torch.dtype
+        Floating point type of the evaluation.
+    """
+
+    name = ""
+
+    def __init__(self, potential: Potential, device: torch.device, dtype: torch.dtype) -> None:
+        self.potential = potential
+        self.device = device
+        self.dtype = dtype
+        self._offsets = np.zeros(max(potential.elements) + 1)
+        for z, energy in potential.reference_energies.items():
+            self._offsets[z] = energy
+
+    @abstractmethod
+    def atomic(self, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
+        """Atomic energies (N,), forces (N, 3) and virials (B, 3, 3) of a float64 graph on the CPU."""
+
+    def evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
+        """Energies, forces and virials of structures, evaluated as one batch.
+
+        Raises
+        ------
+        ValueError
+            No atoms, unknown elements, coincident atoms, positions or cells that are not finite.
+        FloatingPointError
+            The network returned values that are not finite.
+        """
+        if not structures:
+            return []
+        for structure in structures:
+            check_structure(structure, self.potential.elements)
+        graph = build_graph(structures, self.potential.cutoff)
+        check_distances(torch.linalg.vector_norm(graph.vectors(), dim=1), graph.i, graph.j)
+        atomic, forces, virials = (_numpy(x) for x in self.atomic(graph))
+        check_finite(atomic, forces)
+        ends = np.cumsum([len(s.numbers) for s in structures])
+        results = []
+        for k, (end, structure) in enumerate(zip(ends, structures, strict=True)):
+            rows = slice(end - len(structure.numbers), end)
+            energies = atomic[rows] + self._offsets[structure.numbers]
+            results.append(Prediction(energies, forces[rows], virials[k], structure.volume))
+        return results
+
+
+def _numpy(x: Tensor) -> NDArray[np.float64]:
+    return x.detach().to("cpu", torch.float64).numpy()

@@ -1,0 +1,33 @@
+"""What an engine returns for one structure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Energy and its derivatives; plain float64 arrays on the CPU."""
+
+    energies: NDArray[np.float64]
+    """(N,) eV: energy of each atom, reference energies included."""
+    forces: NDArray[np.float64]
+    """(N, 3) eV/Å."""
+    virial: NDArray[np.float64]
+    """(3, 3) eV: derivative of the energy with respect to strain; -virial in i-PI's sign."""
+    volume: float
+    """Å³; zero for structures that are not periodic along all three directions."""
+
+    @property
+    def energy(self) -> float:
+        """Total energy, eV."""
+        return float(self.energies.sum())
+
+    @property
+    def stress(self) -> NDArray[np.float64]:
+        """(6,) eV/Å³ in ASE's sign and Voigt order xx, yy, zz, yz, xz, xy."""
+        if not self.volume > 0:
+            raise ValueError("stress needs a structure that is periodic along all three directions")
+        full = 0.5 * (self.virial + self.virial.T) / self.volume
+        return full[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]

@@ -1,0 +1,111 @@
+"""A batch of structures as flat arrays: what every engine and every training step starts from."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import ase
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from schnet_calc.neighbors import half_pairs
+
+
+class Structure(NamedTuple):
+    """One structure, as plain arrays."""
+
+    numbers: NDArray[np.int64]
+    """(N,) atomic numbers"""
+    positions: NDArray[np.float64]
+    """(N, 3) Å"""
+    cell: NDArray[np.float64]
+    """(3, 3) Å, rows are lattice vectors"""
+    pbc: NDArray[np.bool_]
+    """(3,)"""
+
+    @classmethod
+    def from_atoms(cls, atoms: ase.Atoms) -> "Structure":
+        """Copy what matters of ``ase.Atoms``."""
+        return cls(
+            atoms.numbers.astype(np.int64),
+            atoms.get_positions(),
+            atoms.cell.array.astype(float),
+            np.array(atoms.pbc, dtype=bool),
+        )
+
+    @property
+    def volume(self) -> float:
+        """Å³; zero unless periodic along all three directions."""
+        return float(abs(np.linalg.det(self.cell))) if self.pbc.all() else 0.0
+
+
+class Graph(NamedTuple):
+    """B structures with N atoms and P unordered pairs in all."""
+
+    numbers: Tensor
+    """int64 (N,)"""
+    positions: Tensor
+    """(N, 3) Å"""
+    system: Tensor
+    """int64 (N,): the structure of each atom"""
+    i: Tensor
+    """int64 (P,)"""
+    j: Tensor
+    """int64 (P,)"""
+    shifts: Tensor
+    """(P, 3) Å, added to the position of j"""
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> "Graph":
+        """The same graph elsewhere; ``dtype`` is that of positions and shifts."""
+        return Graph(
+            *(x.to(device, dtype if x.is_floating_point() else torch.int64) for x in self)
+        )
+
+    def directed(self) -> tuple[Tensor, Tensor]:
+        """Pairs (2, 2P) and shifts (2P, 3) in both directions, as model files want them."""
+        pairs = torch.stack((torch.cat((self.i, self.j)), torch.cat((self.j, self.i))))
+        return pairs, torch.cat((self.shifts, -self.shifts))
+
+    def vectors(self) -> Tensor:
+        """(P, 3) from i to the image of j, Å."""
+        return self.positions[self.j] + self.shifts - self.positions[self.i]
+
+
+def build_graph(structures: Sequence[Structure], cutoff: float) -> Graph:
+    """Pairs within the cutoff for one or more structures, in float64 on the CPU.
+
+    Positions are moved close to the origin, by whole lattice vectors where periodic: a float32
+    network then sees the same numbers wherever the structure lies.
+    """
+    positions, i, j, shifts, counts = [], [], [], [], []
+    start = 0
+    for structure in structures:
+        moved = _near_origin(structure)
+        pairs = half_pairs(moved, structure.cell, structure.pbc, cutoff)
+        positions.append(moved)
+        i.append(pairs.i + start)
+        j.append(pairs.j + start)
+        shifts.append(pairs.shifts)
+        counts.append(len(moved))
+        start += len(moved)
+    return Graph(
+        numbers=torch.from_numpy(np.concatenate([s.numbers for s in structures])),
+        positions=torch.from_numpy(np.concatenate(positions)),
+        system=torch.from_numpy(np.repeat(np.arange(len(counts)), counts)),
+        i=torch.from_numpy(np.concatenate(i)),
+        j=torch.from_numpy(np.concatenate(j)),
+        shifts=torch.from_numpy(np.concatenate(shifts)),
+    )
+
+
+def _near_origin(structure: Structure) -> NDArray[np.float64]:
+    positions = structure.positions
+    if not len(positions):
+        return positions.reshape(0, 3)
+    if structure.pbc.any():
+        axes = np.flatnonzero(structure.pbc)
+        box = structure.cell[axes]
+        fractional = positions @ np.linalg.pinv(box)
+        return positions - np.floor(fractional) @ box
+    return positions - positions.mean(axis=0)

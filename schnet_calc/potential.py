@@ -1,0 +1,251 @@
+"""The model file: TorchScript, metadata and plain weights in one archive.
+
+The only module that calls ``torch.jit``. ``torch.jit.load`` opens such a file without this package;
+the weights inside, as safetensors, outlive TorchScript.
+"""
+
+import hashlib
+import io
+import json
+import os
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+
+from schnet_calc import __version__
+from schnet_calc.nn import SchNet, SchNetConfig
+
+FORMAT_VERSION = 1
+METADATA, WEIGHTS = "metadata.json", "weights.safetensors"
+REQUIRED = ("format_version", "cutoff", "elements", "reference_energies_ev", "dtype")
+
+
+class ModelFileError(ValueError):
+    """A file that is not a usable model; the message says what is missing or wrong."""
+
+
+@dataclass
+class Potential:
+    """A loaded model file."""
+
+    module: torch.jit.ScriptModule
+    """Atomic energies in eV; the contract of its ``forward`` is that of :class:`schnet_calc.nn.SchNet`."""
+    metadata: dict[str, Any]
+    """Everything the file says about itself."""
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    """Plain weights; empty in foreign files without them."""
+    path: str = ""
+    """Where it was loaded from."""
+
+    @property
+    def cutoff(self) -> float:
+        """Å; infinite where all pairs count."""
+        value = self.metadata["cutoff"]
+        return float("inf") if value is None else float(value)
+
+    @property
+    def elements(self) -> list[int]:
+        """Atomic numbers that the model was trained on."""
+        return [int(z) for z in self.metadata["elements"]]
+
+    @property
+    def reference_energies(self) -> dict[int, float]:
+        """eV per atomic number, to be added in float64."""
+        return {int(z): float(e) for z, e in self.metadata["reference_energies_ev"].items()}
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating point type of the network."""
+        return getattr(torch, self.metadata["dtype"])  # type: ignore[no-any-return]
+
+    def network(self) -> SchNet | None:
+        """The network as a plain module, rebuilt from the weights; None if it is no SchNet."""
+        if self.metadata.get("architecture") != "SchNet" or not self.weights:
+            return None
+        network = SchNet(SchNetConfig(**self.metadata["hyperparameters"])).to(self.dtype)
+        network.load_state_dict(self.weights)
+        return network.eval().requires_grad_(False)
+
+
+def weights_sha256(weights: dict[str, torch.Tensor]) -> str:
+    """Hash of names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _quiet_jit() -> Iterator[None]:
+    """Silence the deprecation of TorchScript: the file carries its weights for that day."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\..*")
+        yield
+
+
+def save_model(
+    path: str | Path,
+    network: SchNet,
+    reference_energies: dict[int, float],
+    training: dict[str, Any] | None = None,
+) -> None:
+    """Write a model file.
+
+    Parameters
+    ----------
+    path : path
+        Replaced in one step.
+    network : SchNet
+        Trained network.
+    reference_energies : dict
+        eV per atomic number; its keys are the elements that the model knows.
+    training : dict, optional
+        What it was trained on, its errors and its command, as plain JSON values.
+    """
+    path = Path(path)
+    network = network.to("cpu").eval()
+    config = network.config
+    weights = {k: v.detach().contiguous().clone() for k, v in network.state_dict().items()}
+    metadata = {
+        "format_version": FORMAT_VERSION,
+        "architecture": "SchNet",
+        "hyperparameters": config.to_dict(),
+        "cutoff": config.cutoff if config.cutoff_function == "cosine" else None,
+        "elements": sorted(reference_energies),
+        "units": {"energy": "eV", "length": "Ang"},
+        "reference_energies_ev": {str(z): e for z, e in sorted(reference_energies.items())},
+        "dtype": str(network.output.weight.dtype).removeprefix("torch."),
+        "training": training or {},
+        "versions": {"schnet_calc": __version__, "torch": torch.__version__},
+        "weights_sha256": weights_sha256(weights),
+    }
+    buffer = io.BytesIO()
+    with _quiet_jit():
+        torch.jit.save(
+            torch.jit.script(network),
+            buffer,
+            _extra_files={METADATA: json.dumps(metadata, indent=1), WEIGHTS: save_safetensors(weights)},
+        )
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(buffer.getvalue())
+    os.replace(temporary, path)
+
+
+def model_directories() -> list[Path]:
+    """Where shipped models are looked for: the installed package, then the checkout."""
+    package = Path(str(resources.files("schnet_calc")))
+    return [package / "models", package.parent / "models"]
+
+
+def shipped_models() -> dict[str, Path]:
+    """Names of the shipped models and their files."""
+    found: dict[str, Path] = {}
+    for directory in model_directories():
+        for path in sorted(directory.glob("*.pt")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def find_model(path_or_name: str | Path) -> Path:
+    """The file itself, or the shipped model of that name.
+
+    Raises
+    ------
+    FileNotFoundError
+        Neither exists; the message lists the shipped names.
+    """
+    path = Path(path_or_name)
+    if path.is_file():
+        return path
+    shipped = shipped_models()
+    if str(path_or_name) in shipped:
+        return shipped[str(path_or_name)]
+    names = ", ".join(sorted(shipped)) or "none"
+    raise FileNotFoundError(f"no model file {str(path)!r}, and no shipped model of that name ({names})")
+
+
+def load_model(path_or_name: str | Path) -> Potential:
+    """Load a model file or a shipped model.
+
+    Parameters
+    ----------
+    path_or_name : path or str
+        ``"runs/ethanol/model.pt"``, or a shipped name such as ``"c20"``.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file or name.
+    ModelFileError
+        The file is no TorchScript archive, lacks metadata, is newer than this package, or its
+        weights don't have the hash that it says.
+    """
+    path = find_model(path_or_name)
+    extra: dict[str, Any] = {METADATA: "", WEIGHTS: ""}
+    if not zipfile.is_zipfile(path):
+        raise ModelFileError(f"{path} is not a model file: no TorchScript archive, or cut short")
+    try:
+        with _quiet_jit():
+            module = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"{path} is not a model file: torch.jit.load says {str(error).splitlines()[0]!r}"
+        ) from error
+    metadata = _metadata(path, extra[METADATA])
+    weights = load_safetensors(extra[WEIGHTS]) if extra[WEIGHTS] else {}
+    if weights and weights_sha256(weights) != metadata.get("weights_sha256"):
+        raise ModelFileError(f"{path}: the weights do not have the SHA-256 that the metadata say")
+    _check_forward(path, module)
+    return Potential(module.eval(), metadata, weights, str(path))
+
+
+def _metadata(path: Path, raw: bytes | str) -> dict[str, Any]:
+    if not raw:
+        raise ModelFileError(
+            f"{path} is TorchScript, but holds no {METADATA} with {', '.join(REQUIRED)}"
+        )
+    try:
+        metadata: dict[str, Any] = json.loads(raw)
+    except ValueError as error:
+        raise ModelFileError(f"{path}: {METADATA} is no JSON ({error})") from error
+    missing = [key for key in REQUIRED if key not in metadata]
+    if missing:
+        raise ModelFileError(f"{path}: {METADATA} lacks {', '.join(missing)}")
+    if metadata["format_version"] > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has format version {metadata['format_version']}, "
+            f"newer than the {FORMAT_VERSION} that this version of schnet_calc reads"
+        )
+    if metadata["dtype"] not in ("float32", "float64"):
+        raise ModelFileError(f"{path}: dtype is float32 or float64, got {metadata['dtype']!r}")
+    lacking = {str(z) for z in metadata["elements"]} - set(metadata["reference_energies_ev"])
+    if lacking:
+        raise ModelFileError(f"{path}: no reference energy for the elements {sorted(lacking)}")
+    return metadata
+
+
+def _check_forward(path: Path, module: torch.jit.ScriptModule) -> None:
+    names = [a.name for a in module.forward.schema.arguments]
+    wanted = ["self", "numbers", "positions", "pairs", "shifts", "system"]
+    if names != wanted:
+        raise ModelFileError(f"{path}: forward takes {names[1:]}, but the contract is {wanted[1:]}")
+
+
+def private_module(potential: Potential) -> torch.jit.ScriptModule:
+    """A copy of the module that may be moved and cast without touching the potential."""
+    buffer = io.BytesIO()
+    with _quiet_jit():
+        torch.jit.save(potential.module, buffer)
+        buffer.seek(0)
+        return torch.jit.load(buffer, map_location="cpu").eval()

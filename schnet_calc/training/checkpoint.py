@@ -1,0 +1,50 @@
+"""The state of a run in one safetensors file, replaced in one step."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+    """Write tensors and a JSON state; a reader sees the old file or the new one, never a half."""
+    temporary = path.with_suffix(".tmp")
+    contiguous = {name: x.detach().cpu().contiguous().clone() for name, x in tensors.items()}
+    save_file(contiguous, temporary, {"state": json.dumps(state)})
+    with temporary.open("rb") as stream:
+        os.fsync(stream.fileno())
+    os.replace(temporary, path)
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What :func:`save_checkpoint` wrote."""
+    with safe_open(path, framework="pt") as archive:
+        metadata = archive.metadata() or {}
+        if "state" not in metadata:
+            raise ValueError(f"{path} is a safetensors file, but not a checkpoint of a training run")
+        tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+    return tensors, json.loads(metadata["state"])
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Adam's moments by parameter number."""
+    return {
+        f"optimizer.{k}.{name}": value
+        for k, state in optimizer.state_dict()["state"].items()
+        for name, value in state.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put Adam's moments back."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, number, key = name.split(".")
+            state.setdefault(int(number), {})[key] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

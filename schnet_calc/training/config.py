@@ -1,0 +1,123 @@
+"""What a training run needs to know; one TOML file holds it all."""
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from schnet_calc.nn import SchNetConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the frames come from and how they are split."""
+
+    file: str = ""
+    energy_key: str = "energy"
+    forces_key: str = "forces"
+    energy_unit: str | None = None
+    length_unit: str | None = None
+    n_train: int = 1000
+    n_validation: int = 1000
+    n_test: int | None = None
+    split: str = "random"
+    """``"random"``, ``"blocks"``, or a split file written by an earlier run."""
+    n_blocks: int = 10
+    split_seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Loss, optimiser and schedule."""
+
+    steps: int = 100_000
+    batch_size: int = 8
+    rho: float = 0.01
+    """Weight of the energy loss (thesis Eq. 5.7); 0 trains on forces alone."""
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-6
+    warmup: int = 500
+    """Steps of linear warm-up."""
+    schedule: str = "cosine"
+    """``"cosine"``, ``"exponential"`` (decay to the final rate) or ``"constant"``."""
+    ema: float = 0.999
+    """Decay of the exponential moving average of the weights that is validated and exported."""
+    clip: float = 10.0
+    """Largest norm of the gradient, eV."""
+    reference: str = "elements"
+    """Reference energies: ``"elements"`` (least squares), ``"atom"`` (one for all) or ``"none"``."""
+    validate_every: int = 2000
+    n_validate: int = 1000
+    """Validation frames used at each check."""
+    patience: int = 0
+    """Checks without an improvement after which to stop; 0 never stops early."""
+    seed: int = 0
+    dtype: str = "float32"
+    device: str = "auto"
+    threads: int = 0
+    """CPU threads; 0 leaves torch's default."""
+    gradients: str = "auto"
+    """``"explicit"`` forces (SchNet), ``"autograd"`` (any network), or what fits."""
+    spline_spacing: float = 0.02
+    """Å between the knots of the filter tables that explicit forces are computed from."""
+
+    def __post_init__(self) -> None:
+        choices = {
+            "schedule": ("cosine", "exponential", "constant"),
+            "reference": ("elements", "atom", "none"),
+            "dtype": ("float32", "float64"),
+            "gradients": ("auto", "explicit", "autograd"),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is one of {known}, got {getattr(self, name)!r}")
+        for name in ("steps", "batch_size", "learning_rate", "validate_every", "clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if not (self.rho >= 0 and 0 <= self.ema < 1):
+            raise ValueError(f"rho >= 0 and 0 <= ema < 1 are needed, got {self.rho}, {self.ema}")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A whole run: ``[data]``, ``[model]`` and ``[training]`` of the TOML file."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: SchNetConfig = field(default_factory=SchNetConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested dictionaries of plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, tables: dict[str, Any]) -> "RunConfig":
+        """From nested dictionaries; an unknown section or key is an error that names it."""
+        sections = {"data": DataConfig, "model": SchNetConfig, "training": TrainingConfig}
+        unknown = sorted(set(tables) - set(sections))
+        if unknown:
+            raise ValueError(f"unknown section {unknown[0]!r}; known are {', '.join(sections)}")
+        parts: dict[str, Any] = {}
+        for name, section in sections.items():
+            table = tables.get(name, {})
+            known = {f.name for f in fields(section)}
+            strange = sorted(set(table) - known)
+            if strange:
+                raise ValueError(
+                    f"unknown key {strange[0]!r} in [{name}]; known are {', '.join(sorted(known))}"
+                )
+            parts[name] = section(**table)
+        return cls(**parts)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> "RunConfig":
+        """Read a configuration file; a relative data file is looked for beside it too."""
+        path = Path(path)
+        with path.open("rb") as stream:
+            tables = tomllib.load(stream)
+        data = tables.get("data", {})
+        if "file" in data and not Path(data["file"]).exists():
+            beside = path.parent / data["file"]
+            if beside.exists():
+                data["file"] = str(beside)
+        return cls.from_dict(tables)

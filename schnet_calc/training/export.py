@@ -1,0 +1,52 @@
+"""From a checkpoint to a model file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from schnet_calc.nn import SchNet
+from schnet_calc.potential import save_model
+from schnet_calc.training.checkpoint import load_checkpoint
+from schnet_calc.training.config import RunConfig
+
+
+def export_model(checkpoint: str | Path, path: str | Path, command: str | None = None) -> None:
+    """Write the averaged weights of a checkpoint as a model file.
+
+    Parameters
+    ----------
+    checkpoint : path
+        ``best.safetensors`` or ``checkpoint.safetensors``, or the folder that holds them: the best
+        is taken then.
+    path : path
+        The model file to write.
+    command : str, optional
+        The command that trained it, for the metadata.
+    """
+    checkpoint = Path(checkpoint)
+    if checkpoint.is_dir():
+        checkpoint = checkpoint / "best.safetensors"
+    if not checkpoint.is_file():
+        raise FileNotFoundError(f"no checkpoint {checkpoint}")
+    tensors, state = load_checkpoint(checkpoint)
+    config = RunConfig.from_dict(state["config"])
+    network = SchNet(config.model).to(getattr(torch, config.training.dtype))
+    prefix = "average."
+    network.load_state_dict(
+        {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+    )
+    references = {int(z): float(e) for z, e in state["references"].items()}
+    training: dict[str, Any] = {
+        "data": state["info"],
+        "n_train": state["n_train"],
+        "steps": state["step"],
+        "seconds": round(state["seconds"]),
+        "validation_errors": state["validation"],
+        "distance_range_ang": [round(float(d), 4) for d in np.asarray(state["distance_range"])],
+        "config": state["config"]["training"],
+    }
+    if command:
+        training["command"] = command
+    save_model(path, network, references, training)

@@ -1,0 +1,326 @@
+"""The training run: a state that can stop after any step and go on as if it had not."""
+
+import copy
+import csv
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from schnet_calc.data import Frames, Split, read_frames, split_frames
+from schnet_calc.kernels.spline import SplineGrid
+from schnet_calc.nn import SchNet
+from schnet_calc.training.batches import Batch, Batches
+from schnet_calc.training.checkpoint import (
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+from schnet_calc.training.config import RunConfig, TrainingConfig
+from schnet_calc.training.metrics import KCAL_MOL, Errors, validation_errors
+from schnet_calc.training.predict import Predict, explicit_predictor, predict_autograd
+from schnet_calc.training.references import fit_references
+
+log = logging.getLogger(__name__)
+
+CSV_FIELDS = (
+    "step",
+    "learning_rate",
+    "loss",
+    "energy_mae_kcal_mol",
+    "force_mae_kcal_mol_ang",
+    "seconds",
+)
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """Rate of a step: linear warm-up, then the schedule."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    progress = min((step - config.warmup) / max(config.steps - config.warmup, 1), 1.0)
+    top, bottom = config.learning_rate, config.final_learning_rate
+    if config.schedule == "cosine":
+        return bottom + 0.5 * (top - bottom) * (1.0 + math.cos(math.pi * progress))
+    if config.schedule == "exponential":
+        return float(top * (bottom / top) ** progress)
+    return top
+
+
+def loss_function(
+    energies: Tensor, forces: Tensor, batch: Batch, rho: float
+) -> Tensor:
+    """Mean over the batch of thesis Eq. 5.7, in eV² and (eV/Å)²."""
+    n_systems = len(batch.energies)
+    counts = torch.zeros_like(batch.energies).index_add(
+        0, batch.system, torch.ones_like(batch.positions[:, 0])
+    )
+    squares = ((forces - batch.forces) ** 2).sum(1) / counts[batch.system]
+    loss = squares.sum() / n_systems
+    if rho > 0:
+        loss = loss + rho * ((energies - batch.energies) ** 2).mean()
+    return loss
+
+
+class Run:
+    """A training run in a folder.
+
+    Parameters
+    ----------
+    config : RunConfig
+        What to do.
+    directory : path
+        Gets ``checkpoint.safetensors``, ``best.safetensors``, ``split.npz`` and ``metrics.csv``.
+    resume : bool
+        Go on from the checkpoint in the folder, if there is one.
+
+    Raises
+    ------
+    FileExistsError
+        The folder holds a run already and ``resume`` is false.
+    ValueError
+        The checkpoint belongs to another configuration.
+    """
+
+    def __init__(self, config: RunConfig, directory: str | Path, resume: bool = False) -> None:
+        self.config = config
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        training = config.training
+        if training.threads:
+            torch.set_num_threads(training.threads)
+        self.device = _device(training.device)
+        self.dtype = getattr(torch, training.dtype)
+        checkpoint = self.directory / "checkpoint.safetensors"
+        if checkpoint.exists() and not resume:
+            raise FileExistsError(
+                f"{self.directory} holds a training run already; resume it or choose another folder"
+            )
+        frames = _read(config)
+        self.split = _split(config, frames, self.directory)
+        train = frames.select(self.split.train)
+        self.references = fit_references(train, training.reference)
+        missing = sorted(set(frames.elements) - set(self.references))
+        if missing:
+            raise ValueError(f"elements {missing} occur in the data, but in no training frame")
+        cutoff = config.model.cutoff if config.model.cutoff_function == "cosine" else math.inf
+        self.train = Batches(train, self.references, cutoff, self.dtype)
+        self.validation = Batches(
+            frames.select(self.split.validation), self.references, cutoff, self.dtype
+        )
+        self.distance_range = self.train.distance_range()
+        self.info = frames.info
+        torch.manual_seed(training.seed)
+        self.network = SchNet(config.model).to(self.device, self.dtype)
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.predict = self._predictor()
+        self.optimizer = torch.optim.Adam(self.network.parameters(), fused=True)
+        self.step = 0
+        self.best = math.inf
+        self.stale = 0
+        self.seconds = 0.0
+        if checkpoint.exists():
+            self._restore(checkpoint)
+
+    def _predictor(self) -> Predict:
+        training, model = self.config.training, self.config.model
+        if training.gradients == "autograd" or model.pooling == "mean":
+            return predict_autograd
+        low, high = self.distance_range
+        validated = self.validation.distance_range()
+        low, high = min(low, validated[0]), max(high, validated[1])
+        grid = SplineGrid.covering(low - 1e-3, high + 1e-3, training.spline_spacing)
+        return explicit_predictor(grid)
+
+    def run(self, progress: Callable[["Run", Errors | None], None] | None = None) -> None:
+        """Train until the last step, or until validation has stopped improving."""
+        training = self.config.training
+        started, before = time.perf_counter(), self.seconds
+        total, counted = 0.0, 0
+        while self.step < training.steps and not self._exhausted():
+            total += self._one_step()
+            counted += 1
+            self.step += 1
+            errors = None
+            if self.step % training.validate_every == 0 or self.step == training.steps:
+                self.seconds = before + time.perf_counter() - started
+                errors = self._validate(total / counted)
+                total, counted = 0.0, 0
+            if progress is not None:
+                progress(self, errors)
+
+    def _exhausted(self) -> bool:
+        return 0 < self.config.training.patience <= self.stale
+
+    def _one_step(self) -> float:
+        training = self.config.training
+        batch = self.train.batch(self._indices()).to(self.device)
+        rate = learning_rate(training, self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad()
+        loss = loss_function(*self.predict(self.network, batch), batch, training.rho)
+        loss.backward()  # type: ignore[no-untyped-call]
+        parameters = list(self.network.parameters())
+        nn.utils.clip_grad_norm_(parameters, training.clip)
+        self.optimizer.step()
+        value = float(loss)
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss is {value} at step {self.step}: lower the learning rate ({rate:.1e})"
+            )
+        # A young average follows faster, or it would remember the first random weights.
+        decay = min(training.ema, (1.0 + self.step) / (10.0 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), parameters, 1.0 - decay)
+        return value
+
+    def _indices(self) -> np.ndarray:
+        """Frames of this step: every epoch has its own order, known from the seed alone."""
+        size = min(self.config.training.batch_size, len(self.train))
+        per_epoch = len(self.train) // size
+        epoch, position = divmod(self.step, per_epoch)
+        if getattr(self, "_epoch", None) != epoch:
+            rng = np.random.default_rng([self.config.training.seed, epoch])
+            self._epoch, self._order = epoch, rng.permutation(len(self.train))
+        return self._order[position * size : (position + 1) * size]
+
+    def _validate(self, loss: float) -> Errors:
+        training = self.config.training
+        errors = validation_errors(
+            self.average, self.validation, self.predict, training.n_validate, 32, self.device
+        )
+        score = errors.force_rmse_ev_ang**2 * 3 + training.rho * errors.energy_rmse_ev**2
+        self.stale += 1
+        if score < self.best:
+            self.best, self.stale = score, 0
+            save_checkpoint(
+                self.directory / "best.safetensors",
+                {f"average.{k}": v for k, v in self.average.state_dict().items()},
+                self._state(errors),
+            )
+        self._write_metrics(loss, errors)
+        self._save(errors)
+        return errors
+
+    def _write_metrics(self, loss: float, errors: Errors) -> None:
+        path = self.directory / "metrics.csv"
+        new = not path.exists()
+        with path.open("a", newline="") as stream:
+            writer = csv.writer(stream)
+            if new:
+                writer.writerow(CSV_FIELDS)
+            writer.writerow(
+                (
+                    self.step,
+                    f"{learning_rate(self.config.training, self.step - 1):.6g}",
+                    f"{loss:.6g}",
+                    f"{errors.energy_mae_ev / KCAL_MOL:.5f}",
+                    f"{errors.force_mae_ev_ang / KCAL_MOL:.5f}",
+                    f"{self.seconds:.1f}",
+                )
+            )
+
+    def _state(self, errors: Errors) -> dict[str, Any]:
+        return {
+            "config": self.config.to_dict(),
+            "step": self.step,
+            "best": self.best,
+            "stale": self.stale,
+            "seconds": self.seconds,
+            "references": {str(z): e for z, e in self.references.items()},
+            "validation": errors.to_dict(),
+            "distance_range": self.distance_range,
+            "info": self.info,
+            "n_train": len(self.train),
+        }
+
+    def _save(self, errors: Errors) -> None:
+        tensors = {
+            **{f"network.{k}": v for k, v in self.network.state_dict().items()},
+            **{f"average.{k}": v for k, v in self.average.state_dict().items()},
+            **optimizer_tensors(self.optimizer),
+        }
+        save_checkpoint(self.directory / "checkpoint.safetensors", tensors, self._state(errors))
+
+    def _restore(self, path: Path) -> None:
+        tensors, state = load_checkpoint(path)
+        _same_config(RunConfig.from_dict(state["config"]), self.config, path)
+        for name, module in (("network", self.network), ("average", self.average)):
+            prefix = name + "."
+            module.load_state_dict(
+                {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+            )
+        restore_optimizer(self.optimizer, tensors)
+        self.step, self.best = state["step"], state["best"]
+        self.stale, self.seconds = state["stale"], state["seconds"]
+        self._forget_metrics_after(self.step)
+
+    def _forget_metrics_after(self, step: int) -> None:
+        """Drop rows written after the checkpoint: those steps are done again."""
+        path = self.directory / "metrics.csv"
+        if not path.exists():
+            return
+        lines = path.read_text().splitlines(keepends=True)
+        kept = lines[:1] + [x for x in lines[1:] if int(x.split(",")[0]) <= step]
+        path.write_text("".join(kept))
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _read(config: RunConfig) -> Frames:
+    data = config.data
+    return read_frames(
+        data.file,
+        energy_key=data.energy_key,
+        forces_key=data.forces_key,
+        energy_unit=data.energy_unit,
+        length_unit=data.length_unit,
+    )
+
+
+def _split(config: RunConfig, frames: Frames, directory: Path) -> Split:
+    """The split of this run: an earlier one's, a file's, or a new one; kept in the folder."""
+    saved, data = directory / "split.npz", config.data
+    if saved.exists():
+        return Split.load(saved)
+    if data.split not in ("random", "blocks"):
+        split = Split.load(data.split)
+    else:
+        split = split_frames(
+            len(frames),
+            data.n_train,
+            data.n_validation,
+            method=data.split,
+            n_test=data.n_test,
+            n_blocks=data.n_blocks,
+            seed=data.split_seed,
+        )
+    split.save(saved)
+    return split
+
+
+def _same_config(saved: RunConfig, asked: RunConfig, path: Path) -> None:
+    """Threads, device and where the data lie may change between two parts of a run; nothing else."""
+
+    def essence(config: RunConfig) -> dict[str, Any]:
+        training = replace(config.training, threads=0, device="auto")
+        return replace(config, training=training, data=replace(config.data, file="")).to_dict()
+
+    for section, table in essence(saved).items():
+        for key, value in essence(asked)[section].items():
+            if table[key] != value:
+                raise ValueError(
+                    f"{path} was written with {section}.{key} = {table[key]!r}, not {value!r}"
+                )
