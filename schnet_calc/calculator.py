@@ -10,14 +10,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import ase
 import numpy as np
 import torch
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from numpy.typing import NDArray
 
-from schnet_calc.engine import Prediction, make_engine
+from schnet_calc.engine import Prediction, ScriptEngine, make_engine
 from schnet_calc.graph import Structure
 from schnet_calc.potential import Potential, load_model
 
@@ -60,7 +61,7 @@ class SchNetCalculator(Calculator):
     """
 
     name = "schnet"
-    implemented_properties: ClassVar[list[str]] = [
+    implemented_properties = [  # noqa: RUF012
         "energy",
         "free_energy",
         "energies",
@@ -80,9 +81,7 @@ class SchNetCalculator(Calculator):
             raise ValueError(f"dtype is 'float32', 'float64' or None, got {dtype!r}")
         self.potential = model if isinstance(model, Potential) else load_model(model)
         self._settings = {"device": device, "dtype": dtype, "engine": engine}
-        self.engine = make_engine(
-            self.potential, engine, device, getattr(torch, dtype) if dtype else None
-        )
+        self.engine = make_engine(self.potential, engine, device, getattr(torch, dtype) if dtype else None)
 
     def check_state(self, atoms: ase.Atoms, tol: float = 1e-15) -> list[str]:
         """What has changed since the last evaluation and matters to the energy."""
@@ -118,6 +117,17 @@ class SchNetCalculator(Calculator):
             In the same order, equal to what single calls give.
         """
         return self.engine.evaluate([Structure.from_atoms(atoms) for atoms in structures])
+
+    def hessian(self, atoms: ase.Atoms) -> NDArray[np.float64]:
+        """(3N, 3N) second derivatives of the energy by automatic differentiation in float64, eV/Å².
+
+        Parameters
+        ----------
+        atoms : Atoms
+            One structure.
+        """
+        oracle = ScriptEngine(self.potential, self.engine.device, torch.float64)
+        return oracle.hessian(Structure.from_atoms(atoms))
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the engine and the module, which can't be pickled: the file is loaded again."""

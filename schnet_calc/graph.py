@@ -58,9 +58,7 @@ class Graph(NamedTuple):
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Graph":
         """The same graph elsewhere; ``dtype`` is that of positions and shifts."""
-        return Graph(
-            *(x.to(device, dtype if x.is_floating_point() else torch.int64) for x in self)
-        )
+        return Graph(*(x.to(device, dtype if x.is_floating_point() else torch.int64) for x in self))
 
     def directed(self) -> tuple[Tensor, Tensor]:
         """Pairs (2, 2P) and shifts (2P, 3) in both directions, as model files want them."""

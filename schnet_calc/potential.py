@@ -7,7 +7,6 @@ the weights inside, as safetensors, outlive TorchScript.
 import hashlib
 import io
 import json
-import os
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -59,7 +58,7 @@ class Potential:
 
     @property
     def reference_energies(self) -> dict[int, float]:
-        """eV per atomic number, to be added in float64."""
+        """EV per atomic number, to be added in float64."""
         return {int(z): float(e) for z, e in self.metadata["reference_energies_ev"].items()}
 
     @property
@@ -135,11 +134,14 @@ def save_model(
         torch.jit.save(
             torch.jit.script(network),
             buffer,
-            _extra_files={METADATA: json.dumps(metadata, indent=1), WEIGHTS: save_safetensors(weights)},
+            _extra_files={
+                METADATA: json.dumps(metadata, indent=1),
+                WEIGHTS: save_safetensors(weights),
+            },
         )
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(buffer.getvalue())
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def model_directories() -> list[Path]:
@@ -212,9 +214,7 @@ def load_model(path_or_name: str | Path) -> Potential:
 
 def _metadata(path: Path, raw: bytes | str) -> dict[str, Any]:
     if not raw:
-        raise ModelFileError(
-            f"{path} is TorchScript, but holds no {METADATA} with {', '.join(REQUIRED)}"
-        )
+        raise ModelFileError(f"{path} is TorchScript, but holds no {METADATA} with {', '.join(REQUIRED)}")
     try:
         metadata: dict[str, Any] = json.loads(raw)
     except ValueError as error:
@@ -236,7 +236,7 @@ def _metadata(path: Path, raw: bytes | str) -> dict[str, Any]:
 
 
 def _check_forward(path: Path, module: torch.jit.ScriptModule) -> None:
-    names = [a.name for a in module.forward.schema.arguments]
+    names = [a.name for a in module.forward.schema.arguments]  # type: ignore[attr-defined]
     wanted = ["self", "numbers", "positions", "pairs", "shifts", "system"]
     if names != wanted:
         raise ModelFileError(f"{path}: forward takes {names[1:]}, but the contract is {wanted[1:]}")

@@ -73,6 +73,4 @@ class Frames:
     def atoms(self, k: int) -> ase.Atoms:
         """Frame k as ``ase.Atoms``, without its labels."""
         rows = slice(self.offsets[k], self.offsets[k + 1])
-        return ase.Atoms(
-            self.numbers[rows], self.positions[rows], cell=self.cells[k], pbc=self.pbc[k]
-        )
+        return ase.Atoms(self.numbers[rows], self.positions[rows], cell=self.cells[k], pbc=self.pbc[k])

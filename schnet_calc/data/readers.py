@@ -74,9 +74,7 @@ def _factor(table: dict[str, float], kind: str, name: str) -> float:
 def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None) -> Frames:
     with np.load(path, allow_pickle=False) as archive:
         data = {key: archive[key] for key in archive.files}
-    layout = next(
-        (keys for keys in NPZ_LAYOUTS.values() if set(keys.values()) <= set(data)), None
-    )
+    layout = next((keys for keys in NPZ_LAYOUTS.values() if set(keys.values()) <= set(data)), None)
     if layout is None:
         wanted = "; ".join(f"{name}: {', '.join(k.values())}" for name, k in NPZ_LAYOUTS.items())
         raise ValueError(f"{path} holds the keys {sorted(data)}, but a layout needs ({wanted})")
@@ -109,9 +107,7 @@ def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None) -> F
     )
 
 
-def _read_ase(
-    path: Path, energy_key: str, forces_key: str, energy_unit: str, length_unit: str
-) -> Frames:
+def _read_ase(path: Path, energy_key: str, forces_key: str, energy_unit: str, length_unit: str) -> Frames:
     ev = _factor(ENERGY_UNITS, "energy", energy_unit)
     ang = _factor(LENGTH_UNITS, "length", length_unit)
     images = ase.io.read(path, index=":")

@@ -2,6 +2,7 @@
 
 import torch
 
+from schnet_calc.device import choose_device
 from schnet_calc.engine.base import Engine
 from schnet_calc.engine.fused import FusedEngine, supports
 from schnet_calc.engine.prediction import Prediction
@@ -9,27 +10,6 @@ from schnet_calc.engine.script import ScriptEngine
 from schnet_calc.potential import Potential
 
 ENGINES = {"script": ScriptEngine, "fused": FusedEngine}
-
-
-def choose_device(name: str) -> torch.device:
-    """A device by name; ``"auto"`` is CUDA where there is one.
-
-    Raises
-    ------
-    ValueError
-        The device isn't there, or is no device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"device is 'auto', 'cpu' or 'cuda[:N]', got {name!r}") from error
-    if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"device is 'auto', 'cpu' or 'cuda[:N]', got {name!r}")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device {name!r} is not there: {torch.cuda.device_count()} CUDA devices found")
-    return device
 
 
 def make_engine(
@@ -63,6 +43,5 @@ __all__ = [
     "FusedEngine",
     "Prediction",
     "ScriptEngine",
-    "choose_device",
     "make_engine",
 ]

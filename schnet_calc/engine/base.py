@@ -41,6 +41,14 @@ class Engine(ABC):
     def atomic(self, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
         """Atomic energies (N,), forces (N, 3) and virials (B, 3, 3) of a float64 graph on the CPU."""
 
+    def graph(self, structures: Sequence[Structure]) -> Graph:
+        """Check structures and find their pairs; the errors of :meth:`evaluate`."""
+        for structure in structures:
+            check_structure(structure, self.potential.elements)
+        graph = build_graph(structures, self.potential.cutoff)
+        check_distances(torch.linalg.vector_norm(graph.vectors(), dim=1), graph.i, graph.j)
+        return graph
+
     def evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
         """Energies, forces and virials of structures, evaluated as one batch.
 
@@ -53,10 +61,7 @@ class Engine(ABC):
         """
         if not structures:
             return []
-        for structure in structures:
-            check_structure(structure, self.potential.elements)
-        graph = build_graph(structures, self.potential.cutoff)
-        check_distances(torch.linalg.vector_norm(graph.vectors(), dim=1), graph.i, graph.j)
+        graph = self.graph(structures)
         atomic, forces, virials = (_numpy(x) for x in self.atomic(graph))
         check_finite(atomic, forces)
         ends = np.cumsum([len(s.numbers) for s in structures])

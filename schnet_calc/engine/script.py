@@ -1,10 +1,12 @@
 """TorchScript and automatic differentiation: any network that keeps the contract; the oracle."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from schnet_calc.engine.base import Engine
-from schnet_calc.graph import Graph
+from schnet_calc.graph import Graph, Structure
 from schnet_calc.potential import Potential, private_module
 
 
@@ -36,16 +38,15 @@ class ScriptEngine(Engine):
         )
         return energies, -slope, virial
 
-    def hessian(self, graph: Graph) -> Tensor:
+    def hessian(self, structure: Structure) -> NDArray[np.float64]:
         """(3N, 3N) second derivatives of the energy of one structure, eV/Å²."""
-        graph = graph.to(self.device, self.dtype)
+        graph = self.graph([structure]).to(self.device, self.dtype)
         pairs, shifts = graph.directed()
         positions = graph.positions.requires_grad_()
         energy = self.module(graph.numbers, positions, pairs, shifts, graph.system).sum()
         (gradient,) = torch.autograd.grad(energy, positions, create_graph=True)
-        flat = gradient.reshape(-1)
         rows = [
             torch.autograd.grad(component, positions, retain_graph=True)[0].reshape(-1)
-            for component in flat
+            for component in gradient.reshape(-1)
         ]
-        return torch.stack(rows).detach()
+        return torch.stack(rows).detach().to("cpu", torch.float64).numpy()

@@ -39,7 +39,7 @@ def convolve(c0, c1, i, j, knot, w, t, x):  # type: ignore[no-untyped-def]
 
 @jit
 def convolve_adjoint(c0, c1, i, j, knot, w, dw, t, x, s):  # type: ignore[no-untyped-def]
-    """u = conv(W, g), s_p = sum_f W'_ij (y_i g_j + y_j g_i). x: y, g, u; t: table; s (chunks, P)."""
+    """U = conv(W, g), s_p = sum_f W'_ij (y_i g_j + y_j g_i). x: y, g, u; t: table; s (chunks, P)."""
     n_t, n_x = U(t.size) // U(t.shape[0]), U(x.size) // U(x.shape[0])
     tf, xf = t.reshape(-1), x.reshape(-1)
     filt = np.empty(CHUNK, t.dtype)

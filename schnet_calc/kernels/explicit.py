@@ -7,6 +7,7 @@ not depend on the number of pairs, and it is as differentiable as the networks.
 """
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch.nn.functional import softplus
 
 from schnet_calc.kernels.ops import convolve, convolve_adjoint
 from schnet_calc.kernels.spline import SplineGrid, SplinePairs, spline_pairs, spline_table
-from schnet_calc.nn import SchNet
+from schnet_calc.nn import Interaction, SchNet
 from schnet_calc.nn.basis import CosineCutoff
 
 LN2 = math.log(2.0)
@@ -68,7 +69,8 @@ def atomic_energies(
     """
     x = network.embedding(numbers)
     tape: list[tuple[Tensor, Tensor, Tensor]] = []
-    for t, block in enumerate(network.interactions):
+    blocks = cast(list[Interaction], list(network.interactions))
+    for t, block in enumerate(blocks):
         table = tables[t % len(tables)]
         y = block.dense_in(x)
         a = block.dense_hidden(convolve(table, y, pairs))
@@ -78,7 +80,7 @@ def atomic_energies(
     energies = network.output(softplus(a) - LN2).squeeze(-1)
     gx = (torch.sigmoid(a) * network.output.weight) @ network.output_hidden.weight
     slope = gx.new_zeros(len(pairs.i))
-    for block, (table, y, a) in zip(reversed(network.interactions), reversed(tape), strict=True):
+    for block, (table, y, a) in zip(reversed(blocks), reversed(tape), strict=True):
         gv = (torch.sigmoid(a) * (gx @ block.dense_out.weight)) @ block.dense_hidden.weight
         gy, share = convolve_adjoint(table, y, gv, pairs)
         slope = slope + share
@@ -90,5 +92,3 @@ def forces_from_slopes(slope: Tensor, unit: Tensor, i: Tensor, j: Tensor, n_atom
     """(N, 3) forces from dE/dd (P,) and the unit vectors (P, 3) that point from i to j."""
     pull = slope[:, None] * unit
     return torch.zeros_like(unit[:1]).expand(n_atoms, 3).index_add(0, i, pull).index_add(0, j, -pull)
-
-

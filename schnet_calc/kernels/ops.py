@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def _run(loop: Callable[..., None], n_chunks: int, arrays: list[Any]) -> None:
         loop(0, n_chunks, *arrays)
         return
     bounds = [n_chunks * n // n_threads for n in range(n_threads + 1)]
-    ranges = list(zip(bounds[:-1], bounds[1:], strict=True))
+    ranges = list(pairwise(bounds))
     futures = [_pool(n_threads).submit(loop, c0, c1, *arrays) for c0, c1 in ranges[1:]]
     loop(*ranges[0], *arrays)
     for future in futures:
@@ -77,9 +78,7 @@ class _Convolve(torch.autograd.Function):
 
 class _ConvolveAdjoint(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, table: Tensor, y: Tensor, g: Tensor, pairs: SplinePairs
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, table: Tensor, y: Tensor, g: Tensor, pairs: SplinePairs) -> tuple[Tensor, Tensor]:
         t, x = _pack([table], 0), _pack([y, g.contiguous()], 1)
         s = y.new_zeros(len(x), len(pairs.i))
         arrays = [*_pair_arrays(pairs), t.numpy(), x.numpy(), s.numpy()]
@@ -122,9 +121,7 @@ def convolve(table: Tensor, y: Tensor, pairs: SplinePairs) -> Tensor:
     return _scatter(_rows(table, pairs.knot, pairs.weights), y, pairs)
 
 
-def convolve_adjoint(
-    table: Tensor, y: Tensor, g: Tensor, pairs: SplinePairs
-) -> tuple[Tensor, Tensor]:
+def convolve_adjoint(table: Tensor, y: Tensor, g: Tensor, pairs: SplinePairs) -> tuple[Tensor, Tensor]:
     """What a gradient g = dE/dv means for the features and for the distances.
 
     Parameters

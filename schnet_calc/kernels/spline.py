@@ -92,9 +92,7 @@ def spline_pairs(
     knot = x.floor().clamp(0, grid.n_intervals - 1)
     t = x - knot
     s = 1.0 - t
-    weights = torch.stack(
-        (s**3, t * t * (3.0 * t - 6.0) + 4.0, s * s * (3.0 * s - 6.0) + 4.0, t**3), dim=1
-    )
+    weights = torch.stack((s**3, t * t * (3.0 * t - 6.0) + 4.0, s * s * (3.0 * s - 6.0) + 4.0, t**3), dim=1)
     slopes = torch.stack((-s * s, t * (3.0 * t - 4.0), s * (4.0 - 3.0 * s), t * t), dim=1)
     factor, slope = envelope(distances)
     weights = weights / 6.0

@@ -141,9 +141,7 @@ class SchNet(nn.Module):
         self.config: SchNetConfig = config
         self.mean_pooling = config.pooling == "mean"
         self.embedding = nn.Embedding(MAX_ATOMIC_NUMBER + 1, n_features)
-        self.basis = GaussianBasis(
-            config.basis_start, config.stop, config.n_gaussians, config.width
-        )
+        self.basis = GaussianBasis(config.basis_start, config.stop, config.n_gaussians, config.width)
         self.cutoff = CosineCutoff(config.cutoff, config.cutoff_function == "cosine")
         self.filters = nn.ModuleList(
             FilterNetwork(config.n_gaussians, n_features, config.filter_activation)
@@ -188,9 +186,7 @@ class SchNet(nn.Module):
         Tensor
             (N,); their sum over a structure is its energy.
         """
-        vectors = (
-            positions.index_select(0, pairs[1]) + shifts - positions.index_select(0, pairs[0])
-        )
+        vectors = positions.index_select(0, pairs[1]) + shifts - positions.index_select(0, pairs[0])
         distances = torch.linalg.vector_norm(vectors, dim=1)
         basis = self.basis(distances)
         envelope = self.cutoff(distances)[:, None]

@@ -3,6 +3,5 @@
 from schnet_calc.training.config import DataConfig, RunConfig, TrainingConfig
 from schnet_calc.training.export import export_model
 from schnet_calc.training.loop import Run
-from schnet_calc.training.metrics import Errors
 
-__all__ = ["DataConfig", "Errors", "Run", "RunConfig", "TrainingConfig", "export_model"]
+__all__ = ["DataConfig", "Run", "RunConfig", "TrainingConfig", "export_model"]

@@ -8,24 +8,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from schnet_calc.data import Frames
+from schnet_calc.graph import Graph
 from schnet_calc.neighbors import half_pairs
 
 
 class Batch(NamedTuple):
-    """B structures with N atoms and P unordered pairs in all."""
+    """A graph of B structures with N atoms in all, and its labels."""
 
-    numbers: Tensor
-    """int64 (N,)"""
-    positions: Tensor
-    """(N, 3) Å"""
-    system: Tensor
-    """int64 (N,)"""
-    i: Tensor
-    """int64 (P,)"""
-    j: Tensor
-    """int64 (P,)"""
-    shifts: Tensor
-    """(P, 3) Å, added to the position of j"""
+    graph: Graph
+    """The structures."""
     energies: Tensor
     """(B,) eV, without the reference energies"""
     forces: Tensor
@@ -33,7 +24,8 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        return Batch(*(x.to(device) for x in self))
+        dtype = self.energies.dtype
+        return Batch(self.graph.to(device, dtype), self.energies.to(device), self.forces.to(device))
 
 
 class Batches:
@@ -70,11 +62,7 @@ class Batches:
         self.pair_offsets = np.concatenate([[0], np.cumsum([len(x.i) for x in lists])])
         self.i = np.concatenate([x.i for x in lists]).astype(np.int32)
         self.j = np.concatenate([x.j for x in lists]).astype(np.int32)
-        self.shifts = (
-            np.concatenate([x.shifts for x in lists]).astype(np.float32 if dtype == torch.float32 else float)
-            if frames.pbc.any()
-            else None
-        )
+        self.shifts = np.concatenate([x.shifts for x in lists]) if frames.pbc.any() else None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -82,9 +70,7 @@ class Batches:
     def distance_range(self) -> tuple[float, float]:
         """Shortest and longest distance of all pairs, Å."""
         starts = np.repeat(self.frames.offsets[:-1], np.diff(self.pair_offsets))
-        vectors = (
-            self.frames.positions[self.j + starts] - self.frames.positions[self.i + starts]
-        )
+        vectors = self.frames.positions[self.j + starts] - self.frames.positions[self.i + starts]
         if self.shifts is not None:
             vectors = vectors + self.shifts
         distances = np.linalg.norm(vectors, axis=1)
@@ -101,20 +87,21 @@ class Batches:
         n_pairs = np.diff(self.pair_offsets)[indices]
         pair_rows = _ranges(self.pair_offsets[indices], n_pairs)
         base = np.repeat(starts[:-1], n_pairs)
-        shifts = (
-            np.zeros((len(pair_rows), 3)) if self.shifts is None else self.shifts[pair_rows]
-        )
+        shifts = np.zeros((len(pair_rows), 3)) if self.shifts is None else self.shifts[pair_rows]
 
         def real(x: NDArray[np.float64]) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(x)).to(self.dtype)
 
-        return Batch(
+        graph = Graph(
             numbers=torch.from_numpy(frames.numbers[rows]),
             positions=real(frames.positions[rows]),
             system=torch.from_numpy(np.repeat(np.arange(len(indices)), counts)),
             i=torch.from_numpy(self.i[pair_rows] + base),
             j=torch.from_numpy(self.j[pair_rows] + base),
             shifts=real(shifts),
+        )
+        return Batch(
+            graph=graph,
             energies=real(self.residuals[indices]),
             forces=real(frames.forces[rows]),
         )

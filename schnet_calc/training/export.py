@@ -12,7 +12,12 @@ from schnet_calc.training.checkpoint import load_checkpoint
 from schnet_calc.training.config import RunConfig
 
 
-def export_model(checkpoint: str | Path, path: str | Path, command: str | None = None) -> None:
+def export_model(
+    checkpoint: str | Path,
+    path: str | Path,
+    command: str | None = None,
+    test_errors: dict[str, Any] | None = None,
+) -> None:
     """Write the averaged weights of a checkpoint as a model file.
 
     Parameters
@@ -24,6 +29,8 @@ def export_model(checkpoint: str | Path, path: str | Path, command: str | None =
         The model file to write.
     command : str, optional
         The command that trained it, for the metadata.
+    test_errors : dict, optional
+        Errors on frames never used, for the metadata.
     """
     checkpoint = Path(checkpoint)
     if checkpoint.is_dir():
@@ -34,9 +41,7 @@ def export_model(checkpoint: str | Path, path: str | Path, command: str | None =
     config = RunConfig.from_dict(state["config"])
     network = SchNet(config.model).to(getattr(torch, config.training.dtype))
     prefix = "average."
-    network.load_state_dict(
-        {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-    )
+    network.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
     references = {int(z): float(e) for z, e in state["references"].items()}
     training: dict[str, Any] = {
         "data": state["info"],
@@ -49,4 +54,6 @@ def export_model(checkpoint: str | Path, path: str | Path, command: str | None =
     }
     if command:
         training["command"] = command
+    if test_errors:
+        training["test_errors"] = test_errors
     save_model(path, network, references, training)

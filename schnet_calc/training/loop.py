@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from schnet_calc.analysis.errors import KCAL_MOL, Errors
 from schnet_calc.data import Frames, Split, read_frames, split_frames
+from schnet_calc.device import choose_device
 from schnet_calc.kernels.spline import SplineGrid
 from schnet_calc.nn import SchNet
 from schnet_calc.training.batches import Batch, Batches
@@ -25,7 +27,7 @@ from schnet_calc.training.checkpoint import (
     save_checkpoint,
 )
 from schnet_calc.training.config import RunConfig, TrainingConfig
-from schnet_calc.training.metrics import KCAL_MOL, Errors, validation_errors
+from schnet_calc.training.metrics import integration_constant, validation_errors
 from schnet_calc.training.predict import Predict, explicit_predictor, predict_autograd
 from schnet_calc.training.references import fit_references
 
@@ -54,15 +56,13 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return top
 
 
-def loss_function(
-    energies: Tensor, forces: Tensor, batch: Batch, rho: float
-) -> Tensor:
+def loss_function(energies: Tensor, forces: Tensor, batch: Batch, rho: float) -> Tensor:
     """Mean over the batch of thesis Eq. 5.7, in eV² and (eV/Å)²."""
     n_systems = len(batch.energies)
     counts = torch.zeros_like(batch.energies).index_add(
-        0, batch.system, torch.ones_like(batch.positions[:, 0])
+        0, batch.graph.system, torch.ones_like(batch.forces[:, 0])
     )
-    squares = ((forces - batch.forces) ** 2).sum(1) / counts[batch.system]
+    squares = ((forces - batch.forces) ** 2).sum(1) / counts[batch.graph.system]
     loss = squares.sum() / n_systems
     if rho > 0:
         loss = loss + rho * ((energies - batch.energies) ** 2).mean()
@@ -96,14 +96,14 @@ class Run:
         training = config.training
         if training.threads:
             torch.set_num_threads(training.threads)
-        self.device = _device(training.device)
+        self.device = choose_device(training.device)
         self.dtype = getattr(torch, training.dtype)
         checkpoint = self.directory / "checkpoint.safetensors"
         if checkpoint.exists() and not resume:
             raise FileExistsError(
                 f"{self.directory} holds a training run already; resume it or choose another folder"
             )
-        frames = _read(config)
+        self.frames = frames = _read(config)
         self.split = _split(config, frames, self.directory)
         train = frames.select(self.split.train)
         self.references = fit_references(train, training.reference)
@@ -112,9 +112,7 @@ class Run:
             raise ValueError(f"elements {missing} occur in the data, but in no training frame")
         cutoff = config.model.cutoff if config.model.cutoff_function == "cosine" else math.inf
         self.train = Batches(train, self.references, cutoff, self.dtype)
-        self.validation = Batches(
-            frames.select(self.split.validation), self.references, cutoff, self.dtype
-        )
+        self.validation = Batches(frames.select(self.split.validation), self.references, cutoff, self.dtype)
         self.distance_range = self.train.distance_range()
         self.info = frames.info
         torch.manual_seed(training.seed)
@@ -126,6 +124,7 @@ class Run:
         self.best = math.inf
         self.stale = 0
         self.seconds = 0.0
+        self.constant = 0.0
         if checkpoint.exists():
             self._restore(checkpoint)
 
@@ -168,10 +167,10 @@ class Run:
         self.optimizer.zero_grad()
         loss = loss_function(*self.predict(self.network, batch), batch, training.rho)
         loss.backward()  # type: ignore[no-untyped-call]
-        parameters = list(self.network.parameters())
+        parameters: list[Tensor] = list(self.network.parameters())
         nn.utils.clip_grad_norm_(parameters, training.clip)
         self.optimizer.step()
-        value = float(loss)
+        value = float(loss.detach())
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"the loss is {value} at step {self.step}: lower the learning rate ({rate:.1e})"
@@ -179,7 +178,8 @@ class Run:
         # A young average follows faster, or it would remember the first random weights.
         decay = min(training.ema, (1.0 + self.step) / (10.0 + self.step))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), parameters, 1.0 - decay)
+            averages: list[Tensor] = list(self.average.parameters())
+            torch._foreach_lerp_(averages, parameters, 1.0 - decay)
         return value
 
     def _indices(self) -> np.ndarray:
@@ -194,9 +194,10 @@ class Run:
 
     def _validate(self, loss: float) -> Errors:
         training = self.config.training
-        errors = validation_errors(
-            self.average, self.validation, self.predict, training.n_validate, 32, self.device
-        )
+        how = (self.predict, training.n_validate, 32, self.device)
+        if training.rho == 0:
+            self.constant = integration_constant(self.average, self.train, *how)
+        errors = validation_errors(self.average, self.validation, *how, self.constant)
         score = errors.force_rmse_ev_ang**2 * 3 + training.rho * errors.energy_rmse_ev**2
         self.stale += 1
         if score < self.best:
@@ -235,7 +236,7 @@ class Run:
             "best": self.best,
             "stale": self.stale,
             "seconds": self.seconds,
-            "references": {str(z): e for z, e in self.references.items()},
+            "references": {str(z): e + self.constant for z, e in self.references.items()},
             "validation": errors.to_dict(),
             "distance_range": self.distance_range,
             "info": self.info,
@@ -271,12 +272,6 @@ class Run:
         lines = path.read_text().splitlines(keepends=True)
         kept = lines[:1] + [x for x in lines[1:] if int(x.split(",")[0]) <= step]
         path.write_text("".join(kept))
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
 
 
 def _read(config: RunConfig) -> Frames:
@@ -321,6 +316,4 @@ def _same_config(saved: RunConfig, asked: RunConfig, path: Path) -> None:
     for section, table in essence(saved).items():
         for key, value in essence(asked)[section].items():
             if table[key] != value:
-                raise ValueError(
-                    f"{path} was written with {section}.{key} = {table[key]!r}, not {value!r}"
-                )
+                raise ValueError(f"{path} was written with {section}.{key} = {table[key]!r}, not {value!r}")

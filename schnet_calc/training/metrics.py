@@ -1,51 +1,15 @@
-"""Errors of predicted energies and forces."""
-
-from typing import NamedTuple
+"""Errors of a network on held-out frames during training."""
 
 import numpy as np
 import torch
-from ase import units
+from numpy.typing import NDArray
 from torch import nn
 
+from schnet_calc.analysis.errors import Errors
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.predict import Predict
 
-KCAL_MOL = units.kcal / units.mol
-
-
-class Errors(NamedTuple):
-    """Mean absolute and root mean squared errors; forces per component."""
-
-    energy_mae_ev: float
-    energy_rmse_ev: float
-    force_mae_ev_ang: float
-    force_rmse_ev_ang: float
-
-    @classmethod
-    def of(cls, energy: np.ndarray, force: np.ndarray) -> "Errors":
-        """From differences: energies (M,) in eV and force components in eV/Å."""
-        return cls(
-            float(np.abs(energy).mean()),
-            float(np.sqrt((energy**2).mean())),
-            float(np.abs(force).mean()),
-            float(np.sqrt((force**2).mean())),
-        )
-
-    def to_dict(self) -> dict[str, float]:
-        """In eV and in kcal/mol, each key with its unit."""
-        values = self._asdict()
-        for name, value in self._asdict().items():
-            kcal = name.replace("_ev_ang", "_kcal_mol_ang").replace("_ev", "_kcal_mol")
-            values[kcal] = value / KCAL_MOL
-        return values
-
-    def __str__(self) -> str:
-        return (
-            f"energy MAE {self.energy_mae_ev / KCAL_MOL:.4f} kcal/mol "
-            f"({1e3 * self.energy_mae_ev:.2f} meV), "
-            f"force MAE {self.force_mae_ev_ang / KCAL_MOL:.4f} kcal/mol/Å "
-            f"({1e3 * self.force_mae_ev_ang:.2f} meV/Å)"
-        )
+FloatArray = NDArray[np.float64]
 
 
 def validation_errors(
@@ -55,9 +19,38 @@ def validation_errors(
     n_frames: int,
     batch_size: int,
     device: torch.device,
+    constant: float = 0.0,
 ) -> Errors:
-    """Errors of a network on the first frames of a set."""
+    """Errors of a network on the first frames of a set, ``constant`` eV added to every atom."""
+    energy, force, _ = _differences(network, batches, predict, n_frames, batch_size, device, constant)
+    return Errors.of(energy, force)
+
+
+def integration_constant(
+    network: nn.Module,
+    batches: Batches,
+    predict: Predict,
+    n_frames: int,
+    batch_size: int,
+    device: torch.device,
+) -> float:
+    """What has to be added to every atom, eV, for the mean energy to be right (thesis 5.3, rho = 0)."""
+    energy, _, counts = _differences(network, batches, predict, n_frames, batch_size, device, 0.0)
+    return float(-energy.sum() / counts.sum())
+
+
+def _differences(
+    network: nn.Module,
+    batches: Batches,
+    predict: Predict,
+    n_frames: int,
+    batch_size: int,
+    device: torch.device,
+    constant: float,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Energies (M,) and force components minus labels, and the numbers of atoms (M,)."""
     n_frames = min(n_frames, len(batches))
+    counts = batches.frames.n_atoms[:n_frames].astype(float)
     energy, force = [], []
     with torch.no_grad():
         for start in range(0, n_frames, batch_size):
@@ -65,4 +58,5 @@ def validation_errors(
             energies, forces = predict(network, batch)
             energy.append((energies.detach() - batch.energies).cpu().numpy())
             force.append((forces.detach() - batch.forces).cpu().numpy().ravel())
-    return Errors.of(np.concatenate(energy).astype(float), np.concatenate(force).astype(float))
+    energies_off = np.concatenate(energy).astype(float) + constant * counts
+    return energies_off, np.concatenate(force).astype(float), counts

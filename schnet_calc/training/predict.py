@@ -20,17 +20,17 @@ Predict = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]
 
 
 def sum_per_system(atomic: Tensor, batch: Batch) -> Tensor:
-    """(N,) -> (B,)"""
-    return torch.zeros_like(batch.energies).index_add(0, batch.system, atomic)
+    """(N,) -> (B,)."""
+    return torch.zeros_like(batch.energies).index_add(0, batch.graph.system, atomic)
 
 
 def predict_autograd(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     """Forces by automatic differentiation: any network, twice the passes."""
-    positions = batch.positions.detach().requires_grad_()
-    pairs = torch.stack((torch.cat((batch.i, batch.j)), torch.cat((batch.j, batch.i))))
-    shifts = torch.cat((batch.shifts, -batch.shifts))
+    graph = batch.graph
+    positions = graph.positions.detach().requires_grad_()
+    pairs, shifts = graph.directed()
     with torch.enable_grad():
-        atomic = network(batch.numbers, positions, pairs, shifts, batch.system)
+        atomic = network(graph.numbers, positions, pairs, shifts, graph.system)
         (gradient,) = torch.autograd.grad(atomic.sum(), positions, create_graph=True)
     return sum_per_system(atomic, batch), -gradient
 
@@ -41,14 +41,14 @@ def explicit_predictor(grid: SplineGrid) -> Predict:
     def predict(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         if not isinstance(network, SchNet):
             raise TypeError(f"explicit forces are written for SchNet, not {type(network).__name__}")
-        vectors = batch.positions[batch.j] - batch.positions[batch.i] + batch.shifts
+        graph = batch.graph
+        vectors = graph.vectors()
         distances = torch.linalg.vector_norm(vectors, dim=1)
-        pairs = look_up(network, grid, batch.i, batch.j, distances)
-        atomic, slope = atomic_energies(
-            network, filter_tables(network, grid), batch.numbers, pairs
-        )
+        pairs = look_up(network, grid, graph.i, graph.j, distances)
+        tables = filter_tables(network, grid)
+        atomic, slope = atomic_energies(network, tables, graph.numbers, pairs)
         unit = vectors / distances[:, None]
-        forces = forces_from_slopes(slope, unit, batch.i, batch.j, len(batch.numbers))
+        forces = forces_from_slopes(slope, unit, graph.i, graph.j, len(graph.numbers))
         return sum_per_system(atomic, batch), forces
 
     return predict

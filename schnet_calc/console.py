@@ -1,0 +1,91 @@
+"""Tables, progress bars and errors of the command line."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def print_table(title: str, rows: Mapping[str, Any]) -> None:
+    """A table of two columns."""
+    table = Table(title=title, show_header=False, title_justify="left", title_style="bold")
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in rows.items():
+        table.add_row(key, str(value))
+    out.print(table)
+
+
+def write_json(path: Path | None, values: Mapping[str, Any]) -> None:
+    """Write numbers as JSON, if a path is given."""
+    if path is not None:
+        path.write_text(json.dumps(values, indent=1) + "\n")
+        out.print(f"numbers in {path}")
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar on a terminal; nothing elsewhere."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=err, disable=not sys.stderr.isatty()) as progress:
+        yield progress
+
+
+class Stages:
+    """Shows the progress of a task with several stages; lines instead of bars off a terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.tasks: dict[str, Any] = {}
+        self.started: dict[str, float] = {}
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """Report that ``done`` of ``total`` steps of a stage are made."""
+        if stage not in self.tasks:
+            self.tasks[stage] = self.progress.add_task(stage, total=total, note="")
+            self.started[stage] = time.perf_counter()
+        self.progress.update(self.tasks[stage], completed=done, total=total, note=note)
+        if done == total and self.progress.disable:
+            err.print(f"{stage}: done in {time.perf_counter() - self.started[stage]:.1f} s")
+
+
+class Speed:
+    """ns/day of a running simulation."""
+
+    def __init__(self, timestep: float) -> None:
+        self.timestep = timestep
+        self.first: tuple[int, float] | None = None
+
+    def __call__(self, step: int) -> str:
+        """The rate since the first call, ready to print."""
+        now = time.perf_counter()
+        if self.first is None:
+            self.first = (step, now)
+        steps, seconds = step - self.first[0], now - self.first[1]
+        if not steps or not seconds:
+            return ""
+        return f"{steps * self.timestep * 1e-6 / seconds * 86400:.2f} ns/day"

@@ -1,0 +1,64 @@
+"""Errors of a model on labelled frames."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from schnet_calc.analysis.errors import Errors
+from schnet_calc.calculator import SchNetCalculator
+from schnet_calc.data import Frames
+
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Outcome of :func:`evaluate`."""
+
+    n_frames: int
+    errors: Errors
+    """Of the model."""
+    mean_predictor: Errors
+    """Of the guess that every frame has the mean energy per atom, and no forces."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, in eV and in kcal/mol."""
+        return {
+            "n_frames": self.n_frames,
+            **self.errors.to_dict(),
+            "mean_predictor": self.mean_predictor.to_dict(),
+        }
+
+
+def evaluate(
+    calculator: SchNetCalculator,
+    frames: Frames,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Compare a model with labels.
+
+    Parameters
+    ----------
+    calculator : SchNetCalculator
+        The model.
+    frames : Frames
+        Labelled structures.
+    progress : callable, optional
+        Called with the number of frames done.
+    """
+    if not len(frames):
+        raise ValueError("there are no frames to evaluate")
+    energy, force = [], []
+    for start in range(0, len(frames), BATCH_SIZE):
+        rows = range(start, min(start + BATCH_SIZE, len(frames)))
+        for k, prediction in zip(rows, calculator.evaluate([frames.atoms(k) for k in rows]), strict=True):
+            atoms = slice(frames.offsets[k], frames.offsets[k + 1])
+            energy.append(prediction.energy - frames.energies[k])
+            force.append((prediction.forces - frames.forces[atoms]).ravel())
+        if progress is not None:
+            progress(rows.stop)
+    per_atom = frames.energies.sum() / frames.n_atoms.sum()
+    mean = Errors.of(frames.energies - per_atom * frames.n_atoms, frames.forces.ravel())
+    return Evaluation(len(frames), Errors.of(np.array(energy), np.concatenate(force)), mean)
