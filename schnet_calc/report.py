@@ -149,8 +149,10 @@ def _contents(study: C20Study, metadata: dict[str, Any]) -> dict[str, Any]:
         ],
         "drift": f"{study.drift:.1e}",
         "md_text": (
-            f"{table['time_ps'][-1]:.0f} ps at {study.temperature:g} K, {classical.n_frames} frames, "
-            f"mean nearest neighbour {classical.nearest.mean:.4f} Å, mean diameter {classical.diameter.mean:.3f} Å."
+            f"{table['time_ps'][-1]:.0f} ps at {study.temperature:g} K, "
+            f"{classical.n_frames} frames, "
+            f"mean nearest neighbour {classical.nearest.mean:.4f} Å, "
+            f"mean diameter {classical.diameter.mean:.3f} Å."
         ),
         "model_rows": _model_rows(metadata),
     }

@@ -11,6 +11,7 @@ from schnet_calc.kernels.explicit import (
     forces_from_slopes,
     look_up,
 )
+from schnet_calc.kernels.ops import pack_table
 from schnet_calc.kernels.spline import SplineGrid
 from schnet_calc.potential import Potential
 
@@ -42,6 +43,8 @@ class FusedEngine(Engine):
         self.grid = SplineGrid.covering(0.0, potential.cutoff, 1.0 / KNOTS_PER_ANGSTROM)
         tables = filter_tables(self.network, self.grid)
         self.tables = [table.to(device, dtype) for table in tables]
+        if device.type == "cpu":
+            self.tables = [pack_table(table) for table in self.tables]
         self.network = self.network.to(device, dtype)
 
     @torch.no_grad()

@@ -25,16 +25,18 @@ def convolve(c0, c1, i, j, knot, w, t, x):  # type: ignore[no-untyped-def]
     """v_i += W_ij y_j and v_j += W_ij y_i. x: y, v; t: table."""
     n_t, n_x = U(t.size) // U(t.shape[0]), U(x.size) // U(x.shape[0])
     tf, xf = t.reshape(-1), x.reshape(-1)
+    filt = np.empty(CHUNK, t.dtype)
     for c in range(U(c0), U(c1)):
         for p in range(i.shape[0]):
             k, a, b = c * n_t + knot[p] * C, c * n_x + i[p] * C2, c * n_x + j[p] * C2
             w0, w1, w2, w3 = w[p, 0], w[p, 1], w[p, 2], w[p, 3]
             for f in range(C):
-                filt = w0 * tf[k + f] + w1 * tf[k + C + f] + w2 * tf[k + C2 + f] + w3 * tf[k + C3 + f]
-                vi = xf[a + C + f] + filt * xf[b + f]
-                vj = xf[b + C + f] + filt * xf[a + f]
-                xf[a + C + f] = vi
-                xf[b + C + f] = vj
+                filt[f] = w0 * tf[k + f] + w1 * tf[k + C + f] + w2 * tf[k + C2 + f] + w3 * tf[k + C3 + f]
+            # One loop after the other: an atom may be paired with its own image, i = j.
+            for f in range(C):
+                xf[a + C + f] += filt[f] * xf[b + f]
+            for f in range(C):
+                xf[b + C + f] += filt[f] * xf[a + f]
 
 
 @jit
@@ -56,10 +58,9 @@ def convolve_adjoint(c0, c1, i, j, knot, w, dw, t, x, s):  # type: ignore[no-unt
                 total += slope * (xf[a + f] * xf[b + C + f] + xf[b + f] * xf[a + C + f])
             s[c, p] = total
             for f in range(C):
-                ui = xf[a + C2 + f] + filt[f] * xf[b + C + f]
-                uj = xf[b + C2 + f] + filt[f] * xf[a + C + f]
-                xf[a + C2 + f] = ui
-                xf[b + C2 + f] = uj
+                xf[a + C2 + f] += filt[f] * xf[b + C + f]
+            for f in range(C):
+                xf[b + C2 + f] += filt[f] * xf[a + C + f]
 
 
 @jit

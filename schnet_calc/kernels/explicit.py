@@ -91,4 +91,4 @@ def atomic_energies(
 def forces_from_slopes(slope: Tensor, unit: Tensor, i: Tensor, j: Tensor, n_atoms: int) -> Tensor:
     """(N, 3) forces from dE/dd (P,) and the unit vectors (P, 3) that point from i to j."""
     pull = slope[:, None] * unit
-    return torch.zeros_like(unit[:1]).expand(n_atoms, 3).index_add(0, i, pull).index_add(0, j, -pull)
+    return unit.new_zeros(n_atoms, 3).index_add(0, i, pull).index_add(0, j, -pull)

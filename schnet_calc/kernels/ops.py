@@ -60,12 +60,9 @@ def _pair_arrays(pairs: SplinePairs) -> list[Any]:
 class _Convolve(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, table: Tensor, y: Tensor, pairs: SplinePairs) -> Tensor:
-        t, x = _pack([table], 0), _pack([y], 1)
-        i, j, knot, w, _ = _pair_arrays(pairs)
-        _run(cpu.convolve, len(x), [i, j, knot, w, t.numpy(), x.numpy()])
         ctx.save_for_backward(table, y)
         ctx.pairs = pairs
-        return _unpack(x, 1, y.shape[1])
+        return _forward(pack_table(table), y, pairs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
@@ -79,13 +76,9 @@ class _Convolve(torch.autograd.Function):
 class _ConvolveAdjoint(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, table: Tensor, y: Tensor, g: Tensor, pairs: SplinePairs) -> tuple[Tensor, Tensor]:
-        t, x = _pack([table], 0), _pack([y, g.contiguous()], 1)
-        s = y.new_zeros(len(x), len(pairs.i))
-        arrays = [*_pair_arrays(pairs), t.numpy(), x.numpy(), s.numpy()]
-        _run(cpu.convolve_adjoint, len(x), arrays)
         ctx.save_for_backward(table, y, g)
         ctx.pairs = pairs
-        return _unpack(x, 2, y.shape[1]), s.sum(0)
+        return _adjoint(pack_table(table), y, g, pairs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
@@ -98,13 +91,33 @@ class _ConvolveAdjoint(torch.autograd.Function):
         return _unpack(t, 1, n_features), _unpack(x, 3, n_features), _unpack(x, 4, n_features), None
 
 
+def pack_table(table: Tensor) -> Tensor:
+    """A table (K + 3, F) in the layout of the CPU loops, for calls that need no gradient."""
+    return _pack([table], 0)
+
+
+def _forward(t: Tensor, y: Tensor, pairs: SplinePairs) -> Tensor:
+    x = _pack([y], 1)
+    i, j, knot, w, _ = _pair_arrays(pairs)
+    _run(cpu.convolve, len(x), [i, j, knot, w, t.numpy(), x.numpy()])
+    return _unpack(x, 1, y.shape[1])
+
+
+def _adjoint(t: Tensor, y: Tensor, g: Tensor, pairs: SplinePairs) -> tuple[Tensor, Tensor]:
+    x = _pack([y, g.contiguous()], 1)
+    s = y.new_zeros(len(x), len(pairs.i))
+    _run(cpu.convolve_adjoint, len(x), [*_pair_arrays(pairs), t.numpy(), x.numpy(), s.numpy()])
+    return _unpack(x, 2, y.shape[1]), s.sum(0)
+
+
 def convolve(table: Tensor, y: Tensor, pairs: SplinePairs) -> Tensor:
     """Continuous-filter convolution v_i = sum_j W(d_ij) y_j over unordered pairs.
 
     Parameters
     ----------
     table : Tensor
-        (K + 3, F) coefficients from :func:`~schnet_calc.kernels.spline.spline_table`.
+        (K + 3, F) coefficients from :func:`~schnet_calc.kernels.spline.spline_table`; on the CPU
+        also the result of :func:`pack_table`, without gradients.
     y : Tensor
         (N, F) features.
     pairs : SplinePairs
@@ -115,6 +128,8 @@ def convolve(table: Tensor, y: Tensor, pairs: SplinePairs) -> Tensor:
     Tensor
         (N, F), differentiable once with respect to table and y.
     """
+    if table.dim() == 4:
+        return _forward(table, y, pairs)
     if y.device.type == "cpu":
         v: Tensor = _Convolve.apply(table, y, pairs)
         return v
@@ -138,6 +153,8 @@ def convolve_adjoint(table: Tensor, y: Tensor, g: Tensor, pairs: SplinePairs) ->
     Tensor
         (P,), the share of this convolution in dE/dd.
     """
+    if table.dim() == 4:
+        return _adjoint(table, y, g, pairs)
     if y.device.type == "cpu":
         result: tuple[Tensor, Tensor] = _ConvolveAdjoint.apply(table, y, g, pairs)
         return result

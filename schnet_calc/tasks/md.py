@@ -169,7 +169,8 @@ def _integrator(atoms: ase.Atoms, settings: MDSettings, rng: np.random.Generator
     if settings.thermostat == "none":
         return VelocityVerlet(atoms, timestep)
     if settings.thermostat == "langevin":
-        return Langevin(atoms, timestep, temperature_K=kelvin, friction=1.0 / tau, rng=rng)
+        # fixcm=True, the default, would not sample the canonical ensemble.
+        return Langevin(atoms, timestep, temperature_K=kelvin, friction=1.0 / tau, rng=rng, fixcm=False)
     if settings.thermostat == "bussi":
         return Bussi(atoms, timestep, temperature_K=kelvin, taut=tau, rng=rng)
     return NoseHooverChainNVT(atoms, timestep, temperature_K=kelvin, tdamp=tau)

@@ -42,6 +42,8 @@ class TrainingConfig:
     """``"cosine"``, ``"exponential"`` (decay to the final rate) or ``"constant"``."""
     ema: float = 0.999
     """Decay of the exponential moving average of the weights that is validated and exported."""
+    amsgrad: bool = False
+    """Adam with non-decreasing second moments."""
     clip: float = 10.0
     """Largest norm of the gradient, eV."""
     reference: str = "elements"

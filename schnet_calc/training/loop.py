@@ -119,7 +119,7 @@ class Run:
         self.network = SchNet(config.model).to(self.device, self.dtype)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.predict = self._predictor()
-        self.optimizer = torch.optim.Adam(self.network.parameters(), fused=True)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), fused=True, amsgrad=training.amsgrad)
         self.step = 0
         self.best = math.inf
         self.stale = 0
