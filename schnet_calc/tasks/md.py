@@ -17,7 +17,7 @@ from ase.md.bussi import Bussi
 from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
 from ase.md.nose_hoover_chain import NoseHooverChainNVT
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
+from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
 THERMOSTATS = ("none", "langevin", "bussi", "nose-hoover")
@@ -141,7 +141,7 @@ def _start(atoms: ase.Atoms, settings: MDSettings) -> ase.Atoms:
     moving = atoms.copy()
     if not np.any(moving.get_momenta()):
         rng = np.random.default_rng(settings.seed)
-        MaxwellBoltzmannDistribution(moving, temperature_K=settings.temperature, rng=rng)
+        thermalize_momenta(moving, temperature_K=settings.temperature, rng=rng)
         if len(moving) > 1:
             Stationary(moving)
         if len(moving) > 2 and not moving.pbc.any():

@@ -1,0 +1,203 @@
+"""The model file: opened without the package, refused with a reason, found by name."""
+
+import io
+import json
+import subprocess
+import sys
+import warnings
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from conftest import REFERENCES, ethanol, random_network, write_model
+
+from schnet_calc import SchNetCalculator, load_model
+from schnet_calc.potential import METADATA, ModelFileError, save_model, shipped_models, weights_sha256
+
+WITHOUT_PACKAGE = """
+import sys, torch
+sys.modules["schnet_calc"] = None
+module = torch.jit.load(sys.argv[1])
+numbers = torch.tensor([6, 8])
+positions = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 1.2]], dtype=torch.float64)
+pairs = torch.tensor([[0, 1], [1, 0]])
+shifts, system = torch.zeros(2, 3, dtype=torch.float64), torch.zeros(2, dtype=torch.int64)
+print(module(numbers, positions, pairs, shifts, system).sum().item())
+"""
+
+
+class Harmonic(torch.nn.Module):
+    """A foreign network that keeps the contract: every atom bound to the origin."""
+
+    def forward(
+        self,
+        numbers: torch.Tensor,
+        positions: torch.Tensor,
+        pairs: torch.Tensor,
+        shifts: torch.Tensor,
+        system: torch.Tensor,
+    ) -> torch.Tensor:
+        vectors = positions[pairs[1]] + shifts - positions[pairs[0]]
+        energies = 0.25 * (vectors**2).sum(1)
+        return torch.zeros_like(positions[:, 0]).index_add(0, pairs[0], energies)
+
+
+FOREIGN = {
+    "format_version": 1,
+    "cutoff": None,
+    "elements": [1],
+    "reference_energies_ev": {"1": 0.0},
+    "dtype": "float64",
+}
+
+
+def write_foreign(path, metadata, module=None):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scripted = torch.jit.script(module or Harmonic())
+        extra = {} if metadata is None else {METADATA: json.dumps(metadata)}
+        torch.jit.save(scripted, str(path), _extra_files=extra)
+    return path
+
+
+def test_opens_without_this_package(models):
+    output = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITHOUT_PACKAGE, str(models["float64"])],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    import ase
+
+    atoms = ase.Atoms("CO", positions=[(0, 0, 0), (0, 0, 1.2)])
+    prediction = SchNetCalculator(models["float64"], engine="script").evaluate([atoms])[0]
+    assert float(output) == pytest.approx(prediction.energy - REFERENCES[6] - REFERENCES[8], abs=1e-9)
+
+
+def test_round_trip(models):
+    potential = load_model(models["float32"])
+    network = potential.network()
+    assert weights_sha256(potential.weights) == potential.metadata["weights_sha256"]
+    torch.testing.assert_close(network.state_dict(), random_network(torch.float32).state_dict())
+    assert potential.reference_energies == REFERENCES
+    assert potential.cutoff == 4.0
+
+
+def test_foreign_module_runs(tmp_path):
+    import ase
+
+    atoms = ase.Atoms("H2", positions=[(0, 0, 0), (0, 0, 2)])
+    atoms.calc = SchNetCalculator(write_foreign(tmp_path / "harmonic.pt", FOREIGN))
+    assert atoms.calc.engine.name == "script"
+    assert atoms.get_potential_energy() == pytest.approx(2.0)
+    np.testing.assert_allclose(atoms.get_forces(), [[0, 0, 2], [0, 0, -2]])
+    with pytest.raises(ValueError, match="use engine='script'"):
+        SchNetCalculator(tmp_path / "harmonic.pt", engine="fused")
+
+
+class WrongArguments(torch.nn.Module):
+    """Not the contract."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+@pytest.mark.parametrize(
+    ("metadata", "module", "message"),
+    [
+        (None, None, f"holds no {METADATA}"),
+        ({**FOREIGN, "format_version": 99}, None, "format version 99, newer"),
+        ({k: v for k, v in FOREIGN.items() if k not in ("cutoff", "dtype")}, None, "lacks cutoff, dtype"),
+        ({**FOREIGN, "dtype": "int8"}, None, "float32 or float64"),
+        ({**FOREIGN, "elements": [1, 6]}, None, "no reference energy for the elements"),
+        (FOREIGN, WrongArguments(), "forward takes .*'x'.* but the contract is"),
+    ],
+)
+def test_foreign_files_say_what_is_missing(tmp_path, metadata, module, message):
+    with pytest.raises(ModelFileError, match=message):
+        load_model(write_foreign(tmp_path / "foreign.pt", metadata, module))
+
+
+@pytest.mark.parametrize("keep", [0, 10, 1000, 0.5, 0.99])
+def test_truncated_files_are_refused(models, tmp_path, keep):
+    content = models["float32"].read_bytes()
+    size = int(keep * len(content)) if isinstance(keep, float) else keep
+    (tmp_path / "cut.pt").write_bytes(content[:size])
+    with pytest.raises(ModelFileError, match="not a model file"):
+        load_model(tmp_path / "cut.pt")
+
+
+def test_tampered_weights_are_refused(models, tmp_path):
+    """Swap the metadata's hash: the archive is intact, its parts don't belong together."""
+    source, buffer = zipfile.ZipFile(models["float32"]), io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as target:
+        for item in source.infolist():
+            content = source.read(item)
+            if item.filename.endswith(METADATA):
+                metadata = json.loads(content)
+                metadata["weights_sha256"] = "0" * 64
+                content = json.dumps(metadata).encode()
+            target.writestr(item, content)
+    (tmp_path / "tampered.pt").write_bytes(buffer.getvalue())
+    with pytest.raises(ModelFileError, match="do not have the SHA-256"):
+        load_model(tmp_path / "tampered.pt")
+
+
+def test_pickles_are_refused(tmp_path):
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "pickle.pt")
+    with pytest.raises(ModelFileError, match="not a model file"):
+        load_model(tmp_path / "pickle.pt")
+
+
+def test_unknown_names_list_the_shipped_ones():
+    assert "c20" in shipped_models()
+    with pytest.raises(FileNotFoundError, match="no shipped model of that name .*c20"):
+        load_model("c21")
+
+
+def test_saving_replaces_in_one_step(models, tmp_path, monkeypatch):
+    path = write_model(tmp_path / "model.pt")
+    before = path.read_bytes()
+    monkeypatch.setattr(
+        "schnet_calc.potential.save_safetensors", lambda w: (_ for _ in ()).throw(OSError("disk full"))
+    )
+    with pytest.raises(OSError, match="disk full"):
+        save_model(path, random_network(), REFERENCES)
+    assert path.read_bytes() == before
+
+
+def test_options_of_the_network_survive(tmp_path):
+    options = {"shared_filters": True, "neighbor_average": 12.0, "filter_activation": True}
+    path = write_model(tmp_path / "m.pt", **options)
+    script, fused = (
+        SchNetCalculator(path, engine=name).evaluate([ethanol()])[0] for name in ("script", "fused")
+    )
+    np.testing.assert_allclose(fused.forces, script.forces, atol=1e-6)
+
+
+def test_mean_pooling_is_intensive(tmp_path):
+    path = write_model(tmp_path / "mean.pt", pooling="mean")
+    calculator = SchNetCalculator(path)
+    assert calculator.engine.name == "script"
+    one, far = ethanol(), ethanol()
+    far.positions += 100
+    offset = sum(REFERENCES[z] for z in one.numbers)
+    single = calculator.evaluate([one])[0].energy - offset
+    double = calculator.evaluate([one + far])[0].energy - 2 * offset
+    assert double == pytest.approx(single, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_features": 0}, "n_features must be positive, got 0"),
+        ({"cutoff": -1.0}, "cutoff must be positive"),
+        ({"cutoff_function": "step"}, "cutoff_function is"),
+        ({"pooling": "max"}, "pooling is"),
+        ({"basis_start": 9.0}, "must lie beyond"),
+    ],
+)
+def test_bad_hyperparameters_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        random_network(**options)

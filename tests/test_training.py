@@ -1,0 +1,266 @@
+"""Training: the right gradient, the right loss, and runs that can be killed."""
+
+import math
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+from conftest import random_network
+
+from schnet_calc import SchNetCalculator, load_model
+from schnet_calc.data import read_frames
+from schnet_calc.kernels.spline import SplineGrid
+from schnet_calc.nn import SchNetConfig
+from schnet_calc.tasks.train import finish
+from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig, export_model
+from schnet_calc.training.batches import Batches
+from schnet_calc.training.checkpoint import load_checkpoint
+from schnet_calc.training.loop import learning_rate, loss_function
+from schnet_calc.training.predict import explicit_predictor, predict_autograd
+from schnet_calc.training.references import fit_references
+
+CONFIG = RunConfig(
+    DataConfig(n_train=24, n_validation=8),
+    SchNetConfig(n_features=16, n_interactions=2, n_gaussians=12, cutoff=4.0),
+    TrainingConfig(
+        steps=40, batch_size=4, learning_rate=5e-3, warmup=5, validate_every=10, rho=0.05, threads=1
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Rattled molecules and a crystal with labels of ASE's EMT."""
+    images = []
+    for seed in range(40):
+        atoms = bulk("Cu", cubic=True) if seed % 4 == 0 else molecule("CH3CH2OH")
+        atoms.rattle(0.08, seed=seed)
+        atoms.calc = EMT()
+        labels = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+        images.append(atoms)
+    path = tmp_path_factory.mktemp("data") / "emt.extxyz"
+    ase.io.write(path, images)
+    return path
+
+
+def config(data, model=None, **training):
+    return replace(
+        CONFIG,
+        data=replace(CONFIG.data, file=str(data)),
+        model=replace(CONFIG.model, **(model or {})),
+        training=replace(CONFIG.training, **training),
+    )
+
+
+def batch_of(data, dtype=torch.float64):
+    frames = read_frames(data)
+    batches = Batches(frames, fit_references(frames, "elements"), 4.0, dtype)
+    return batches.batch(np.arange(6))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"shared_filters": True},
+        {"neighbor_average": 9.0, "filter_activation": True},
+        {"cutoff_function": "none", "n_features": 40},
+    ],
+)
+def test_explicit_forces_and_their_gradient_equal_autograd(data, options):
+    network = random_network(**options)
+    batch = batch_of(data)
+    results = []
+    for predict in (predict_autograd, explicit_predictor(SplineGrid.covering(0.5, 4.0, 0.005))):
+        network.zero_grad()
+        energies, forces = predict(network, batch)
+        loss_function(energies, forces, batch, 0.1).backward()
+        gradients = [p.grad.clone() for p in network.parameters()]
+        results.append((energies.detach(), forces.detach(), gradients))
+    (e1, f1, g1), (e2, f2, g2) = results
+    torch.testing.assert_close(e2, e1, atol=1e-6, rtol=0)
+    torch.testing.assert_close(f2, f1, atol=1e-5, rtol=0)
+    for name, a, b in zip(dict(network.named_parameters()), g1, g2, strict=True):
+        scale = float(a.abs().max()) + 1e-6
+        assert float((a - b).abs().max()) < 1e-4 * scale, name
+
+
+def test_threads_change_nothing(data):
+    network, batch = random_network(n_features=64), batch_of(data)
+    predict = explicit_predictor(SplineGrid.covering(0.5, 4.0, 0.01))
+    before = torch.get_num_threads()
+    forces = []
+    try:
+        for n_threads in (1, 2):
+            torch.set_num_threads(n_threads)
+            forces.append(predict(network, batch)[1])
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(forces[0], forces[1], atol=1e-12, rtol=0)
+
+
+def test_loss_is_equation_5_7(data):
+    batch = batch_of(data)
+    energies, forces = batch.energies + 0.3, batch.forces + torch.tensor([0.1, 0.0, 0.2])
+    loss = loss_function(energies, forces, batch, rho=0.5)
+    assert float(loss) == pytest.approx(0.5 * 0.09 + 0.05)
+
+
+def test_references_reproduce_compositions(data):
+    frames = read_frames(data)
+    references = fit_references(frames, "elements")
+    residual = frames.energies - np.add.reduceat(
+        [references[z] for z in frames.numbers], frames.offsets[:-1]
+    )
+    for n_atoms in (4, 9):  # two compositions: least squares meets the mean of each
+        assert abs(residual[frames.n_atoms == n_atoms].mean()) < 1e-9
+    assert set(fit_references(frames, "none").values()) == {0.0}
+    assert len(set(fit_references(frames, "atom").values())) == 1
+
+
+@pytest.mark.parametrize("gradients", ["explicit", "autograd"])
+def test_training_learns(data, tmp_path, gradients):
+    run = Run(config(data, steps=150, gradients=gradients, ema=0.9), tmp_path)
+    before = run.network.state_dict()["output.weight"].clone()
+    errors = []
+    run.run(lambda _, e: errors.append(e) if e else None)
+    assert (run.network.state_dict()["output.weight"] != before).any()
+    assert errors[-1].force_mae_ev_ang < 0.6 * errors[0].force_mae_ev_ang
+    test = finish(run)
+    export = load_model(tmp_path / "model.pt")
+    assert export.metadata["training"]["test_errors"]["n_frames"] == len(run.split.test) == 8
+    assert test.force_mae_ev_ang < np.abs(run.frames.forces).mean()
+
+
+def test_exported_file_is_the_averaged_network(data, tmp_path):
+    run = Run(config(data), tmp_path)
+    run.run()
+    export_model(tmp_path / "checkpoint.safetensors", tmp_path / "model.pt")
+    frames = run.frames.select(run.split.validation)
+    calculator = SchNetCalculator(tmp_path / "model.pt", engine="script")
+    predictions = calculator.evaluate([frames.atoms(k) for k in range(len(frames))])
+    forces = np.concatenate([p.forces for p in predictions])
+    reported = load_checkpoint(tmp_path / "checkpoint.safetensors")[1]["validation"]
+    mae = np.abs(forces - frames.forces).mean()
+    assert mae == pytest.approx(reported["force_mae_ev_ang"], rel=1e-3)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_resumed_equals_uninterrupted(data, tmp_path, device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    whole = Run(config(data, device=device), tmp_path / "whole")
+    whole.run()
+
+    class Killed(Exception):
+        pass
+
+    def kill(run, errors):
+        if run.step == 27:
+            raise Killed
+
+    part = Run(config(data, device=device), tmp_path / "part")
+    with pytest.raises(Killed):
+        part.run(kill)
+    resumed = Run(config(data, device=device), tmp_path / "part", resume=True)
+    assert resumed.step == 20
+    resumed.run()
+    for name, value in whole.average.state_dict().items():
+        torch.testing.assert_close(resumed.average.state_dict()[name], value, atol=0, rtol=0)
+    columns = [(tmp_path / n / "metrics.csv").read_text().splitlines() for n in ("whole", "part")]
+    assert [x.rsplit(",", 1)[0] for x in columns[0]] == [x.rsplit(",", 1)[0] for x in columns[1]]
+
+
+def test_killed_process_resumes(data, tmp_path):
+    """SIGKILL at no particular moment; the run ends with the weights of an undisturbed one."""
+    folder = tmp_path / "run"
+    options = ["--steps", "400", "--n-train", "24", "--n-validation", "8", "--n-features", "16"]
+    options += ["--n-interactions", "2", "--threads", "1"]
+    (tmp_path / "c.toml").write_text("[training]\nvalidate_every = 20\n")
+    command = [sys.executable, "-m", "schnet_calc.cli", "train", str(tmp_path / "c.toml"), "--data", str(data)]
+    process = subprocess.Popen([*command, *options, "-o", str(folder)], stderr=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + 120
+        while not (folder / "checkpoint.safetensors").exists():
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.communicate()
+    assert load_checkpoint(folder / "checkpoint.safetensors")[1]["step"] < 400
+    for where in (folder, tmp_path / "undisturbed"):
+        subprocess.run([*command, *options, "-o", str(where), "--resume"], check=True, capture_output=True)
+    ends = [load_checkpoint(f / "checkpoint.safetensors") for f in (folder, tmp_path / "undisturbed")]
+    assert ends[0][1]["step"] == ends[1][1]["step"] == 400
+    for name, value in ends[0][0].items():
+        torch.testing.assert_close(ends[1][0][name], value, atol=0, rtol=0)
+
+
+def test_runs_are_not_overwritten_or_mixed(data, tmp_path):
+    Run(config(data, steps=10), tmp_path).run()
+    with pytest.raises(FileExistsError, match="holds a training run already"):
+        Run(config(data, steps=10), tmp_path)
+    with pytest.raises(ValueError, match=r"written with training\.rho = 0\.05, not 0\.5"):
+        Run(config(data, steps=10, rho=0.5), tmp_path, resume=True)
+
+
+def test_forces_alone_then_the_constant(data, tmp_path):
+    """With rho = 0 the energy's constant is fitted afterwards (thesis Section 5.3)."""
+    run = Run(config(data, rho=0.0, reference="none", steps=20), tmp_path)
+    run.run()
+    assert abs(run.constant) > 0.1
+    export_model(tmp_path, tmp_path / "model.pt")
+    frames = run.frames.select(run.split.train)
+    calculator = SchNetCalculator(tmp_path / "model.pt")
+    predictions = calculator.evaluate([frames.atoms(k) for k in range(len(frames))])
+    off = np.array([p.energy for p in predictions]) - frames.energies
+    assert abs(off.sum()) < 1e-3 * np.abs(frames.energies).sum()
+
+
+def test_early_stopping(data, tmp_path):
+    run = Run(config(data, steps=1000, learning_rate=1e-12, patience=2), tmp_path)
+    run.best = 0.0
+    run.run()
+    assert run.step == 20
+
+
+def test_divergence_is_an_error(data, tmp_path):
+    run = Run(config(data), tmp_path)
+    with torch.no_grad():
+        run.network.output.weight.fill_(math.nan)
+    with pytest.raises(FloatingPointError, match="loss is nan at step 0"):
+        run.run()
+
+
+def test_schedules():
+    settings = TrainingConfig(steps=1100, warmup=100, learning_rate=1e-2, final_learning_rate=1e-4)
+    assert learning_rate(settings, 0) == pytest.approx(1e-4)
+    assert learning_rate(settings, 99) == pytest.approx(1e-2)
+    assert learning_rate(settings, 600) == pytest.approx(0.5 * (1e-2 + 1e-4))
+    assert learning_rate(replace(settings, schedule="exponential"), 600) == pytest.approx(1e-3)
+    assert learning_rate(replace(settings, schedule="constant"), 1099) == 1e-2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[modle]\n", "unknown section 'modle'"),
+        ("[model]\nn_feature = 3\n", r"unknown key 'n_feature' in \[model\]"),
+        ("[training]\nschedule = 'warm'\n", "schedule is one of"),
+        ("[training]\nsteps = 0\n", "steps must be positive, got 0"),
+    ],
+)
+def test_bad_configurations_are_named(tmp_path, text, message):
+    (tmp_path / "bad.toml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        RunConfig.from_toml(tmp_path / "bad.toml")
