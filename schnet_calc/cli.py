@@ -421,6 +421,7 @@ def c20(
             model,
             output,
             time=time,
+            nve_time=min(time, 2.0),
             temperature=temperature,
             seed=seed,
             device=device,
@@ -448,7 +449,7 @@ def main() -> None:
     """Entry point: expected errors become one line and exit code 1."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        app()
+        app(sys.argv[1:])
     except EXPECTED as error:
         err.print(f"[red]error:[/red] {error}", soft_wrap=True)
         sys.exit(1)

@@ -124,7 +124,10 @@ def broken(change):
         (ase.Atoms("OFe", positions=[(0, 0, 0), (0, 0, 2)]), "atom 1 is Fe, but this model knows H, C, O"),
         (broken(lambda a: a.positions.__setitem__((3, 1), np.nan)), "position of atom 3 .* y = nan"),
         (broken(lambda a: a.positions.__setitem__((0, 0), np.inf)), "position of atom 0 .* x = inf"),
-        (broken(lambda a: a.positions.__setitem__(2, a.positions[1])), "atoms 1 and 2 are at the same place"),
+        (
+            broken(lambda a: a.positions.__setitem__(2, a.positions[1])),
+            "atoms 1 and 2 are at the same place",
+        ),
         (ase.Atoms("C", pbc=True), "periodic along axis 0, but that cell vector is zero"),
         (ase.Atoms("C", cell=[(1, 0, 0), (2, 0, 0), (0, 0, 1)], pbc=True), "do not span a volume"),
         (ase.Atoms("C", cell=[np.nan, 1, 1], pbc=True), "cell is not finite"),

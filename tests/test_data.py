@@ -32,7 +32,9 @@ def test_npz_layouts(tmp_path, layout):
     frames = read_frames(tmp_path / "water.npz")
     assert len(frames) == 5
     assert frames.elements == [1, 8]
-    np.testing.assert_allclose(frames.energies, next(v for v in data.values() if v.shape == (5, 1))[:, 0] * KCAL)
+    np.testing.assert_allclose(
+        frames.energies, next(v for v in data.values() if v.shape == (5, 1))[:, 0] * KCAL
+    )
     np.testing.assert_allclose(frames.atoms(2).positions, next(iter(data.values()))[2])
 
 

@@ -186,7 +186,15 @@ def test_killed_process_resumes(data, tmp_path):
     options = ["--steps", "400", "--n-train", "24", "--n-validation", "8", "--n-features", "16"]
     options += ["--n-interactions", "2", "--threads", "1"]
     (tmp_path / "c.toml").write_text("[training]\nvalidate_every = 20\n")
-    command = [sys.executable, "-m", "schnet_calc.cli", "train", str(tmp_path / "c.toml"), "--data", str(data)]
+    command = [
+        sys.executable,
+        "-m",
+        "schnet_calc.cli",
+        "train",
+        str(tmp_path / "c.toml"),
+        "--data",
+        str(data),
+    ]
     process = subprocess.Popen([*command, *options, "-o", str(folder)], stderr=subprocess.PIPE)
     try:
         deadline = time.monotonic() + 120

@@ -1,0 +1,67 @@
+"""The rules of the house: directions of imports, sizes, docstrings."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "schnet_calc"
+FILES = sorted(PACKAGE.rglob("*.py"))
+ORDER = (
+    ("__init__", "device"),
+    ("nn", "neighbors"),
+    ("graph", "kernels"),
+    ("potential",),
+    ("data", "analysis", "engine"),
+    ("calculator", "training"),
+    ("tasks",),
+    ("plots",),
+    ("report", "console"),
+    ("cli",),
+)
+LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = (
+                [node.module]
+                if node.module != "schnet_calc"
+                else [f"schnet_calc.{a.name}" for a in node.names]
+            )
+        elif isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        found |= {n.split(".")[1] for n in names if n.startswith("schnet_calc.")}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    if path == PACKAGE / "__init__.py":
+        return  # hands out the two public names on first use
+    here = room(path)
+    for other in imports(path) & set(LEVEL):
+        assert other == here or LEVEL[other] < LEVEL[here], f"{here} imports {other}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_public_names_have_docstrings(path):
+    bodies = [ast.parse(path.read_text()).body]
+    while bodies:
+        for node in bodies.pop():
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{path.name}: {node.name}"
+                if isinstance(node, ast.ClassDef):
+                    bodies.append(node.body)
+
+
+def test_only_one_room_knows_torchscript():
+    users = {room(p) for p in FILES if "torch.jit." in p.read_text() and "import torch" in p.read_text()}
+    assert users == {"potential"}
