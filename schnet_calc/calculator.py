@@ -22,9 +22,6 @@ from schnet_calc.engine import Prediction, ScriptEngine, make_engine
 from schnet_calc.graph import Structure
 from schnet_calc.potential import Potential, load_model
 
-WATCHED = ("positions", "numbers", "cell", "pbc")
-"""What the energy depends on; changes of charges or magnetic moments cost no evaluation."""
-
 
 class SchNetCalculator(Calculator):
     """Energies, forces and stress of a SchNet, or of any TorchScript model with its contract.
@@ -83,10 +80,18 @@ class SchNetCalculator(Calculator):
         self._settings = {"device": device, "dtype": dtype, "engine": engine}
         self.engine = make_engine(self.potential, engine, device, getattr(torch, dtype) if dtype else None)
 
-    def check_state(self, atoms: ase.Atoms, tol: float = 1e-15) -> list[str]:
-        """What has changed since the last evaluation and matters to the energy."""
-        changes = super().check_state(atoms, tol=tol)
-        return [change for change in changes if change in WATCHED]
+    def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
+        """What has changed since the last evaluation and matters to the energy, by exact comparison."""
+        before = self.atoms
+        if before is None or len(before) != len(atoms):
+            return list(all_changes)
+        pairs = {
+            "positions": (before.positions, atoms.positions),
+            "numbers": (before.numbers, atoms.numbers),
+            "cell": (before.cell.array, atoms.cell.array),
+            "pbc": (before.pbc, atoms.pbc),
+        }
+        return [name for name, (old, new) in pairs.items() if not np.array_equal(old, new)]
 
     def calculate(
         self,

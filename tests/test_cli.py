@@ -46,12 +46,12 @@ def test_info(run):
 
 
 def test_relax_modes_md(run, cage, tmp_path):
-    code, out, err = run(
+    code, _, err = run(
         "relax", cage, "--model", "c20", "--fmax", "1e-5", "-o", "relaxed.xyz", "--json", "r.json"
     )
     assert (code, err) == (0, "")
     assert json.loads((tmp_path / "r.json").read_text())["fmax_ev_ang"] < 1e-5
-    code, out, err = run("modes", "relaxed.xyz", "--model", "c20", "--json", "m.json")
+    code, _out, err = run("modes", "relaxed.xyz", "--model", "c20", "--json", "m.json")
     assert code == 0
     numbers = json.loads((tmp_path / "m.json").read_text())
     assert len(numbers["frequencies_cm1"]) == 54
@@ -94,7 +94,7 @@ def test_train_evaluate_export(run, tmp_path):
 
 
 def test_c20_page(run, tmp_path):
-    code, out, err = run("c20", "--time", "0.1", "-o", "study")
+    code, _out, err = run("c20", "--time", "0.1", "-o", "study")
     assert code == 0, err
     page = (tmp_path / "study" / "index.html").read_text()
     assert page.count("data:image/svg+xml;base64,") == 4

@@ -87,7 +87,7 @@ def test_other_keys(tmp_path):
     ase.io.write(tmp_path / "a.extxyz", atoms)
     frames = read_frames(tmp_path / "a.extxyz", energy_key="dft_energy", forces_key="dft_forces")
     assert frames.energies.tolist() == [-3.0]
-    with pytest.raises(ValueError, match="frame 0: no 'energy'; it has .*dft_energy"):
+    with pytest.raises(ValueError, match=r"frame 0: no 'energy'; it has .*dft_energy"):
         read_frames(tmp_path / "a.extxyz")
 
 

@@ -152,7 +152,7 @@ def test_pickles_are_refused(tmp_path):
 
 def test_unknown_names_list_the_shipped_ones():
     assert "c20" in shipped_models()
-    with pytest.raises(FileNotFoundError, match="no shipped model of that name .*c20"):
+    with pytest.raises(FileNotFoundError, match=r"no shipped model of that name .*c20"):
         load_model("c21")
 
 

@@ -153,7 +153,7 @@ def test_md_does_not_overwrite_or_mix(tmp_path):
 def test_thermostats_reach_the_temperature(tmp_path, thermostat):
     """Many independent oscillators: the mean kinetic energy has a small error."""
     grid = np.array(np.meshgrid(*[np.arange(3)] * 3)).reshape(3, -1).T * 40.0
-    atoms = ase.Atoms("Ar54", np.concatenate([grid, grid + (0, 0, 1.0)]))
+    atoms = ase.Atoms("Ar54", np.concatenate([grid, grid + np.array([0, 0, 1.0])]))
     settings = MDSettings(300, 1.5, timestep=2, thermostat=thermostat, time_constant=30, interval=5)
     table = run_md(atoms, MorsePotential(rcut1=3, rcut2=4), settings, tmp_path).table()
     assert table["temperature_k"][50:].mean() == pytest.approx(300, rel=0.1)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from schnet_calc.kernels import cpu
-from schnet_calc.kernels.cpu import CHUNK
+from schnet_calc.kernels import loops
+from schnet_calc.kernels.loops import CHUNK
 from schnet_calc.kernels.spline import SplinePairs
 
 
@@ -60,25 +60,32 @@ def _pair_arrays(pairs: SplinePairs) -> list[Any]:
 class _Convolve(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, table: Tensor, y: Tensor, pairs: SplinePairs) -> Tensor:
+        t, x = _pack([table], 0), _pack([y], 1)
+        i, j, knot, w, _ = _pair_arrays(pairs)
+        _run(loops.convolve, len(x), [i, j, knot, w, t.numpy(), x.numpy()])
         ctx.save_for_backward(table, y)
         ctx.pairs = pairs
-        return _forward(pack_table(table), y, pairs)
+        return _unpack(x, 1, y.shape[1])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         table, y = ctx.saved_tensors
         t, x = _pack([table], 1), _pack([y, gradients[0].contiguous()], 1)
         i, j, knot, w, _ = _pair_arrays(ctx.pairs)
-        _run(cpu.convolve_backward, len(x), [i, j, knot, w, t.numpy(), x.numpy()])
+        _run(loops.convolve_backward, len(x), [i, j, knot, w, t.numpy(), x.numpy()])
         return _unpack(t, 1, y.shape[1]), _unpack(x, 2, y.shape[1]), None
 
 
 class _ConvolveAdjoint(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, table: Tensor, y: Tensor, g: Tensor, pairs: SplinePairs) -> tuple[Tensor, Tensor]:
+        t, x = _pack([table], 0), _pack([y, g.contiguous()], 1)
+        s = y.new_zeros(len(x), len(pairs.i))
+        arrays = [*_pair_arrays(pairs), t.numpy(), x.numpy(), s.numpy()]
+        _run(loops.convolve_adjoint, len(x), arrays)
         ctx.save_for_backward(table, y, g)
         ctx.pairs = pairs
-        return _adjoint(pack_table(table), y, g, pairs)
+        return _unpack(x, 2, y.shape[1]), s.sum(0)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
@@ -86,28 +93,9 @@ class _ConvolveAdjoint(torch.autograd.Function):
         gu, gs = (x.contiguous() for x in gradients)
         t, x = _pack([table], 1), _pack([y, g.contiguous(), gu], 2)
         arrays = [*_pair_arrays(ctx.pairs), t.numpy(), x.numpy(), gs.numpy()]
-        _run(cpu.convolve_adjoint_backward, len(x), arrays)
+        _run(loops.convolve_adjoint_backward, len(x), arrays)
         n_features = y.shape[1]
         return _unpack(t, 1, n_features), _unpack(x, 3, n_features), _unpack(x, 4, n_features), None
-
-
-def pack_table(table: Tensor) -> Tensor:
-    """A table (K + 3, F) in the layout of the CPU loops, for calls that need no gradient."""
-    return _pack([table], 0)
-
-
-def _forward(t: Tensor, y: Tensor, pairs: SplinePairs) -> Tensor:
-    x = _pack([y], 1)
-    i, j, knot, w, _ = _pair_arrays(pairs)
-    _run(cpu.convolve, len(x), [i, j, knot, w, t.numpy(), x.numpy()])
-    return _unpack(x, 1, y.shape[1])
-
-
-def _adjoint(t: Tensor, y: Tensor, g: Tensor, pairs: SplinePairs) -> tuple[Tensor, Tensor]:
-    x = _pack([y, g.contiguous()], 1)
-    s = y.new_zeros(len(x), len(pairs.i))
-    _run(cpu.convolve_adjoint, len(x), [*_pair_arrays(pairs), t.numpy(), x.numpy(), s.numpy()])
-    return _unpack(x, 2, y.shape[1]), s.sum(0)
 
 
 def convolve(table: Tensor, y: Tensor, pairs: SplinePairs) -> Tensor:
@@ -116,8 +104,7 @@ def convolve(table: Tensor, y: Tensor, pairs: SplinePairs) -> Tensor:
     Parameters
     ----------
     table : Tensor
-        (K + 3, F) coefficients from :func:`~schnet_calc.kernels.spline.spline_table`; on the CPU
-        also the result of :func:`pack_table`, without gradients.
+        (K + 3, F) coefficients from :func:`~schnet_calc.kernels.spline.spline_table`.
     y : Tensor
         (N, F) features.
     pairs : SplinePairs
@@ -128,8 +115,6 @@ def convolve(table: Tensor, y: Tensor, pairs: SplinePairs) -> Tensor:
     Tensor
         (N, F), differentiable once with respect to table and y.
     """
-    if table.dim() == 4:
-        return _forward(table, y, pairs)
     if y.device.type == "cpu":
         v: Tensor = _Convolve.apply(table, y, pairs)
         return v
@@ -153,8 +138,6 @@ def convolve_adjoint(table: Tensor, y: Tensor, g: Tensor, pairs: SplinePairs) ->
     Tensor
         (P,), the share of this convolution in dE/dd.
     """
-    if table.dim() == 4:
-        return _adjoint(table, y, g, pairs)
     if y.device.type == "cpu":
         result: tuple[Tensor, Tensor] = _ConvolveAdjoint.apply(table, y, g, pairs)
         return result
