@@ -19,6 +19,7 @@ from schnet_calc.data import Frames, Split, read_frames, split_frames
 from schnet_calc.device import choose_device
 from schnet_calc.kernels.spline import SplineGrid
 from schnet_calc.nn import SchNet
+from schnet_calc.potential import load_model
 from schnet_calc.training.batches import Batch, Batches
 from schnet_calc.training.checkpoint import (
     load_checkpoint,
@@ -30,6 +31,7 @@ from schnet_calc.training.config import RunConfig, TrainingConfig
 from schnet_calc.training.metrics import integration_constant, validation_errors
 from schnet_calc.training.predict import Predict, explicit_predictor, predict_autograd
 from schnet_calc.training.references import fit_references
+from schnet_calc.training.soap import SOAP
 
 log = logging.getLogger(__name__)
 
@@ -117,9 +119,11 @@ class Run:
         self.info = frames.info
         torch.manual_seed(training.seed)
         self.network = SchNet(config.model).to(self.device, self.dtype)
+        if training.start_from:
+            _start_from(training.start_from, self.network)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.predict = self._predictor()
-        self.optimizer = torch.optim.Adam(self.network.parameters(), fused=True, amsgrad=training.amsgrad)
+        self.optimizer = _optimizer(training.optimizer, self.network)
         self.step = 0
         self.best = math.inf
         self.stale = 0
@@ -272,6 +276,20 @@ class Run:
         lines = path.read_text().splitlines(keepends=True)
         kept = lines[:1] + [x for x in lines[1:] if int(x.split(",")[0]) <= step]
         path.write_text("".join(kept))
+
+
+def _optimizer(name: str, network: nn.Module) -> torch.optim.Optimizer:
+    if name == "soap":
+        return SOAP(network.parameters())
+    return torch.optim.Adam(network.parameters(), fused=True, amsgrad=name == "amsgrad")
+
+
+def _start_from(path: str, network: SchNet) -> None:
+    """Take over the weights of a model file, which must be of the same shape."""
+    potential = load_model(path)
+    if potential.metadata.get("hyperparameters") != network.config.to_dict():
+        raise ValueError(f"start_from: {path} has other hyperparameters than [model] asks for")
+    network.load_state_dict(potential.weights)
 
 
 def _read(config: RunConfig) -> Frames:
