@@ -26,6 +26,7 @@ from schnet_calc.training.checkpoint import load_checkpoint
 from schnet_calc.training.loop import learning_rate, loss_function
 from schnet_calc.training.predict import explicit_predictor, predict_autograd
 from schnet_calc.training.references import fit_references
+from schnet_calc.training.soap import SOAP
 
 CONFIG = RunConfig(
     DataConfig(n_train=24, n_validation=8),
@@ -154,11 +155,12 @@ def test_exported_file_is_the_averaged_network(data, tmp_path):
     assert mae == pytest.approx(reported["force_mae_ev_ang"], rel=1e-3)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "amsgrad", "soap"])
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def test_resumed_equals_uninterrupted(data, tmp_path, device):
+def test_resumed_equals_uninterrupted(data, tmp_path, device, optimizer):
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    whole = Run(config(data, device=device), tmp_path / "whole")
+    whole = Run(config(data, device=device, optimizer=optimizer), tmp_path / "whole")
     whole.run()
 
     class Killed(Exception):
@@ -168,10 +170,10 @@ def test_resumed_equals_uninterrupted(data, tmp_path, device):
         if run.step == 27:
             raise Killed
 
-    part = Run(config(data, device=device), tmp_path / "part")
+    part = Run(config(data, device=device, optimizer=optimizer), tmp_path / "part")
     with pytest.raises(Killed):
         part.run(kill)
-    resumed = Run(config(data, device=device), tmp_path / "part", resume=True)
+    resumed = Run(config(data, device=device, optimizer=optimizer), tmp_path / "part", resume=True)
     assert resumed.step == 20
     resumed.run()
     for name, value in whole.average.state_dict().items():
@@ -233,6 +235,38 @@ def test_forces_alone_then_the_constant(data, tmp_path):
     predictions = calculator.evaluate([frames.atoms(k) for k in range(len(frames))])
     off = np.array([p.energy for p in predictions]) - frames.energies
     assert abs(off.sum()) < 1e-3 * np.abs(frames.energies).sum()
+
+
+def test_start_from_a_model(data, tmp_path):
+    first = Run(config(data, steps=20), tmp_path / "first")
+    first.run()
+    export_model(tmp_path / "first", tmp_path / "model.pt")
+    start = {"start_from": str(tmp_path / "model.pt")}
+    second = Run(config(data, **start), tmp_path / "second")
+    torch.testing.assert_close(second.network.state_dict(), load_model(tmp_path / "model.pt").weights)
+    with pytest.raises(ValueError, match=r"has other hyperparameters than \[model\]"):
+        Run(config(data, model={"cutoff": 3.0}, **start), tmp_path / "third")
+
+
+def test_soap_needs_fewer_steps_on_a_skewed_quadratic():
+    """Least squares whose curvature is far from the axes: where Adam's diagonal is of no help."""
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.linalg.qr(torch.randn(12, 12, generator=generator))[0] for _ in range(2))
+    scales = torch.logspace(0, -2, 12)
+    a, b = left * scales, (right * scales).T
+    target = torch.randn(12, 12, generator=generator)
+
+    def loss_after(make):
+        weight = torch.nn.Parameter(torch.zeros(12, 12))
+        optimizer = make([weight])
+        for _ in range(300):
+            optimizer.zero_grad()
+            loss = ((a @ (weight - target) @ b) ** 2).sum()
+            loss.backward()
+            optimizer.step()
+        return float(loss.detach())
+
+    assert loss_after(lambda p: SOAP(p, lr=0.02)) < 0.3 * loss_after(lambda p: torch.optim.Adam(p, lr=0.02))
 
 
 def test_early_stopping(data, tmp_path):

@@ -12,6 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+SAMPLE = 5
+"""Steps between two gradients that go into the preconditioner."""
+
 
 class SOAP(torch.optim.Optimizer):
     """Adam in rotated coordinates for matrices, plain Adam for everything else.
@@ -59,38 +62,39 @@ class SOAP(torch.optim.Optimizer):
                 self._update(parameters, group, rotated)
 
     def _update(self, parameters: list[Tensor], group: dict[str, Any], rotated: bool) -> None:
+        """One step of parameters of one shape; the state of all lies stacked with the first."""
         gradient = torch.stack([p.grad for p in parameters if p.grad is not None])
-        states = [self.state[p] for p in parameters]
-        if not states[0]:
-            for state, g in zip(states, gradient, strict=True):
-                state.update(_first_state(g, rotated))
-        moments = {k: torch.stack([s[k] for s in states]) for k in states[0] if k != "step"}
-        count = int(states[0]["step"]) + 1
+        state = self.state[parameters[0]]
+        if not state:
+            state.update(_first_state(gradient, rotated))
+        state["step"] += 1
+        count = int(state["step"])
         beta1, beta2 = group["betas"]
         if rotated:
-            moments["left"].lerp_(gradient @ gradient.mT, 1 - beta2)
-            moments["right"].lerp_(gradient.mT @ gradient, 1 - beta2)
-            if count == 1 or count % group["frequency"] == 0:
-                self._turn(moments, first=count == 1)
-        bases = (moments["q_left"], moments["q_right"]) if rotated else None
-        moments["mean"].lerp_(gradient, 1 - beta1)
-        moments["square"].lerp_(_into(gradient, bases) ** 2, 1 - beta2)
-        scale = (moments["square"] / (1 - beta2**count)).sqrt_().add_(group["eps"])
-        update = _out_of(_into(moments["mean"], bases) / scale, bases) / (1 - beta1**count)
-        for n, (p, state) in enumerate(zip(parameters, states, strict=True)):
-            p.sub_(update[n], alpha=group["lr"])
-            for key, value in moments.items():
-                state[key].copy_(value[n])
-            state["step"] += 1
+            if count % SAMPLE == 1:
+                state["left"].lerp_(gradient @ gradient.mT, 1 - beta2**SAMPLE)
+                state["right"].lerp_(gradient.mT @ gradient, 1 - beta2**SAMPLE)
+            if count % group["frequency"] == 1:
+                _turn(state, exactly=count == 1)
+            gradient = state["q_left"].mT @ gradient @ state["q_right"]
+        state["mean"].lerp_(gradient, 1 - beta1)
+        state["square"].lerp_(gradient.square_(), 1 - beta2)
+        scale = (state["square"] / (1 - beta2**count)).sqrt_().add_(group["eps"])
+        update = state["mean"] / scale.mul_(1 - beta1**count)
+        if rotated:
+            update = state["q_left"] @ update @ state["q_right"].mT
+        torch._foreach_add_(parameters, list(update.unbind()), alpha=-group["lr"])
 
-    @staticmethod
-    def _turn(moments: dict[str, Tensor], first: bool) -> None:
-        """Bring the eigenvectors up to date: exactly at first, by a step of power iteration later."""
-        for side, basis in (("left", "q_left"), ("right", "q_right")):
-            if first:
-                moments[basis] = torch.linalg.eigh(moments[side]).eigenvectors.flip(-1)
-            else:
-                moments[basis] = torch.linalg.qr(moments[side] @ moments[basis]).Q
+
+def _turn(state: dict[str, Tensor], exactly: bool) -> None:
+    """Bring the eigenvectors up to date, by a step of power iteration unless exactly; turn the mean too."""
+    mean = state["q_left"] @ state["mean"] @ state["q_right"].mT
+    for side in ("left", "right"):
+        if exactly:
+            state[f"q_{side}"] = torch.linalg.eigh(state[side]).eigenvectors.flip(-1).contiguous()
+        else:
+            state[f"q_{side}"] = torch.linalg.qr(state[side] @ state[f"q_{side}"]).Q.contiguous()
+    state["mean"] = state["q_left"].mT @ mean @ state["q_right"]
 
 
 def _first_state(gradient: Tensor, rotated: bool) -> dict[str, Tensor]:
@@ -100,15 +104,8 @@ def _first_state(gradient: Tensor, rotated: bool) -> dict[str, Tensor]:
         "square": torch.zeros_like(gradient),
     }
     if rotated:
-        for name, size in zip(("left", "right"), gradient.shape, strict=True):
-            state[name] = gradient.new_zeros(size, size)
-            state[f"q_{name}"] = torch.eye(size, dtype=gradient.dtype, device=gradient.device)
+        for name, size in zip(("left", "right"), gradient.shape[1:], strict=True):
+            state[name] = gradient.new_zeros(len(gradient), size, size)
+            eye = torch.eye(size, dtype=gradient.dtype, device=gradient.device)
+            state[f"q_{name}"] = eye.repeat(len(gradient), 1, 1)
     return state
-
-
-def _into(x: Tensor, bases: tuple[Tensor, Tensor] | None) -> Tensor:
-    return x if bases is None else bases[0].mT @ x @ bases[1]
-
-
-def _out_of(x: Tensor, bases: tuple[Tensor, Tensor] | None) -> Tensor:
-    return x if bases is None else bases[0] @ x @ bases[1].mT

@@ -1,0 +1,60 @@
+"""What the shipped C20 model has to reach."""
+
+import numpy as np
+import pytest
+from conftest import DATA, needs_data
+
+from schnet_calc import SchNetCalculator, load_model
+from schnet_calc.analysis import bonds, clusters
+from schnet_calc.data import read_frames
+from schnet_calc.tasks.c20 import BOND_GAP, LONGEST_BOND, THESIS_FMAX, c20_reference, dodecahedron
+from schnet_calc.tasks.evaluate import evaluate
+from schnet_calc.tasks.modes import normal_modes
+from schnet_calc.tasks.relax import relax
+
+
+@pytest.fixture(scope="module")
+def relaxed():
+    """C20 at the thesis's threshold, and its calculator."""
+    calculator = SchNetCalculator("c20", device="cpu", dtype="float64")
+    start = dodecahedron()
+    start.rattle(0.05, seed=0)
+    result = relax(start, calculator, fmax=THESIS_FMAX, steps=2000)
+    assert result.converged
+    return result.atoms, calculator
+
+
+def test_three_classes_of_bonds(relaxed):
+    atoms, _ = relaxed
+    _, lengths = bonds(atoms, LONGEST_BOND)
+    assert len(lengths) == 30
+    groups = clusters(lengths, BOND_GAP)
+    np.testing.assert_allclose([g.mean for g in groups], [1.41, 1.45, 1.52], atol=0.01)
+    reference = c20_reference()
+    known = np.repeat(reference["bond_lengths_ang"], reference["bond_counts"])
+    np.testing.assert_allclose(np.sort(lengths), known, atol=0.01)
+
+
+def test_frequencies(relaxed):
+    modes = normal_modes(*relaxed)
+    known = np.array(c20_reference()["frequencies_cm1"])
+    high = known > 200
+    assert modes.n_imaginary == 0
+    np.testing.assert_allclose(modes.frequencies[high], known[high], rtol=0.02)
+    np.testing.assert_allclose(modes.frequencies[~high], known[~high], atol=25)
+
+
+def test_metadata_say_what_the_labels_are():
+    training = load_model("c20").metadata["training"]
+    assert "surrogate" in training["data"]["theory"]
+    assert training["command"].startswith("schnet-calc train")
+    assert training["test_errors"]["n_frames"] == 6000
+
+
+@needs_data
+def test_errors_on_unseen_trajectories():
+    """Every tenth frame of the last two of the ten trajectories."""
+    frames = read_frames(DATA / "c20" / "c20_500K.npz").select(np.arange(24_000, 30_000, 10))
+    errors = evaluate(SchNetCalculator("c20", device="cpu"), frames).errors.to_dict()
+    assert errors["force_mae_kcal_mol_ang"] < 0.20
+    assert errors["energy_mae_kcal_mol"] < 0.15
