@@ -23,7 +23,7 @@ from schnet_calc.tasks.train import finish
 from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig, export_model
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.checkpoint import load_checkpoint
-from schnet_calc.training.loop import learning_rate, loss_function
+from schnet_calc.training.loss import learning_rate, loss_function
 from schnet_calc.training.predict import explicit_predictor, predict_autograd
 from schnet_calc.training.references import fit_references
 from schnet_calc.training.soap import SOAP

@@ -164,54 +164,73 @@ def study_c20(
         As for the calculator.
     progress : callable, optional
         Called with the name of the stage, steps done and steps in all.
+
+    Raises
+    ------
+    RuntimeError
+        The relaxation did not converge.
+    ValueError
+        The folder holds the study of another model, seed or temperature.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     report = progress or (lambda stage, done, total: None)
     precise = SchNetCalculator(model, device=device, dtype="float64")
+    weights = precise.potential.metadata.get("weights_sha256", precise.potential.path)
+    _same_study(directory / "study.json", {"weights_sha256": weights, "seed": seed})
     start = dodecahedron()
     start.rattle(0.05, seed=seed)
-    report("relaxation", 0, 1)
     relaxation = relax(start, precise, fmax=THESIS_FMAX, steps=2000)
     if not relaxation.converged:
         raise RuntimeError(
             f"the relaxation did not converge: {relaxation.fmax:.1e} eV/Å after {relaxation.steps} steps"
         )
     report("relaxation", 1, 1)
-    relaxed = relaxation.atoms
-    ase.io.write(directory / "c20_relaxed.xyz", relaxed)
-    report("normal modes", 0, 1)
-    modes = normal_modes(relaxed, precise)
+    ase.io.write(directory / "c20_relaxed.xyz", relaxation.atoms)
+    modes = normal_modes(relaxation.atoms, precise)
     report("normal modes", 1, 1)
-    pairs, lengths = bonds(relaxed, LONGEST_BOND)
+    pairs, lengths = bonds(relaxation.atoms, LONGEST_BOND)
     fast = SchNetCalculator(model, device=device)
 
     def dynamics(name: str, settings: MDSettings) -> MDRun:
-        return run_md(
-            relaxed,
-            fast,
-            settings,
-            directory / name,
-            resume=True,
-            progress=lambda step, _: report(name.replace("_", " "), step, settings.n_steps),
-        )
+        def show(step: int, _: ase.Atoms) -> None:
+            report(name.replace("_", " "), step, settings.n_steps)
+
+        return run_md(relaxation.atoms, fast, settings, directory / name, resume=True, progress=show)
 
     # Half of the kinetic energy goes into the potential: start the NVE run twice as hot.
     nve = dynamics("md_nve", MDSettings(2 * temperature, nve_time, thermostat="none", seed=seed))
     nvt = dynamics("md_nvt", MDSettings(temperature, time, seed=seed))
-    with Trajectory(nvt.trajectory) as trajectory:
-        first = int(EQUILIBRATION * len(trajectory))
-        frames = [trajectory[k] for k in range(first, len(trajectory))]
     return C20Study(
         temperature=temperature,
         relaxation=relaxation,
         bond_pairs=pairs,
         bond_lengths=lengths,
         bond_classes=clusters(lengths, BOND_GAP),
-        shells=shells(relaxed),
+        shells=shells(relaxation.atoms),
         modes=modes,
         nve=nve,
         nvt=nvt,
-        classical=distributions(frames),
+        classical=distributions(_equilibrated(nvt)),
         reference=c20_reference(),
     )
+
+
+def _same_study(path: Path, identity: dict[str, Any]) -> None:
+    """Refuse to go on with the trajectories of another model or seed."""
+    if not path.exists():
+        path.write_text(json.dumps(identity))
+        return
+    for key, value in json.loads(path.read_text()).items():
+        if value != identity[key]:
+            raise ValueError(
+                f"{path.parent} holds a study with {key} = {value}, not {identity[key]}: "
+                f"choose another folder"
+            )
+
+
+def _equilibrated(run: MDRun) -> list[ase.Atoms]:
+    """Frames of a run without its first part."""
+    with Trajectory(run.trajectory) as trajectory:
+        first = int(EQUILIBRATION * len(trajectory))
+        return [trajectory[k] for k in range(first, len(trajectory))]

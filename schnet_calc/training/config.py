@@ -1,7 +1,7 @@
 """What a training run needs to know; one TOML file holds it all."""
 
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,15 @@ class RunConfig:
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionaries of plain values."""
         return asdict(self)
+
+    def changed(self, changes: dict[str, Any]) -> "RunConfig":
+        """A copy with other values; every key is looked for in all three sections."""
+        parts = {}
+        for name in ("data", "model", "training"):
+            section = getattr(self, name)
+            known = {f.name for f in fields(section)}
+            parts[name] = replace(section, **{k: v for k, v in changes.items() if k in known})
+        return RunConfig(**parts)
 
     @classmethod
     def from_dict(cls, tables: dict[str, Any]) -> "RunConfig":

@@ -1,12 +1,9 @@
 """The training run: a state that can stop after any step and go on as if it had not."""
 
 import copy
-import csv
-import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,61 +11,30 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from schnet_calc.analysis.errors import KCAL_MOL, Errors
-from schnet_calc.data import Frames, Split, read_frames, split_frames
+from schnet_calc.analysis.errors import Errors
 from schnet_calc.device import choose_device
 from schnet_calc.kernels.spline import SplineGrid
 from schnet_calc.nn import SchNet
-from schnet_calc.potential import load_model
-from schnet_calc.training.batches import Batch, Batches
+from schnet_calc.training.batches import Batches
 from schnet_calc.training.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
 )
-from schnet_calc.training.config import RunConfig, TrainingConfig
+from schnet_calc.training.config import RunConfig
+from schnet_calc.training.log import append_row, forget_after
+from schnet_calc.training.loss import learning_rate, loss_function
 from schnet_calc.training.metrics import integration_constant, validation_errors
 from schnet_calc.training.predict import Predict, explicit_predictor, predict_autograd
 from schnet_calc.training.references import fit_references
-from schnet_calc.training.soap import SOAP
-
-log = logging.getLogger(__name__)
-
-CSV_FIELDS = (
-    "step",
-    "learning_rate",
-    "loss",
-    "energy_mae_kcal_mol",
-    "force_mae_kcal_mol_ang",
-    "seconds",
+from schnet_calc.training.setup import (
+    check_same_config,
+    choose_split,
+    make_optimizer,
+    read_data,
+    start_from,
 )
-
-
-def learning_rate(config: TrainingConfig, step: int) -> float:
-    """Rate of a step: linear warm-up, then the schedule."""
-    if step < config.warmup:
-        return config.learning_rate * (step + 1) / config.warmup
-    progress = min((step - config.warmup) / max(config.steps - config.warmup, 1), 1.0)
-    top, bottom = config.learning_rate, config.final_learning_rate
-    if config.schedule == "cosine":
-        return bottom + 0.5 * (top - bottom) * (1.0 + math.cos(math.pi * progress))
-    if config.schedule == "exponential":
-        return float(top * (bottom / top) ** progress)
-    return top
-
-
-def loss_function(energies: Tensor, forces: Tensor, batch: Batch, rho: float) -> Tensor:
-    """Mean over the batch of thesis Eq. 5.7, in eV² and (eV/Å)²."""
-    n_systems = len(batch.energies)
-    counts = torch.zeros_like(batch.energies).index_add(
-        0, batch.graph.system, torch.ones_like(batch.forces[:, 0])
-    )
-    squares = ((forces - batch.forces) ** 2).sum(1) / counts[batch.graph.system]
-    loss = squares.sum() / n_systems
-    if rho > 0:
-        loss = loss + rho * ((energies - batch.energies) ** 2).mean()
-    return loss
 
 
 class Run:
@@ -95,6 +61,7 @@ class Run:
         self.config = config
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
+        self.metrics = self.directory / "metrics.csv"
         training = config.training
         if training.threads:
             torch.set_num_threads(training.threads)
@@ -105,8 +72,8 @@ class Run:
             raise FileExistsError(
                 f"{self.directory} holds a training run already; resume it or choose another folder"
             )
-        self.frames = frames = _read(config)
-        self.split = _split(config, frames, self.directory)
+        self.frames = frames = read_data(config)
+        self.split = choose_split(config, frames, self.directory)
         train = frames.select(self.split.train)
         self.references = fit_references(train, training.reference)
         missing = sorted(set(frames.elements) - set(self.references))
@@ -117,13 +84,14 @@ class Run:
         self.validation = Batches(frames.select(self.split.validation), self.references, cutoff, self.dtype)
         self.distance_range = self.train.distance_range()
         self.info = frames.info
-        torch.manual_seed(training.seed)
-        self.network = SchNet(config.model).to(self.device, self.dtype)
-        if training.start_from:
-            _start_from(training.start_from, self.network)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(training.seed)
+            self.network = SchNet(config.model).to(self.device, self.dtype)
+        if training.start_from and not checkpoint.exists():
+            start_from(training.start_from, self.network)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.predict = self._predictor()
-        self.optimizer = _optimizer(training.optimizer, self.network)
+        self.optimizer = make_optimizer(training.optimizer, self.network)
         self.step = 0
         self.best = math.inf
         self.stale = 0
@@ -211,27 +179,10 @@ class Run:
                 {f"average.{k}": v for k, v in self.average.state_dict().items()},
                 self._state(errors),
             )
-        self._write_metrics(loss, errors)
+        rate = learning_rate(training, self.step - 1)
+        append_row(self.metrics, self.step, rate, loss, errors, self.seconds)
         self._save(errors)
         return errors
-
-    def _write_metrics(self, loss: float, errors: Errors) -> None:
-        path = self.directory / "metrics.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as stream:
-            writer = csv.writer(stream)
-            if new:
-                writer.writerow(CSV_FIELDS)
-            writer.writerow(
-                (
-                    self.step,
-                    f"{learning_rate(self.config.training, self.step - 1):.6g}",
-                    f"{loss:.6g}",
-                    f"{errors.energy_mae_ev / KCAL_MOL:.5f}",
-                    f"{errors.force_mae_ev_ang / KCAL_MOL:.5f}",
-                    f"{self.seconds:.1f}",
-                )
-            )
 
     def _state(self, errors: Errors) -> dict[str, Any]:
         return {
@@ -257,7 +208,7 @@ class Run:
 
     def _restore(self, path: Path) -> None:
         tensors, state = load_checkpoint(path)
-        _same_config(RunConfig.from_dict(state["config"]), self.config, path)
+        check_same_config(RunConfig.from_dict(state["config"]), self.config, path)
         for name, module in (("network", self.network), ("average", self.average)):
             prefix = name + "."
             module.load_state_dict(
@@ -266,72 +217,4 @@ class Run:
         restore_optimizer(self.optimizer, tensors)
         self.step, self.best = state["step"], state["best"]
         self.stale, self.seconds = state["stale"], state["seconds"]
-        self._forget_metrics_after(self.step)
-
-    def _forget_metrics_after(self, step: int) -> None:
-        """Drop rows written after the checkpoint: those steps are done again."""
-        path = self.directory / "metrics.csv"
-        if not path.exists():
-            return
-        lines = path.read_text().splitlines(keepends=True)
-        kept = lines[:1] + [x for x in lines[1:] if int(x.split(",")[0]) <= step]
-        path.write_text("".join(kept))
-
-
-def _optimizer(name: str, network: nn.Module) -> torch.optim.Optimizer:
-    if name == "soap":
-        return SOAP(network.parameters())
-    return torch.optim.Adam(network.parameters(), fused=True, amsgrad=name == "amsgrad")
-
-
-def _start_from(path: str, network: SchNet) -> None:
-    """Take over the weights of a model file, which must be of the same shape."""
-    potential = load_model(path)
-    if potential.metadata.get("hyperparameters") != network.config.to_dict():
-        raise ValueError(f"start_from: {path} has other hyperparameters than [model] asks for")
-    network.load_state_dict(potential.weights)
-
-
-def _read(config: RunConfig) -> Frames:
-    data = config.data
-    return read_frames(
-        data.file,
-        energy_key=data.energy_key,
-        forces_key=data.forces_key,
-        energy_unit=data.energy_unit,
-        length_unit=data.length_unit,
-    )
-
-
-def _split(config: RunConfig, frames: Frames, directory: Path) -> Split:
-    """The split of this run: an earlier one's, a file's, or a new one; kept in the folder."""
-    saved, data = directory / "split.npz", config.data
-    if saved.exists():
-        return Split.load(saved)
-    if data.split not in ("random", "blocks"):
-        split = Split.load(data.split)
-    else:
-        split = split_frames(
-            len(frames),
-            data.n_train,
-            data.n_validation,
-            method=data.split,
-            n_test=data.n_test,
-            n_blocks=data.n_blocks,
-            seed=data.split_seed,
-        )
-    split.save(saved)
-    return split
-
-
-def _same_config(saved: RunConfig, asked: RunConfig, path: Path) -> None:
-    """Threads, device and where the data lie may change between two parts of a run; nothing else."""
-
-    def essence(config: RunConfig) -> dict[str, Any]:
-        training = replace(config.training, threads=0, device="auto")
-        return replace(config, training=training, data=replace(config.data, file="")).to_dict()
-
-    for section, table in essence(saved).items():
-        for key, value in essence(asked)[section].items():
-            if table[key] != value:
-                raise ValueError(f"{path} was written with {section}.{key} = {table[key]!r}, not {value!r}")
+        forget_after(self.metrics, self.step)

@@ -1,0 +1,25 @@
+"""The command line: arguments in, tables out."""
+
+import logging
+import sys
+
+from schnet_calc.cli import models, simulate, study
+from schnet_calc.cli.app import app
+from schnet_calc.console import err
+
+__all__ = ["app", "main", "models", "simulate", "study"]
+
+EXPECTED = (ValueError, OSError, FloatingPointError, RuntimeError, NotImplementedError)
+
+
+def main() -> None:
+    """Entry point: expected errors become one line and exit code 1."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        app(sys.argv[1:])
+    except EXPECTED as error:
+        err.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("interrupted; what was written is complete, --resume goes on where there is one")
+        sys.exit(130)

@@ -1,0 +1,75 @@
+"""What a run is made of: data, split, optimiser, first weights."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from schnet_calc.data import Frames, Split, read_frames, split_frames
+from schnet_calc.nn import SchNet
+from schnet_calc.potential import load_model
+from schnet_calc.training.config import RunConfig
+from schnet_calc.training.soap import SOAP
+
+
+def make_optimizer(name: str, network: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser of a name, with its rate left to the schedule."""
+    if name == "soap":
+        return SOAP(network.parameters())
+    return torch.optim.Adam(network.parameters(), fused=True, amsgrad=name == "amsgrad")
+
+
+def start_from(path: str, network: SchNet) -> None:
+    """Take over the weights of a model file, which must be of the same shape."""
+    potential = load_model(path)
+    if potential.metadata.get("hyperparameters") != network.config.to_dict():
+        raise ValueError(f"start_from: {path} has other hyperparameters than [model] asks for")
+    network.load_state_dict(potential.weights)
+
+
+def read_data(config: RunConfig) -> Frames:
+    """All frames of the data file."""
+    data = config.data
+    return read_frames(
+        data.file,
+        energy_key=data.energy_key,
+        forces_key=data.forces_key,
+        energy_unit=data.energy_unit,
+        length_unit=data.length_unit,
+    )
+
+
+def choose_split(config: RunConfig, frames: Frames, directory: Path) -> Split:
+    """The split of this run: an earlier one's, a file's, or a new one; kept in the folder."""
+    saved, data = directory / "split.npz", config.data
+    if saved.exists():
+        return Split.load(saved)
+    if data.split not in ("random", "blocks"):
+        split = Split.load(data.split)
+    else:
+        split = split_frames(
+            len(frames),
+            data.n_train,
+            data.n_validation,
+            method=data.split,
+            n_test=data.n_test,
+            n_blocks=data.n_blocks,
+            seed=data.split_seed,
+        )
+    split.save(saved)
+    return split
+
+
+def check_same_config(saved: RunConfig, asked: RunConfig, path: Path) -> None:
+    """Threads, device and where the data lie may change between two parts of a run; nothing else."""
+
+    def essence(config: RunConfig) -> dict[str, Any]:
+        training = replace(config.training, threads=0, device="auto")
+        return replace(config, training=training, data=replace(config.data, file="")).to_dict()
+
+    for section, table in essence(saved).items():
+        for key, value in essence(asked)[section].items():
+            if table[key] != value:
+                raise ValueError(f"{path} was written with {section}.{key} = {table[key]!r}, not {value!r}")
