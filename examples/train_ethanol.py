@@ -26,10 +26,10 @@ config = RunConfig(
     TrainingConfig(
         steps=60 if quick else 20_000,
         validate_every=30 if quick else 1000,
-        learning_rate=5e-3,
+        learning_rate=2e-3,
         final_learning_rate=1e-5,
         schedule="exponential",
-        amsgrad=True,
+        optimizer="soap",
         clip=3.0,
     ),
 )

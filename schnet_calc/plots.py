@@ -65,6 +65,19 @@ def draw_learning_curve(axes: Axes, metrics: str | Path) -> Axes:
     return _plain(axes)
 
 
+def draw_errors(axes: Sequence[Axes], energy: NDArray[np.float64], force: NDArray[np.float64]) -> None:
+    """Histograms of differences to the labels: energies, and components of forces."""
+    for ax, values, label in (
+        (axes[0], 1e3 * energy, "energy, meV"),
+        (axes[1], 1e3 * force, "force component, meV/Å"),
+    ):
+        reach = float(np.quantile(np.abs(values), 0.999)) or 1.0
+        ax.hist(values, bins=80, range=(-reach, reach), color=COLORS[0], alpha=0.8)
+        ax.axvline(0, color="0.3", lw=0.8)
+        ax.set(xlabel=f"model − label: {label}", ylabel="count")
+        _plain(ax)
+
+
 def draw_relaxation(axes: Axes, energies: NDArray[np.float64]) -> Axes:
     """Energy above the last one, over optimisation steps."""
     above = np.maximum(energies - energies[-1], 1e-12)

@@ -222,6 +222,11 @@ def _metadata(path: Path, raw: bytes | str) -> dict[str, Any]:
     missing = [key for key in REQUIRED if key not in metadata]
     if missing:
         raise ModelFileError(f"{path}: {METADATA} lacks {', '.join(missing)}")
+    if not isinstance(metadata["format_version"], int) or not metadata["elements"]:
+        raise ModelFileError(
+            f"{path}: format_version must be a whole number and elements a list with at least one "
+            f"entry, got {metadata['format_version']!r} and {metadata['elements']!r}"
+        )
     if metadata["format_version"] > FORMAT_VERSION:
         raise ModelFileError(
             f"{path} has format version {metadata['format_version']}, "
@@ -236,7 +241,10 @@ def _metadata(path: Path, raw: bytes | str) -> dict[str, Any]:
 
 
 def _check_forward(path: Path, module: torch.jit.ScriptModule) -> None:
-    names = [a.name for a in module.forward.schema.arguments]  # type: ignore[attr-defined]
+    forward = getattr(module, "forward", None)
+    if forward is None:
+        raise ModelFileError(f"{path}: the TorchScript module has no forward method")
+    names = [a.name for a in forward.schema.arguments]
     wanted = ["self", "numbers", "positions", "pairs", "shifts", "system"]
     if names != wanted:
         raise ModelFileError(f"{path}: forward takes {names[1:]}, but the contract is {wanted[1:]}")

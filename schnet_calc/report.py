@@ -11,10 +11,10 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from schnet_calc import plots
+from schnet_calc import __version__, plots
 from schnet_calc.tasks.c20 import C20Study
 
-PACKAGES = ("schnet-calc", "torch", "ase", "numpy", "numba")
+PACKAGES = ("torch", "ase", "numpy", "numba")
 
 
 def write_c20_report(
@@ -65,7 +65,7 @@ def write_c20_report(
 def versions() -> str:
     """Python and package versions, in a line."""
     packages = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
-    return f"Python {platform.python_version()}, {packages}"
+    return f"schnet_calc {__version__}, Python {platform.python_version()}, {packages}"
 
 
 def _cage(study: C20Study) -> Any:

@@ -76,7 +76,7 @@ def test_train_evaluate_export(run, tmp_path):
     size = ("--n-train", "16", "--n-validation", "4", "--n-features", "8", "--n-interactions", "1")
     code, out, err = run("train", "--data", "data.npz", *size, "--steps", "6", "-o", "run")
     assert code == 0, err
-    assert "on 10 test frames" in out.replace("\n", " ")
+    assert "10 test frames" in out
     for name in ("model.pt", "learning_curve.png", "learning_curve.svg", "metrics.csv", "split.npz"):
         assert (tmp_path / "run" / name).exists()
     assert run("export", "run", "again.pt")[0] == 0
@@ -123,9 +123,13 @@ def test_c20_does_not_mix_models(run, tmp_path):
         (("train",), "no data: name a config file or give --data FILE"),
         (("train", "--data", "missing.npz"), "no data file missing.npz"),
         (("evaluate", "c20", "missing.npz"), "no data file missing.npz"),
+        (("train", "bad.toml"), "unknown key 'n_feature' in [model]"),
+        (("relax", "notes.foo", "--model", "c20"), "notes.foo"),
     ],
 )
-def test_errors_are_one_line(run, arguments, message):
+def test_errors_are_one_line(run, tmp_path, arguments, message):
+    (tmp_path / "bad.toml").write_text("[model]\nn_feature = 3\n")
+    (tmp_path / "notes.foo").write_text("no structure\n")
     code, _, err = run(*arguments)
     assert code == 1
     assert message in err.replace("\n", " ")

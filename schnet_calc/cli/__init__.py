@@ -2,6 +2,11 @@
 
 import logging
 import sys
+import zipfile
+
+from ase.io.formats import UnknownFileTypeError
+from rich.markup import escape
+from safetensors import SafetensorError
 
 from schnet_calc.cli import models, simulate, study
 from schnet_calc.cli.app import app
@@ -9,7 +14,18 @@ from schnet_calc.console import err
 
 __all__ = ["app", "main", "models", "simulate", "study"]
 
-EXPECTED = (ValueError, OSError, FloatingPointError, RuntimeError, NotImplementedError)
+EXPECTED = (
+    ValueError,
+    TypeError,
+    OSError,
+    FloatingPointError,
+    RuntimeError,
+    NotImplementedError,
+    UnknownFileTypeError,
+    SafetensorError,
+    zipfile.BadZipFile,
+)
+"""Errors that speak for themselves: printed without a traceback."""
 
 
 def main() -> None:
@@ -18,7 +34,7 @@ def main() -> None:
     try:
         app(sys.argv[1:])
     except EXPECTED as error:
-        err.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        err.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         err.print("interrupted; what was written is complete, --resume goes on where there is one")

@@ -12,13 +12,15 @@ from schnet_calc.console import Stages, out, print_table, progress_bar, write_js
 
 
 @app.command
-def info(model: str) -> None:
+def info(model: str, *, json: Path | None = None) -> None:
     """Show what a model file says about itself.
 
     Parameters
     ----------
     model
         A model file, or the name of a shipped model.
+    json
+        Where to write the metadata.
     """
     from ase.data import chemical_symbols
 
@@ -42,6 +44,7 @@ def info(model: str) -> None:
     errors = training.get("test_errors") or training.get("validation_errors") or {}
     rows.update({k: f"{v:.5f}" for k, v in errors.items() if isinstance(v, float)})
     print_table("model", rows)
+    write_json(json, data)
 
 
 @Parameter(name="*")
@@ -86,6 +89,7 @@ def train(
     data: str | None = None,
     output: Output = Path("runs/model"),
     resume: bool = False,
+    json: Path | None = None,
     options: Options | None = None,
 ) -> None:
     """Train a SchNet; the folder gets checkpoints, metrics.csv, a learning curve and model.pt.
@@ -100,6 +104,8 @@ def train(
         Folder of the run.
     resume
         Go on with the run in the folder.
+    json
+        Where to write the errors on the test frames.
     """
     from schnet_calc import plots
     from schnet_calc.tasks.train import finish
@@ -122,10 +128,10 @@ def train(
             if errors is not None:
                 note = str(errors)
                 bar.console.print(f"step {run.step}: {note}")
-            stages("training", run.step, settings.training.steps)
+            stages("training", run.step, settings.training.steps, note)
 
         run.run(report)
-        errors = finish(
+        test = finish(
             run,
             command="schnet-calc " + " ".join(sys.argv[1:]),
             progress=lambda done, total: stages("test frames", done, total),
@@ -133,7 +139,12 @@ def train(
     figure, axes = plots.new_figure(5.5, 3.6)
     plots.draw_learning_curve(axes, output / "metrics.csv")
     plots.save_figure(figure, output / "learning_curve")
-    out.print(f"model in {output / 'model.pt'}; on {len(run.split.test)} test frames: {errors}")
+    rows = {"model": output / "model.pt", "steps": run.step, "hours": f"{run.seconds / 3600:.2f}"}
+    if test is not None:
+        rows[f"{test.n_frames} test frames"] = test.errors
+        rows["mean predictor"] = test.mean_predictor
+    print_table("training", rows)
+    write_json(json, {"steps": run.step, "test": test.to_dict() if test else None})
 
 
 @app.command
@@ -142,6 +153,7 @@ def evaluate(
     data: Path,
     *,
     split: Path | None = None,
+    output: Output = Path("evaluation"),
     json: Path | None = None,
     energy_key: str = "energy",
     forces_key: str = "forces",
@@ -159,10 +171,12 @@ def evaluate(
         Labelled structures.
     split
         A split.npz of a training run: only its test frames are used.
+    output
+        Name of the figures, without ending.
     json
         Where to write the numbers.
     """
-    from schnet_calc import SchNetCalculator
+    from schnet_calc import SchNetCalculator, plots
     from schnet_calc.data import Split, read_frames
     from schnet_calc.tasks.evaluate import evaluate as run
 
@@ -174,7 +188,9 @@ def evaluate(
         length_unit=length_unit,
     )
     if split is not None:
-        frames = frames.select(Split.load(split).test)
+        chosen = Split.load(split)
+        chosen.check(len(frames), split)
+        frames = frames.select(chosen.test)
     with progress_bar() as bar:
         stages = Stages(bar)
         result = run(
@@ -186,6 +202,9 @@ def evaluate(
         f"{model} on {len(frames)} frames of {data.name}",
         {"model": result.errors, "mean predictor": result.mean_predictor},
     )
+    figure, axes = plots.new_figure(8, 3.2, 2)
+    plots.draw_errors(axes, result.energy_differences, result.force_differences)
+    plots.save_figure(figure, output)
     write_json(json, result.to_dict())
 
 

@@ -1,5 +1,6 @@
 """Labelled structures in memory, in eV and Å."""
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +53,13 @@ class Frames:
     def elements(self) -> list[int]:
         """Atomic numbers that occur, ascending."""
         return [int(z) for z in np.unique(self.numbers)]
+
+    def digest(self) -> str:
+        """SHA-256 of structures and labels."""
+        digest = hashlib.sha256()
+        for name in ("numbers", "positions", "energies", "forces"):
+            digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+        return digest.hexdigest()
 
     def select(self, indices: NDArray[np.int64]) -> "Frames":
         """The given frames, in the given order."""

@@ -1,6 +1,5 @@
 """Splits of a data set into training, validation and test frames."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +15,10 @@ class Split(NamedTuple):
     test: NDArray[np.int64]
 
     def save(self, path: str | Path) -> None:
-        """Write the indices to an ``.npz`` file."""
-        np.savez_compressed(path, **self._asdict())  # type: ignore[arg-type]
+        """Write the indices to an ``.npz`` file, replaced in one step."""
+        temporary = Path(path).with_suffix(".tmp.npz")
+        np.savez_compressed(temporary, **self._asdict())  # type: ignore[arg-type]
+        temporary.replace(path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Split":
@@ -32,9 +33,11 @@ class Split(NamedTuple):
             raise ValueError(f"{path}: a frame occurs twice in this split")
         return split
 
-    def describe(self) -> str:
-        """The three sizes as JSON."""
-        return json.dumps({name: len(part) for name, part in self._asdict().items()})
+    def check(self, n_frames: int, path: str | Path) -> None:
+        """Raise ``ValueError`` if an index lies beyond the frames that there are."""
+        last = max((int(part.max()) for part in self if len(part)), default=-1)
+        if last >= n_frames:
+            raise ValueError(f"the split {path} names frame {last}, but the data hold {n_frames} frames")
 
 
 def split_frames(

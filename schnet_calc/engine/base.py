@@ -33,7 +33,7 @@ class Engine(ABC):
         self.potential = potential
         self.device = device
         self.dtype = dtype
-        self._offsets = np.zeros(max(potential.elements) + 1)
+        self._offsets = np.zeros(max(potential.reference_energies) + 1)
         for z, energy in potential.reference_energies.items():
             self._offsets[z] = energy
 

@@ -1,5 +1,6 @@
 """The fast path for SchNet: splined filters, unordered pairs, forces without automatic differentiation."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -74,6 +75,10 @@ def supports(potential: Potential) -> bool:
 @cache
 def _pool(n_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads, thread_name_prefix="schnet-structures")
+
+
+# Threads do not survive a fork: a child makes its own.
+os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _compiled(network: SchNet, grid: SplineGrid, device: torch.device, dtype: torch.dtype) -> Atomic:

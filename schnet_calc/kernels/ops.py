@@ -1,5 +1,6 @@
 """The pair loops as differentiable torch operations: numba on the CPU, tensor operations elsewhere."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -18,6 +19,10 @@ from schnet_calc.kernels.spline import SplinePairs
 @cache
 def _pool(n_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads, thread_name_prefix="schnet-pairs")
+
+
+# Threads do not survive a fork: a child makes its own.
+os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _run(loop: Callable[..., None], n_chunks: int, arrays: list[Any]) -> None:

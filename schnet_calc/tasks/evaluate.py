@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schnet_calc.analysis.errors import Errors
 from schnet_calc.calculator import SchNetCalculator
@@ -22,6 +23,10 @@ class Evaluation:
     """Of the model."""
     mean_predictor: Errors
     """Of the guess that every frame has the mean energy per atom, and no forces."""
+    energy_differences: NDArray[np.float64]
+    """(M,) model minus label, eV."""
+    force_differences: NDArray[np.float64]
+    """(3A,) components, model minus label, eV/Å."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, in eV and in kcal/mol."""
@@ -61,4 +66,6 @@ def evaluate(
             progress(rows.stop)
     per_atom = frames.energies.sum() / frames.n_atoms.sum()
     mean = Errors.of(frames.energies - per_atom * frames.n_atoms, frames.forces.ravel())
-    return Evaluation(len(frames), Errors.of(np.array(energy), np.concatenate(force)), mean)
+    energy_off, force_off = np.array(energy), np.concatenate(force)
+    errors = Errors.of(energy_off, force_off)
+    return Evaluation(len(frames), errors, mean, energy_off, force_off)

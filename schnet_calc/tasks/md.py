@@ -17,8 +17,10 @@ from ase.md.bussi import Bussi
 from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
 from ase.md.nose_hoover_chain import NoseHooverChainNVT
-from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
+from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
+
+from schnet_calc.tasks.modes import rigid_motions
 
 THERMOSTATS = ("none", "langevin", "bussi", "nose-hoover")
 CSV_FIELDS = ("time_ps", "potential_ev", "kinetic_ev", "total_ev", "temperature_k")
@@ -96,8 +98,8 @@ def run_md(
     directory : path
         Folder of the run.
     resume : bool
-        Go on from the last frame in the folder. An NVE run continues exactly; a stochastic
-        thermostat continues with fresh random numbers.
+        Go on from the last frame in the folder. An NVE run continues exactly; a thermostat
+        continues with fresh random numbers or a fresh chain.
     progress : callable, optional
         Called with the step and the atoms at every frame.
 
@@ -106,35 +108,65 @@ def run_md(
     FileExistsError
         The folder holds a trajectory and ``resume`` is false.
     ValueError
-        The folder's run has other settings.
+        The folder's run has other settings, another model or other atoms.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     run = MDRun(directory / "md.traj", directory / "md.csv", settings.n_steps)
-    done = 0
-    if run.trajectory.exists() and run.trajectory.stat().st_size:
-        if not resume:
-            raise FileExistsError(f"{run.trajectory} exists: resume it or choose another folder")
-        moving, done = _last_frame(directory, run, settings)
-    else:
-        moving = _start(atoms, settings)
-        (directory / "md.json").write_text(json.dumps(asdict(settings), indent=1))
+    identity = _identity(atoms, calculator, settings)
+    found = _last_frame(directory, run, identity, settings.interval) if run.trajectory.exists() else None
+    if found is not None and not resume:
+        raise FileExistsError(f"{run.trajectory} exists: resume it or choose another folder")
+    if found is None:
+        (directory / "md.json").write_text(json.dumps(identity, indent=1))
+    moving, done = found or (_start(atoms, settings), -settings.interval)
     moving.calc = calculator
-    dynamics = _integrator(moving, settings, np.random.default_rng([settings.seed, 1, done]))
-    with Trajectory(run.trajectory, "a") as trajectory, run.log.open("a", newline="") as stream:
+    free = degrees_of_freedom(moving, settings.thermostat)
+    dynamics = _integrator(moving, settings, free, np.random.default_rng([settings.seed, 1, max(done, 0)]))
+    mode = "w" if found is None else "a"
+    with Trajectory(run.trajectory, mode) as trajectory, run.log.open(mode, newline="") as stream:
         writer = csv.writer(stream)
-        if not done:
+        if found is None:
             writer.writerow(CSV_FIELDS)
-        for step in range(done, settings.n_steps + 1, settings.interval):
-            if step > done:
+        for step in range(done + settings.interval, settings.n_steps + 1, settings.interval):
+            if step:
                 dynamics.run(settings.interval)
-            if step > done or not done:
-                trajectory.write(moving)
-                writer.writerow(_row(step, moving, settings))
-                stream.flush()
+            # The row first: a row too many is cut on resuming, a missing one could not be filled.
+            writer.writerow(_row(step, moving, settings, free))
+            stream.flush()
+            trajectory.write(moving)
             if progress is not None:
                 progress(step, moving)
     return run
+
+
+def degrees_of_freedom(atoms: ase.Atoms, thermostat: str) -> int:
+    """Momenta that can take up heat: 3N, less the rigid motions that stand still and stay so.
+
+    Langevin's random forces excite all 3N; the other integrators conserve the total momentum and, for
+    molecules, the angular momentum.
+    """
+    n_free = 3 * len(atoms)
+    if thermostat == "langevin" or len(atoms) < 2:
+        return n_free
+    scale = 1e-8 + 1e-6 * float(np.abs(atoms.get_momenta()).sum())
+    if np.abs(atoms.get_momenta().sum(axis=0)).max() < scale:
+        n_free -= 3
+    if not atoms.pbc.any() and np.abs(atoms.get_angular_momentum()).max() < 10 * scale:
+        n_free -= len(rigid_motions(atoms)) - 3
+    return n_free
+
+
+def _identity(atoms: ase.Atoms, calculator: Any, settings: MDSettings) -> dict[str, Any]:
+    """What has to be the same for a run to go on."""
+    potential = getattr(calculator, "potential", None)
+    metadata = potential.metadata if potential is not None else {}
+    kept = {k: v for k, v in asdict(settings).items() if k != "time"}
+    return {
+        **kept,
+        "atomic_numbers": atoms.numbers.tolist(),
+        "model": metadata.get("weights_sha256", type(calculator).__name__),
+    }
 
 
 def _start(atoms: ase.Atoms, settings: MDSettings) -> ase.Atoms:
@@ -143,27 +175,42 @@ def _start(atoms: ase.Atoms, settings: MDSettings) -> ase.Atoms:
         rng = np.random.default_rng(settings.seed)
         thermalize_momenta(moving, temperature_K=settings.temperature, rng=rng)
         if len(moving) > 1:
-            Stationary(moving)
-        if len(moving) > 2 and not moving.pbc.any():
-            ZeroRotation(moving)
+            _stop_rigid_motion(moving)
     return moving
 
 
-def _last_frame(directory: Path, run: MDRun, settings: MDSettings) -> tuple[ase.Atoms, int]:
-    """The last frame, and its step; the log is cut to the frames that are there."""
-    saved = json.loads((directory / "md.json").read_text())
-    for key, value in asdict(settings).items():
-        if key != "time" and saved[key] != value:
-            raise ValueError(f"the run in {directory} has {key} = {saved[key]!r}, not {value!r}")
+def _stop_rigid_motion(atoms: ase.Atoms) -> None:
+    """Project out translation and, for molecules (linear ones too), rotation."""
+    weights = np.sqrt(atoms.get_masses())[:, None]
+    rigid = rigid_motions(atoms)[: 3 if atoms.pbc.any() else None]
+    velocities = (atoms.get_momenta() / weights).ravel()
+    velocities -= rigid.T @ (rigid @ velocities)
+    atoms.set_momenta(velocities.reshape(-1, 3) * weights)
+
+
+def _last_frame(
+    directory: Path, run: MDRun, identity: dict[str, Any], interval: int
+) -> tuple[ase.Atoms, int] | None:
+    """The last frame and its step, None if there is no frame; the log is cut to the frames there are."""
+    if not run.trajectory.stat().st_size:
+        return None
     with Trajectory(run.trajectory) as trajectory:
         n_frames = len(trajectory)
+        if not n_frames:
+            return None
         atoms = trajectory[-1]
+    saved = json.loads((directory / "md.json").read_text())
+    for key, value in identity.items():
+        if saved.get(key) != value:
+            raise ValueError(f"the run in {directory} has {key} = {saved.get(key)!r}, not {value!r}")
     lines = run.log.read_text().splitlines(keepends=True)
     run.log.write_text("".join(lines[: n_frames + 1]))
-    return atoms, (n_frames - 1) * settings.interval
+    return atoms, (n_frames - 1) * interval
 
 
-def _integrator(atoms: ase.Atoms, settings: MDSettings, rng: np.random.Generator) -> MolecularDynamics:
+def _integrator(
+    atoms: ase.Atoms, settings: MDSettings, n_free: int, rng: np.random.Generator
+) -> MolecularDynamics:
     timestep, tau = settings.timestep * units.fs, settings.time_constant * units.fs
     kelvin = settings.temperature
     if settings.thermostat == "none":
@@ -172,16 +219,21 @@ def _integrator(atoms: ase.Atoms, settings: MDSettings, rng: np.random.Generator
         # fixcm=True, the default, would not sample the canonical ensemble.
         return Langevin(atoms, timestep, temperature_K=kelvin, friction=1.0 / tau, rng=rng, fixcm=False)
     if settings.thermostat == "bussi":
-        return Bussi(atoms, timestep, temperature_K=kelvin, taut=tau, rng=rng)
-    return NoseHooverChainNVT(atoms, timestep, temperature_K=kelvin, tdamp=tau)
+        dynamics = Bussi(atoms, timestep, temperature_K=kelvin, taut=tau, rng=rng)
+        dynamics.ndof = n_free
+        dynamics.target_kinetic_energy = 0.5 * n_free * units.kB * kelvin
+        return dynamics
+    # ASE's chain counts 3N degrees of freedom: ask for the kinetic energy that n_free of them have.
+    shared = kelvin * n_free / (3 * len(atoms))
+    return NoseHooverChainNVT(atoms, timestep, temperature_K=shared, tdamp=tau)
 
 
-def _row(step: int, atoms: ase.Atoms, settings: MDSettings) -> tuple[str, ...]:
+def _row(step: int, atoms: ase.Atoms, settings: MDSettings, n_free: int) -> tuple[str, ...]:
     potential, kinetic = atoms.get_potential_energy(), atoms.get_kinetic_energy()
     return (
         f"{step * settings.timestep / 1000.0:.6f}",
         f"{potential:.9f}",
         f"{kinetic:.9f}",
         f"{potential + kinetic:.9f}",
-        f"{atoms.get_temperature():.4f}",
+        f"{2.0 * kinetic / (max(n_free, 1) * units.kB):.4f}",
     )

@@ -14,6 +14,8 @@ from schnet_calc.graph import Structure
 
 LINEAR = 1e-3
 """Å; a molecule whose atoms all lie this close to a line counts as linear."""
+HESSIAN_TOLERANCE = 1e-6
+"""Share of the largest entry by which symmetry and sum rule may be missed."""
 MODE_UNIT = units._hbar * units.m / np.sqrt(units._e * units._amu)
 """eV per square root of eV/(Å² amu)."""
 
@@ -95,6 +97,8 @@ def normal_modes(atoms: ase.Atoms, calculator: SchNetCalculator) -> NormalModes:
     ------
     ValueError
         The structure is periodic, or has fewer than two atoms.
+    FloatingPointError
+        The Hessian is not symmetric, or moving the whole molecule costs energy.
     """
     if atoms.pbc.any():
         raise ValueError("normal modes are for molecules; for a periodic structure use ase.phonons")
@@ -105,6 +109,9 @@ def normal_modes(atoms: ase.Atoms, calculator: SchNetCalculator) -> NormalModes:
     hessian = 0.5 * (raw + raw.T)
     n_atoms = len(plain)
     sums = hessian.reshape(3 * n_atoms, n_atoms, 3).sum(axis=1)
+    for name, value in (("asymmetry", np.abs(raw - raw.T).max()), ("sum rule", np.abs(sums).max())):
+        if value > HESSIAN_TOLERANCE * np.abs(hessian).max():
+            raise FloatingPointError(f"the Hessian is unsound: its {name} is off by {value:.1e} eV/Å²")
     weights = np.repeat(np.sqrt(plain.get_masses()), 3)
     rigid = rigid_motions(plain)
     projector = np.eye(3 * n_atoms) - rigid.T @ rigid

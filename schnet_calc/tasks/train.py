@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 
-from schnet_calc.analysis.errors import Errors
 from schnet_calc.calculator import SchNetCalculator
-from schnet_calc.tasks.evaluate import evaluate
+from schnet_calc.tasks.evaluate import Evaluation, evaluate
 from schnet_calc.training import Run, export_model
 
 
 def finish(
     run: Run, command: str | None = None, progress: Callable[[int, int], None] | None = None
-) -> Errors | None:
+) -> Evaluation | None:
     """Export the best weights of a run to ``model.pt``, and test them on the frames never used.
 
     Parameters
@@ -24,7 +23,7 @@ def finish(
 
     Returns
     -------
-    Errors or None
+    Evaluation or None
         On the test frames; None if the split has none.
     """
     path = run.directory / "model.pt"
@@ -36,4 +35,4 @@ def finish(
     test = evaluate(calculator, frames, progress and (lambda done: progress(done, len(frames))))
     errors = {**test.errors.to_dict(), "n_frames": test.n_frames}
     export_model(run.directory, path, command, errors)
-    return test.errors
+    return test

@@ -8,6 +8,16 @@ from typing import Any
 from schnet_calc.nn import SchNetConfig
 
 
+def _check_types(section: Any) -> None:
+    """Raise ``TypeError`` where a value is not of the type of the field's default."""
+    for item in fields(section):
+        value, default = getattr(section, item.name), item.default
+        kinds = (int, float) if isinstance(default, float) else type(default)
+        if default is not None and not isinstance(value, kinds):
+            wanted = type(default).__name__
+            raise TypeError(f"{item.name} must be of type {wanted}, got {value!r}")
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Where the frames come from and how they are split."""
@@ -24,6 +34,9 @@ class DataConfig:
     """``"random"``, ``"blocks"``, or a split file written by an earlier run."""
     n_blocks: int = 10
     split_seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_types(self)
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,9 @@ class TrainingConfig:
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is one of {known}, got {getattr(self, name)!r}")
-        for name in ("steps", "batch_size", "learning_rate", "validate_every", "clip"):
+        _check_types(self)
+        positive = ("steps", "batch_size", "learning_rate", "validate_every", "n_validate", "clip")
+        for name in (*positive, "spline_spacing"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if not (self.rho >= 0 and 0 <= self.ema < 1):
@@ -90,6 +105,13 @@ class RunConfig:
     data: DataConfig = field(default_factory=DataConfig)
     model: SchNetConfig = field(default_factory=SchNetConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        if self.model.pooling == "mean" and self.training.reference != "none":
+            raise ValueError(
+                "pooling = 'mean' is for intensive properties: it needs reference = 'none', "
+                f"got {self.training.reference!r}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionaries of plain values."""

@@ -39,5 +39,7 @@ def forget_after(path: Path, step: int) -> None:
     if not path.exists():
         return
     lines = path.read_text().splitlines(keepends=True)
-    kept = lines[:1] + [x for x in lines[1:] if int(x.split(",")[0]) <= step]
-    path.write_text("".join(kept))
+    whole = [x for x in lines[1:] if x.endswith("\n")]
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(lines[:1] + [x for x in whole if int(x.split(",")[0]) <= step]))
+    temporary.replace(path)

@@ -73,7 +73,7 @@ class Run:
                 f"{self.directory} holds a training run already; resume it or choose another folder"
             )
         self.frames = frames = read_data(config)
-        self.split = choose_split(config, frames, self.directory)
+        self.split = choose_split(config, frames, self.directory, checkpoint.exists())
         train = frames.select(self.split.train)
         self.references = fit_references(train, training.reference)
         missing = sorted(set(frames.elements) - set(self.references))
@@ -84,6 +84,7 @@ class Run:
         self.validation = Batches(frames.select(self.split.validation), self.references, cutoff, self.dtype)
         self.distance_range = self.train.distance_range()
         self.info = frames.info
+        self.digest = frames.digest()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
             self.network = SchNet(config.model).to(self.device, self.dtype)
@@ -107,7 +108,9 @@ class Run:
         low, high = self.distance_range
         validated = self.validation.distance_range()
         low, high = min(low, validated[0]), max(high, validated[1])
-        grid = SplineGrid.covering(low - 1e-3, high + 1e-3, training.spline_spacing)
+        # Splines coarser than the Gaussians would train another function than the one exported.
+        spacing = min(training.spline_spacing, 0.25 * model.width)
+        grid = SplineGrid.covering(low - 1e-3, high + 1e-3, spacing)
         return explicit_predictor(grid)
 
     def run(self, progress: Callable[["Run", Errors | None], None] | None = None) -> None:
@@ -138,15 +141,15 @@ class Run:
             group["lr"] = rate
         self.optimizer.zero_grad()
         loss = loss_function(*self.predict(self.network, batch), batch, training.rho)
-        loss.backward()  # type: ignore[no-untyped-call]
-        parameters: list[Tensor] = list(self.network.parameters())
-        nn.utils.clip_grad_norm_(parameters, training.clip)
-        self.optimizer.step()
         value = float(loss.detach())
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"the loss is {value} at step {self.step}: lower the learning rate ({rate:.1e})"
             )
+        loss.backward()  # type: ignore[no-untyped-call]
+        parameters: list[Tensor] = list(self.network.parameters())
+        nn.utils.clip_grad_norm_(parameters, training.clip)
+        self.optimizer.step()
         # A young average follows faster, or it would remember the first random weights.
         decay = min(training.ema, (1.0 + self.step) / (10.0 + self.step))
         with torch.no_grad():
@@ -195,6 +198,7 @@ class Run:
             "validation": errors.to_dict(),
             "distance_range": self.distance_range,
             "info": self.info,
+            "data_sha256": self.digest,
             "n_train": len(self.train),
         }
 
@@ -209,6 +213,8 @@ class Run:
     def _restore(self, path: Path) -> None:
         tensors, state = load_checkpoint(path)
         check_same_config(RunConfig.from_dict(state["config"]), self.config, path)
+        if state["data_sha256"] != self.digest:
+            raise ValueError(f"{path} was written with other data than {self.config.data.file}")
         for name, module in (("network", self.network), ("average", self.average)):
             prefix = name + "."
             module.load_state_dict(

@@ -41,13 +41,13 @@ def read_data(config: RunConfig) -> Frames:
     )
 
 
-def choose_split(config: RunConfig, frames: Frames, directory: Path) -> Split:
-    """The split of this run: an earlier one's, a file's, or a new one; kept in the folder."""
+def choose_split(config: RunConfig, frames: Frames, directory: Path, resumed: bool) -> Split:
+    """The split of this run: that of the run that goes on, a file's, or a new one; kept in the folder."""
     saved, data = directory / "split.npz", config.data
-    if saved.exists():
-        return Split.load(saved)
+    if resumed:
+        return _checked(Split.load(saved), frames, saved)
     if data.split not in ("random", "blocks"):
-        split = Split.load(data.split)
+        split = _checked(Split.load(data.split), frames, Path(data.split))
     else:
         split = split_frames(
             len(frames),
@@ -59,6 +59,11 @@ def choose_split(config: RunConfig, frames: Frames, directory: Path) -> Split:
             seed=data.split_seed,
         )
     split.save(saved)
+    return split
+
+
+def _checked(split: Split, frames: Frames, path: Path) -> Split:
+    split.check(len(frames), path)
     return split
 
 
