@@ -7,7 +7,7 @@ from schnet_calc.analysis import bonds, clusters
 from schnet_calc.tasks.c20 import dodecahedron
 
 atoms = dodecahedron()
-atoms.rattle(0.05, seed=0)  # off the saddle point that symmetry would keep it on
+atoms.rattle(0.05, seed=1)  # off the saddle point that symmetry would keep it on
 atoms.calc = SchNetCalculator("c20", dtype="float64")  # thresholds below 1e-3 eV/Å want float64
 
 BFGS(atoms, logfile=None).run(fmax=1e-5, steps=1000)

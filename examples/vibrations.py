@@ -9,7 +9,7 @@ from schnet_calc.tasks.relax import relax
 
 calculator = SchNetCalculator("c20", dtype="float64")
 start = dodecahedron()
-start.rattle(0.05, seed=0)
+start.rattle(0.05, seed=1)
 modes = normal_modes(relax(start, calculator, fmax=1e-5).atoms, calculator)
 
 print(f"{len(modes.frequencies)} modes, {modes.n_imaginary} imaginary")

@@ -7,7 +7,7 @@ from conftest import DATA, needs_data
 from schnet_calc import SchNetCalculator, load_model
 from schnet_calc.analysis import bonds, clusters
 from schnet_calc.data import read_frames
-from schnet_calc.tasks.c20 import BOND_GAP, LONGEST_BOND, THESIS_FMAX, c20_reference, dodecahedron
+from schnet_calc.tasks.c20 import BOND_GAP, LONGEST_BOND, N_STARTS, THESIS_FMAX, c20_reference, dodecahedron
 from schnet_calc.tasks.evaluate import evaluate
 from schnet_calc.tasks.modes import normal_modes
 from schnet_calc.tasks.relax import relax
@@ -17,11 +17,13 @@ from schnet_calc.tasks.relax import relax
 def relaxed():
     """C20 at the thesis's threshold, and its calculator."""
     calculator = SchNetCalculator("c20", device="cpu", dtype="float64")
-    start = dodecahedron()
-    start.rattle(0.05, seed=0)
-    result = relax(start, calculator, fmax=THESIS_FMAX, steps=2000)
-    assert result.converged
-    return result.atoms, calculator
+    starts = []
+    for seed in range(N_STARTS):
+        start = dodecahedron()
+        start.rattle(0.05, seed=seed)
+        starts.append(relax(start, calculator, fmax=THESIS_FMAX, steps=2000))
+    assert all(r.converged for r in starts)
+    return min(starts, key=lambda r: r.energies[-1]).atoms, calculator
 
 
 def test_three_classes_of_bonds(relaxed):
@@ -53,8 +55,8 @@ def test_metadata_say_what_the_labels_are():
 
 @needs_data
 def test_errors_on_unseen_trajectories():
-    """Every tenth frame of the last two of the ten trajectories."""
+    """Every tenth frame of the last two of the ten trajectories; limits just above the card's figures."""
     frames = read_frames(DATA / "c20" / "c20_500K.npz").select(np.arange(24_000, 30_000, 10))
     errors = evaluate(SchNetCalculator("c20", device="cpu"), frames).errors.to_dict()
-    assert errors["force_mae_kcal_mol_ang"] < 0.20
-    assert errors["energy_mae_kcal_mol"] < 0.15
+    assert errors["force_mae_kcal_mol_ang"] < 0.225
+    assert errors["energy_mae_kcal_mol"] < 0.05

@@ -31,6 +31,12 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, json.loads(metadata["state"])
 
 
+def module_tensors(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The weights that were saved under a name: ``"network"`` or ``"average"``."""
+    prefix = name + "."
+    return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+
+
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Adam's moments by parameter number."""
     return {

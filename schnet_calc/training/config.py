@@ -58,7 +58,7 @@ class TrainingConfig:
     optimizer: str = "adam"
     """``"adam"``, ``"amsgrad"``, or ``"soap"``: fewer steps of about twice the cost."""
     start_from: str = ""
-    """A model file whose weights the run starts with; hyperparameters must be the same."""
+    """A model file, or a checkpoint with its optimiser's state, that the run starts with."""
     clip: float = 10.0
     """Largest norm of the gradient, eV."""
     reference: str = "elements"

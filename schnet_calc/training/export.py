@@ -8,7 +8,7 @@ import torch
 
 from schnet_calc.nn import SchNet
 from schnet_calc.potential import save_model
-from schnet_calc.training.checkpoint import load_checkpoint
+from schnet_calc.training.checkpoint import load_checkpoint, module_tensors
 from schnet_calc.training.config import RunConfig
 
 
@@ -40,8 +40,7 @@ def export_model(
     tensors, state = load_checkpoint(checkpoint)
     config = RunConfig.from_dict(state["config"])
     network = SchNet(config.model).to(getattr(torch, config.training.dtype))
-    prefix = "average."
-    network.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
+    network.load_state_dict(module_tensors(tensors, "average"))
     references = {int(z): float(e) for z, e in state["references"].items()}
     training: dict[str, Any] = {
         "data": state["info"],

@@ -18,6 +18,7 @@ from schnet_calc.nn import SchNet
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.checkpoint import (
     load_checkpoint,
+    module_tensors,
     optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
@@ -88,11 +89,11 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
             self.network = SchNet(config.model).to(self.device, self.dtype)
+        self.optimizer = make_optimizer(training.optimizer, self.network)
         if training.start_from and not checkpoint.exists():
-            start_from(training.start_from, self.network)
+            start_from(training.start_from, self.network, self.optimizer)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.predict = self._predictor()
-        self.optimizer = make_optimizer(training.optimizer, self.network)
         self.step = 0
         self.best = math.inf
         self.stale = 0
@@ -216,10 +217,7 @@ class Run:
         if state["data_sha256"] != self.digest:
             raise ValueError(f"{path} was written with other data than {self.config.data.file}")
         for name, module in (("network", self.network), ("average", self.average)):
-            prefix = name + "."
-            module.load_state_dict(
-                {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-            )
+            module.load_state_dict(module_tensors(tensors, name))
         restore_optimizer(self.optimizer, tensors)
         self.step, self.best = state["step"], state["best"]
         self.stale, self.seconds = state["stale"], state["seconds"]

@@ -10,6 +10,7 @@ from torch import nn
 from schnet_calc.data import Frames, Split, read_frames, split_frames
 from schnet_calc.nn import SchNet
 from schnet_calc.potential import load_model
+from schnet_calc.training.checkpoint import load_checkpoint, module_tensors, restore_optimizer
 from schnet_calc.training.config import RunConfig
 from schnet_calc.training.soap import SOAP
 
@@ -21,12 +22,19 @@ def make_optimizer(name: str, network: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam(network.parameters(), fused=True, amsgrad=name == "amsgrad")
 
 
-def start_from(path: str, network: SchNet) -> None:
-    """Take over the weights of a model file, which must be of the same shape."""
-    potential = load_model(path)
-    if potential.metadata.get("hyperparameters") != network.config.to_dict():
+def start_from(path: str, network: SchNet, optimizer: torch.optim.Optimizer) -> None:
+    """Take over the weights of a model file, or of a checkpoint and its optimiser's state."""
+    if path.endswith(".safetensors"):
+        tensors, state = load_checkpoint(Path(path))
+        hyperparameters = state["config"]["model"]
+        weights = module_tensors(tensors, "average")
+        restore_optimizer(optimizer, tensors)
+    else:
+        potential = load_model(path)
+        hyperparameters, weights = potential.metadata.get("hyperparameters"), potential.weights
+    if hyperparameters != network.config.to_dict():
         raise ValueError(f"start_from: {path} has other hyperparameters than [model] asks for")
-    network.load_state_dict(potential.weights)
+    network.load_state_dict(weights)
 
 
 def read_data(config: RunConfig) -> Frames:
