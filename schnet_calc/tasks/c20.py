@@ -184,6 +184,7 @@ def study_c20(
     precise = SchNetCalculator(model, device=device, dtype="float64")
     weights = precise.potential.metadata.get("weights_sha256", precise.potential.path)
     _same_study(directory / "study.json", {"weights_sha256": weights, "seed": seed})
+    report("relaxation", 0, N_STARTS)
     starts = []
     for n in range(N_STARTS):
         starts.append(_relax_from(seed + n, precise))
@@ -191,6 +192,7 @@ def study_c20(
     relaxation = min(starts, key=lambda r: r.energies[-1])
     minima = np.sort([r.energies[-1] for r in starts]) - relaxation.energies[-1]
     ase.io.write(directory / "c20_relaxed.xyz", relaxation.atoms)
+    report("normal modes", 0, 1)
     modes = normal_modes(relaxation.atoms, precise)
     report("normal modes", 1, 1)
     pairs, lengths = bonds(relaxation.atoms, LONGEST_BOND)
