@@ -2,9 +2,7 @@
 
 import logging
 import sys
-import zipfile
 
-from ase.io.formats import UnknownFileTypeError
 from rich.markup import escape
 from safetensors import SafetensorError
 
@@ -21,9 +19,7 @@ EXPECTED = (
     FloatingPointError,
     RuntimeError,
     NotImplementedError,
-    UnknownFileTypeError,
     SafetensorError,
-    zipfile.BadZipFile,
 )
 """Errors that speak for themselves: printed without a traceback."""
 

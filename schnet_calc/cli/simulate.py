@@ -35,9 +35,10 @@ def relax(
     import ase.io
 
     from schnet_calc import SchNetCalculator, plots
+    from schnet_calc.data import read_structure
     from schnet_calc.tasks.relax import relax as run
 
-    atoms = ase.io.read(structure)
+    atoms = read_structure(structure)
     result = run(atoms, SchNetCalculator(model, device, dtype), fmax, steps, optimizer)
     ase.io.write(output, result.atoms)
     figure, axes = plots.new_figure(5.5, 3.6)
@@ -80,12 +81,11 @@ def modes(
     json
         Where to write the numbers.
     """
-    import ase.io
-
     from schnet_calc import SchNetCalculator, plots
+    from schnet_calc.data import read_structure
     from schnet_calc.tasks.modes import normal_modes
 
-    result = normal_modes(ase.io.read(structure), SchNetCalculator(model, device))
+    result = normal_modes(read_structure(structure), SchNetCalculator(model, device))
     if result.fmax > 1e-2:
         err.print(f"[yellow]warning: the largest force is {result.fmax:.1e} eV/Å; relax first")
     figure, axes = plots.new_figure(6.5, 3.4)
@@ -147,13 +147,12 @@ def md(
     output
         Folder for md.traj, md.csv and the figures.
     """
-    import ase.io
-
     from schnet_calc import SchNetCalculator, plots
+    from schnet_calc.data import read_structure
     from schnet_calc.tasks.md import MDSettings, run_md
 
     settings = MDSettings(temperature, time, timestep, thermostat, time_constant, interval, seed)
-    atoms = ase.io.read(structure)
+    atoms = read_structure(structure)
     speed = Speed(timestep)
     with progress_bar() as bar:
         stages = Stages(bar)

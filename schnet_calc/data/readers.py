@@ -1,11 +1,13 @@
 """One reader per layout of labelled data, all ending in :class:`Frames`."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import ase.io
 import numpy as np
 from ase import units
+from ase.io.formats import UnknownFileTypeError
 from numpy.typing import NDArray
 
 from schnet_calc.data.frames import Frames
@@ -65,6 +67,18 @@ def read_frames(
     return _read_ase(path, energy_key, forces_key, energy_unit or "eV", length_unit or "Ang")
 
 
+def read_structure(path: str | Path) -> ase.Atoms:
+    """The last structure of a file that ASE reads; errors name the file."""
+    return _read_images(Path(path), "-1")
+
+
+def _read_images(path: Path, index: str) -> Any:
+    try:
+        return ase.io.read(path, index=index)
+    except UnknownFileTypeError as error:
+        raise ValueError(f"{path}: ASE knows no such format ({error})") from error
+
+
 def _factor(table: dict[str, float], kind: str, name: str) -> float:
     if name not in table:
         raise ValueError(f"unknown {kind} unit {name!r}; known are {', '.join(table)}")
@@ -72,8 +86,11 @@ def _factor(table: dict[str, float], kind: str, name: str) -> float:
 
 
 def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None) -> Frames:
-    with np.load(path, allow_pickle=False) as archive:
-        data = {key: archive[key] for key in archive.files}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            data = {key: archive[key] for key in archive.files}
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"{path} is no npz archive, or cut short ({error})") from error
     layout = next((keys for keys in NPZ_LAYOUTS.values() if set(keys.values()) <= set(data)), None)
     if layout is None:
         wanted = "; ".join(f"{name}: {', '.join(k.values())}" for name, k in NPZ_LAYOUTS.items())
@@ -110,7 +127,7 @@ def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None) -> F
 def _read_ase(path: Path, energy_key: str, forces_key: str, energy_unit: str, length_unit: str) -> Frames:
     ev = _factor(ENERGY_UNITS, "energy", energy_unit)
     ang = _factor(LENGTH_UNITS, "length", length_unit)
-    images = ase.io.read(path, index=":")
+    images = _read_images(path, ":")
     if not images:
         raise ValueError(f"{path} holds no structures")
     energies, forces = [], []
