@@ -57,7 +57,7 @@ def main() -> None:
             def batch(calculator: SchNetCalculator = calculator, images: list = images) -> list:
                 return calculator.evaluate(images)
 
-            rows.setdefault(f"batch of {size}", []).append(milliseconds(batch, 20))
+            rows.setdefault(f"batch of {size}", []).append(milliseconds(batch, max(40 // size, 3)))
     print(f"C20, model {arguments.model}, {arguments.threads} thread(s), float32; median ms")
     print(f"{'':14s}" + "".join(f"{engine:>10s}" for engine in ENGINES) + f"{'ratio':>8s}")
     for name, (script, fused) in rows.items():
