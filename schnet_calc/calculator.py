@@ -18,7 +18,7 @@ import torch
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from numpy.typing import NDArray
 
-from schnet_calc.engine import Prediction, ScriptEngine, make_engine
+from schnet_calc.engine import Engine, Prediction, ScriptEngine, make_engine
 from schnet_calc.graph import Structure
 from schnet_calc.potential import Potential, load_model
 
@@ -78,7 +78,16 @@ class SchNetCalculator(Calculator):
             raise ValueError(f"dtype is 'float32', 'float64' or None, got {dtype!r}")
         self.potential = model if isinstance(model, Potential) else load_model(model)
         self._settings = {"device": device, "dtype": dtype, "engine": engine}
-        self.engine = make_engine(self.potential, engine, device, getattr(torch, dtype) if dtype else None)
+        self.engine = self._make_engine()
+
+    def _make_engine(self) -> Engine:
+        dtype = self._settings["dtype"]
+        return make_engine(
+            self.potential,
+            str(self._settings["engine"]),
+            str(self._settings["device"]),
+            getattr(torch, dtype) if dtype else None,
+        )
 
     def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
         """What has changed since the last evaluation and matters to the energy, by exact comparison."""
@@ -142,16 +151,9 @@ class SchNetCalculator(Calculator):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        settings = state["_settings"]
         self.__dict__.update(state)
         self.potential = load_model(state["potential"])
-        dtype = settings["dtype"]
-        self.engine = make_engine(
-            self.potential,
-            settings["engine"],
-            settings["device"],
-            getattr(torch, dtype) if dtype else None,
-        )
+        self.engine = self._make_engine()
 
 
 def results_of(prediction: Prediction) -> dict[str, Any]:

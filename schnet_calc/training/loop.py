@@ -26,7 +26,7 @@ from schnet_calc.training.checkpoint import (
 from schnet_calc.training.config import RunConfig
 from schnet_calc.training.log import append_row, forget_after
 from schnet_calc.training.loss import learning_rate, loss_function
-from schnet_calc.training.metrics import integration_constant, validation_errors
+from schnet_calc.training.metrics import differences
 from schnet_calc.training.predict import Predict, explicit_predictor, predict_autograd
 from schnet_calc.training.references import fit_references
 from schnet_calc.training.setup import (
@@ -172,8 +172,11 @@ class Run:
         training = self.config.training
         how = (self.predict, training.n_validate, 32, self.device)
         if training.rho == 0:
-            self.constant = integration_constant(self.average, self.train, *how)
-        errors = validation_errors(self.average, self.validation, *how, self.constant)
+            # Forces say nothing of the energy's constant: fit it to the mean (thesis Section 5.3).
+            energy, _, n_atoms = differences(self.average, self.train, *how)
+            self.constant = float(-energy.sum() / n_atoms.sum())
+        energy, force, n_atoms = differences(self.average, self.validation, *how)
+        errors = Errors.of(energy + self.constant * n_atoms, force)
         score = errors.force_rmse_ev_ang**2 * 3 + training.rho * errors.energy_rmse_ev**2
         self.stale += 1
         if score < self.best:
