@@ -1,0 +1,348 @@
+"""The client that lets i-PI drive a model: sockets on one side, a worker with the model on the other."""
+
+import logging
+import selectors
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ase
+import ase.io
+import numpy as np
+from ase import units
+
+from schnet_calc.ipi.connection import Address, Connection
+from schnet_calc.ipi.errors import ServerLostError, StructureError, WorkerError
+from schnet_calc.ipi.wire import Reply, Request
+from schnet_calc.ipi.worker import ThreadWorker, Worker
+
+logger = logging.getLogger(__name__)
+
+GATHER = 0.003
+"""Seconds that a request waits for those of other connections."""
+MEMORY = 3
+"""Batches after which a connection that sent nothing is no longer waited for."""
+GRACE = 0.2
+"""Seconds after EXIT before looking whether i-PI only dropped a connection and still listens."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+"""Seconds between attempts to connect."""
+MAX_DEATHS = 5
+"""Deaths of workers in a row, without a result between them, that end the client."""
+
+
+@dataclass
+class Served:
+    """What a client has done."""
+
+    batches: int = 0
+    """Calls of the engine."""
+    structures: int = 0
+    """Structures evaluated."""
+    connections: int = 0
+    """Connections that came about."""
+    deaths: int = 0
+    """Workers that died and were replaced."""
+
+
+class Client:
+    """Serves i-PI until it says EXIT.
+
+    Parameters
+    ----------
+    worker : Worker, SchNetCalculator or callable
+        What evaluates: a calculator (in a thread of this process), a
+        :class:`~schnet_calc.ipi.worker.ProcessWorker`, or a function ``Request -> Reply``.
+    atoms : Atoms
+        Species and periodic directions. Positions and cell come from i-PI.
+    address : Address
+        Where i-PI listens.
+    connections : int
+        Ordinary connections to open. Requests that arrive together are evaluated as one batch,
+        those of a server with ``<batch_size>`` too.
+    wait : float
+        Seconds to wait for a server that isn't there (yet, or any more).
+    idle : float
+        Seconds without a message after which to give up; infinite by default.
+    failed : path
+        Where a structure is written that can't be evaluated.
+
+    Examples
+    --------
+    >>> from schnet_calc import SchNetCalculator
+    >>> from schnet_calc.ipi import Address, Client
+    >>> from schnet_calc.tasks.c20 import dodecahedron
+    >>> client = Client(SchNetCalculator("c20"), dodecahedron(), Address(unix="c20"))
+    >>> client.run()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        worker: Any,
+        atoms: ase.Atoms,
+        address: Address,
+        *,
+        connections: int = 1,
+        wait: float = 60.0,
+        idle: float = float("inf"),
+        failed: str | Path = "failed_structure.xyz",
+    ) -> None:
+        if connections < 1:
+            raise ValueError(f"a client needs at least one connection, got {connections}")
+        self.worker = _worker(worker, atoms)
+        self.atoms = atoms
+        self.address = address
+        self.n_connections = connections
+        self.wait, self.idle, self.failed = wait, idle, Path(failed)
+        self.served = Served()
+        self.connections: list[Connection] = []
+        self._batch: _Batch | None = None
+        self._ready = False
+        self._deaths = 0
+        self._door = _Door(wait)
+
+    def run(self, progress: Callable[[Served], None] | None = None) -> Served:
+        """Serve until i-PI says EXIT.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called after every batch.
+
+        Raises
+        ------
+        ServerLostError
+            No server within ``wait`` seconds, or no message within ``idle``.
+        ProtocolError
+            The server speaks another protocol, or sends another number of atoms.
+        StructureError
+            A structure that can't be evaluated; it is in the file ``failed``.
+        WorkerError, MemoryError
+            The worker can't be started, dies again and again, or lacks memory for one structure.
+        """
+        self.worker.start()
+        heard = time.monotonic()
+        try:
+            while not self._finished():
+                if self._ready:
+                    self._open_door()
+                if self._wait_for_events():
+                    heard = time.monotonic()
+                self._bury_the_lost()
+                if self._send_batch() and progress is not None:
+                    progress(self.served)
+                if self._ready and time.monotonic() - heard > self.idle:
+                    raise ServerLostError(f"no message from {self.address} for {self.idle:g} s")
+        finally:
+            for connection in self.connections:
+                connection.close()
+            self.worker.close()
+        return self.served
+
+    def _finished(self) -> bool:
+        """Whether i-PI has let go of every connection and listens no longer."""
+        return self._door.released and not self.connections and self._door.closed
+
+    def _open_door(self) -> None:
+        """Open the next connection, once the last one has been greeted."""
+        if len(self.connections) >= self.n_connections:
+            return
+        if self.connections and not all(c.greeted for c in self.connections):
+            return
+        connected = self._door.knock(self.address, alone=not self.connections)
+        if connected is not None:
+            self.served.connections += 1
+            connection = Connection(connected, len(self.atoms))
+            connection.last_batch = self.served.batches
+            self.connections.append(connection)
+
+    def _wait_for_events(self) -> bool:
+        """Read and write what can be; whether anything came from i-PI or the worker."""
+        with selectors.DefaultSelector() as selector:
+            for connection in self.connections:
+                events = selectors.EVENT_READ
+                if connection.wants_to_write:
+                    events |= selectors.EVENT_WRITE
+                selector.register(connection, events, connection)
+            selector.register(self.worker.connection, selectors.EVENT_READ, None)
+            ready = selector.select(self._timeout())
+        for key, events in ready:
+            if key.data is None:
+                self._receive_answer()
+                continue
+            if events & selectors.EVENT_WRITE:
+                key.data.send()
+            if events & selectors.EVENT_READ:
+                key.data.receive()
+        return bool(ready)
+
+    def _timeout(self) -> float:
+        """Seconds until something has to be done that no socket announces."""
+        if self._batch is None and any(c.request is not None for c in self.connections):
+            return GATHER / 4
+        return 0.02 if self._ready and len(self.connections) < self.n_connections else 0.5
+
+    def _bury_the_lost(self) -> None:
+        for connection in [c for c in self.connections if not c.alive]:
+            if connection.released or (self._door.released and not connection.greeted):
+                self._door.release()
+            else:
+                logger.warning("lost the connection to %s", self.address)
+                self._door.lose()
+            connection.close()
+            self.connections.remove(connection)
+
+    def _send_batch(self) -> bool:
+        """Give the gathered requests to the worker, when all are there or the first has waited."""
+        if self._batch is not None or not self._ready:
+            return False
+        asking = [c for c in self.connections if c.request is not None]
+        if not asking or (self._more_to_come() and time.monotonic() - _first(asking) < GATHER):
+            return False
+        self._batch = _Batch([(c, c.take()) for c in asking])
+        self.worker.submit(self._batch.request)
+        self.served.batches += 1
+        self.served.structures += len(self._batch.request.cells)
+        for connection in asking:
+            connection.last_batch = self.served.batches
+        self._door.released = False
+        return True
+
+    def _more_to_come(self) -> bool:
+        """Whether a connection that has been busy lately has not sent its request yet."""
+        recent = self.served.batches - MEMORY
+        return any(c.request is None and c.last_batch > recent for c in self.connections)
+
+    def _receive_answer(self) -> None:
+        try:
+            reply = self.worker.answer()
+        except StructureError as error:
+            raise self._with_place(error) from error
+        except (OSError, EOFError) as error:
+            self._replace_worker(error)
+        else:
+            self._ready = True
+            if reply is not None and self._batch is not None:
+                self._deaths = 0
+                batch, self._batch = self._batch, None
+                batch.deliver(reply)
+
+    def _replace_worker(self, error: Exception) -> None:
+        self._deaths += 1
+        self.served.deaths += 1
+        if self._deaths > MAX_DEATHS:
+            raise WorkerError(f"the worker died {self._deaths} times in a row") from error
+        logger.warning("the worker died; starting another one")
+        self.worker.start()
+        if self._batch is not None:
+            self.worker.submit(self._batch.request)
+
+    def _with_place(self, error: StructureError) -> StructureError:
+        """Write the structure to a file and say which one of which evaluation it is."""
+        atoms = self.atoms.copy()
+        atoms.set_cell(error.cell)
+        atoms.positions = error.positions
+        ase.io.write(self.failed, atoms)
+        n = self.served.batches
+        reason = f"{error.reason} (evaluation {n} of this client, structure {error.index} of its batch; "
+        reason += f"geometry in {self.failed})"
+        return StructureError(error.index, error.positions, error.cell, reason)
+
+
+class _Door:
+    """When to try to connect, and when to give up."""
+
+    def __init__(self, wait: float) -> None:
+        self.wait = wait
+        self.released = False
+        self.closed = False
+        self._since = time.monotonic()
+        self._next = 0.0
+        self._pause = FIRST_PAUSE
+
+    def lose(self) -> None:
+        """A connection broke."""
+        self.released = False
+        self._again(FIRST_PAUSE)
+
+    def release(self) -> None:
+        """A connection got EXIT: look once more, after a moment, whether the server still listens."""
+        self.released = True
+        self._again(GRACE)
+
+    def _again(self, pause: float) -> None:
+        now = time.monotonic()
+        self._since, self._pause, self._next = now, FIRST_PAUSE, now + pause
+
+    def knock(self, address: Address, alone: bool) -> Any:
+        """A connected socket, or None if it is too early or nobody is there."""
+        now = time.monotonic()
+        if now < self._next:
+            return None
+        try:
+            connected = address.connect()
+        except OSError as error:
+            self._next, self._pause = now + self._pause, min(2 * self._pause, LONGEST_PAUSE)
+            if alone and self.released:
+                self.closed = True
+            elif alone and now - self._since > self.wait:
+                raise ServerLostError(
+                    f"no server at {address} within {self.wait:g} s: {error.strerror or error}"
+                ) from error
+            return None
+        self._again(0.0)
+        return connected
+
+
+class _Batch:
+    """Requests of several connections as one, without the repetitions that i-PI pads batches with."""
+
+    def __init__(self, parts: list[tuple[Connection, Request]]) -> None:
+        self.parts = [(c, len(r.cells), _distinct(r)) for c, r in parts]
+        kept = [(r.cells[:n], r.positions[:n]) for (_, r), (_, _, n) in zip(parts, self.parts, strict=True)]
+        self.request = Request(np.concatenate([c for c, _ in kept]), np.concatenate([p for _, p in kept]))
+
+    def deliver(self, reply: Reply) -> None:
+        """Hand every connection its own results; lost connections have none to take them."""
+        start = 0
+        for connection, length, distinct in self.parts:
+            rows = [start + min(k, distinct - 1) for k in range(length)]
+            start += distinct
+            if connection.alive:
+                connection.deliver(
+                    Reply(
+                        reply.energies[rows],
+                        reply.forces[rows],
+                        reply.virials[rows],
+                        [reply.extras[k] for k in rows],
+                    )
+                )
+
+
+def _first(asking: list[Connection]) -> float:
+    return min(c.arrived for c in asking)
+
+
+def _distinct(request: Request) -> int:
+    """Structures before the last one starts to repeat."""
+    n = len(request.cells)
+    while (
+        n > 1
+        and np.array_equal(request.positions[n - 1], request.positions[n - 2])
+        and np.array_equal(request.cells[n - 1], request.cells[n - 2])
+    ):
+        n -= 1
+    return n
+
+
+def _worker(worker: Any, atoms: ase.Atoms) -> Worker:
+    if isinstance(worker, Worker):
+        return worker
+    if hasattr(worker, "engine"):
+        from schnet_calc.ipi.evaluator import Evaluator
+
+        return ThreadWorker(Evaluator(worker.engine, atoms))
+    if callable(worker):
+        return ThreadWorker(worker)
+    raise TypeError(f"a client takes a calculator, a worker or a function, got {type(worker).__name__}")

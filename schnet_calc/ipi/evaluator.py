@@ -1,0 +1,88 @@
+"""From i-PI's arrays to an engine's batch and back: the one place that knows atomic units."""
+
+import json
+from collections.abc import Sequence
+
+import ase
+import numpy as np
+from ase import units
+from numpy.typing import NDArray
+
+from schnet_calc.engine import Engine, Prediction
+from schnet_calc.graph import Structure
+from schnet_calc.ipi.errors import StructureError
+from schnet_calc.ipi.wire import Reply, Request
+
+
+class Evaluator:
+    """Answers i-PI's requests with an engine.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of a calculator, or from :func:`~schnet_calc.engine.make_engine`.
+    atoms : Atoms
+        Species and periodic directions. Positions and cell come from i-PI.
+    energies : bool
+        Whether the extras hold the energy of each atom (``energies``, eV).
+    """
+
+    def __init__(self, engine: Engine, atoms: ase.Atoms, energies: bool = False) -> None:
+        self.engine = engine
+        self.numbers = atoms.numbers.astype(np.int64)
+        self.pbc = np.array(atoms.pbc, dtype=bool)
+        self.energies = energies
+
+    def __call__(self, request: Request) -> Reply:
+        """Evaluate all structures of a request as one batch.
+
+        Raises
+        ------
+        StructureError
+            A structure that the engine refuses, or that gives forces which are no numbers.
+        MemoryError
+            Even a single structure needs more memory than there is.
+        """
+        cells = np.swapaxes(request.cells, 1, 2) * units.Bohr
+        positions = request.positions * units.Bohr
+        structures = [
+            Structure(self.numbers, p, c, self.pbc) for p, c in zip(positions, cells, strict=True)
+        ]
+        return self._reply(self._predict(structures))
+
+    def _predict(self, structures: Sequence[Structure]) -> list[Prediction]:
+        try:
+            return self.engine.evaluate(structures)
+        except (ValueError, FloatingPointError) as error:
+            if len(structures) > 1:
+                # The engine speaks of the batch: find out which structure it means.
+                for index, structure in enumerate(structures):
+                    self._check(index, structure)
+            raise _refused(0, structures[0], error) from error
+
+    def _check(self, index: int, structure: Structure) -> None:
+        try:
+            self.engine.evaluate([structure])
+        except (ValueError, FloatingPointError) as error:
+            raise _refused(index, structure, error) from error
+
+    def _reply(self, predictions: list[Prediction]) -> Reply:
+        force_unit = units.Hartree / units.Bohr
+        return Reply(
+            energies=np.array([p.energy for p in predictions]) / units.Hartree,
+            forces=np.stack([p.forces for p in predictions]) / force_unit,
+            virials=np.stack([_virial(p.virial) for p in predictions]) / units.Hartree,
+            extras=[self._extras(p) for p in predictions],
+        )
+
+    def _extras(self, prediction: Prediction) -> str:
+        return json.dumps({"energies": prediction.energies.tolist()}) if self.energies else ""
+
+
+def _virial(strain_derivative: NDArray[np.float64]) -> NDArray[np.float64]:
+    """i-PI's sign: minus stress times volume."""
+    return -0.5 * (strain_derivative + strain_derivative.T)
+
+
+def _refused(index: int, structure: Structure, error: Exception) -> StructureError:
+    return StructureError(index, structure.positions, structure.cell, str(error))

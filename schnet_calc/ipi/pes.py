@@ -1,0 +1,86 @@
+"""A potential that i-PI evaluates in its own process: ``<ffdirect> <pes>custom</pes>``.
+
+i-PI loads this file by its path, which :func:`pes_path` tells::
+
+    <ffdirect name="schnet" pbc="False">
+      <pes>custom</pes> <pes_path>.../schnet_calc/ipi/pes.py</pes_path>
+      <batch_size>8</batch_size>
+      <parameters>{model: c20, template: init.extxyz}</parameters>
+    </ffdirect>
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from schnet_calc.data import read_structure
+from schnet_calc.engine import make_engine
+from schnet_calc.ipi.evaluator import Evaluator
+from schnet_calc.ipi.wire import Request
+from schnet_calc.potential import load_model
+
+__DRIVER_NAME__ = "schnet_calc"
+__DRIVER_CLASS__ = "SchNetPES"
+
+Result = tuple[float, NDArray[np.float64], NDArray[np.float64], str]
+
+
+class SchNetPES:
+    """Energy, forces, virial and extras for one structure or a list of them, in atomic units.
+
+    Parameters
+    ----------
+    model : str
+        A model file, or the name of a shipped model.
+    template : str
+        A structure file: species and periodic directions.
+    device, dtype, engine : str, optional
+        As for the calculator.
+    energies : bool
+        Whether the extras hold the energy of each atom.
+    **kwargs
+        What i-PI adds to every driver, such as its verbosity.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        template: str,
+        device: str = "auto",
+        dtype: str | None = None,
+        engine: str = "auto",
+        energies: bool | str = False,
+        **kwargs: Any,
+    ) -> None:
+        chosen = getattr(torch, dtype) if dtype else None
+        self.evaluate = Evaluator(
+            make_engine(load_model(str(model)), engine, device, chosen),
+            read_structure(Path(template)),
+            energies=str(energies).lower() == "true",
+        )
+
+    def __call__(
+        self, cell: NDArray[np.float64] | Sequence[Any], pos: NDArray[np.float64] | Sequence[Any]
+    ) -> Result | list[Result]:
+        """One cell (3, 3) and positions (N, 3), or lists of them, in Bohr."""
+        if isinstance(cell, list):
+            return self._batch(cell, pos)
+        return self._batch([cell], [pos])[0]
+
+    def _batch(self, cells: Sequence[Any], positions: Sequence[Any]) -> list[Result]:
+        reply = self.evaluate(Request(np.array(cells), np.array(positions)))
+        return [
+            (float(energy), forces, virial, extra)
+            for energy, forces, virial, extra in zip(
+                reply.energies, reply.forces, reply.virials, reply.extras, strict=True
+            )
+        ]
+
+
+def pes_path() -> Path:
+    """Where this file lies, for ``<pes_path>``."""
+    return Path(__file__).resolve()
