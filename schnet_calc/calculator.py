@@ -18,9 +18,11 @@ import torch
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from numpy.typing import NDArray
 
-from schnet_calc.engine import Engine, Prediction, ScriptEngine, make_engine
+from schnet_calc.engine import Committee, Engine, Prediction, ScriptEngine, make_engine
 from schnet_calc.graph import Structure
 from schnet_calc.potential import Potential, load_model
+
+Model = str | Path | Potential
 
 
 class SchNetCalculator(Calculator):
@@ -36,9 +38,12 @@ class SchNetCalculator(Calculator):
     stress       eV/Å³           (6,) in ASE's sign and order; periodic structures only
     ===========  ==============  ===========================================================
 
+    Several models make a committee: the properties are means over its members, and ``results`` has
+    ``energy_std`` (eV) and ``forces_std`` (N, 3) (eV/Å) too, their standard deviations.
+
     Parameters
     ----------
-    model : path, str or Potential
+    model : path, str or Potential, or a list of them
         A model file, the name of a shipped model such as ``"c20"``, or a loaded potential.
     device : str
         ``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda[:N]"``.
@@ -68,26 +73,24 @@ class SchNetCalculator(Calculator):
 
     def __init__(
         self,
-        model: str | Path | Potential,
+        model: Model | Sequence[Model],
         device: str = "auto",
         dtype: str | None = None,
         engine: str = "auto",
     ) -> None:
         super().__init__()
-        if dtype not in (None, "float32", "float64"):
-            raise ValueError(f"dtype is 'float32', 'float64' or None, got {dtype!r}")
-        self.potential = model if isinstance(model, Potential) else load_model(model)
-        self._settings = {"device": device, "dtype": dtype, "engine": engine}
+        models = [model] if isinstance(model, Model) else list(model)
+        self.potentials = [m if isinstance(m, Potential) else load_model(m) for m in models]
+        self._settings: dict[str, Any] = {"device": device, "dtype": dtype, "engine": engine}
         self.engine = self._make_engine()
 
-    def _make_engine(self) -> Engine:
-        dtype = self._settings["dtype"]
-        return make_engine(
-            self.potential,
-            str(self._settings["engine"]),
-            str(self._settings["device"]),
-            getattr(torch, dtype) if dtype else None,
-        )
+    @property
+    def potential(self) -> Potential:
+        """The loaded model; the first of a committee."""
+        return self.potentials[0]
+
+    def _make_engine(self) -> Engine | Committee:
+        return make_engine(self.potentials, **self._settings)
 
     def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
         """What has changed since the last evaluation and matters to the energy, by exact comparison."""
@@ -140,19 +143,20 @@ class SchNetCalculator(Calculator):
         atoms : Atoms
             One structure.
         """
-        oracle = ScriptEngine(self.potential, self.engine.device, torch.float64)
-        return oracle.hessian(Structure.from_atoms(atoms))
+        structure = Structure.from_atoms(atoms)
+        oracles = [ScriptEngine(p, self.engine.device, torch.float64) for p in self.potentials]
+        return np.asarray(np.mean([oracle.hessian(structure) for oracle in oracles], axis=0))
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the engine and the module, which can't be pickled: the file is loaded again."""
         state = self.__dict__.copy()
         del state["engine"]
-        state["potential"] = self.potential.path
+        state["potentials"] = [p.path for p in self.potentials]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.potential = load_model(state["potential"])
+        self.potentials = [load_model(path) for path in state["potentials"]]
         self.engine = self._make_engine()
 
 
@@ -166,4 +170,7 @@ def results_of(prediction: Prediction) -> dict[str, Any]:
     }
     if prediction.volume > 0:
         results["stress"] = prediction.stress
+    if prediction.members:
+        results["energy_std"] = prediction.energy_std
+        results["forces_std"] = prediction.forces_std
     return results

@@ -149,12 +149,14 @@ def draw_distribution(
     return _plain(axes)
 
 
-def draw_energy_and_temperature(axes: Sequence[Axes], table: dict[str, NDArray[np.float64]]) -> None:
-    """Total and potential energy against their start, and the temperature, over time."""
+def draw_energy_and_temperature(
+    axes: Sequence[Axes], table: dict[str, NDArray[np.float64]], total: str = "total"
+) -> None:
+    """Total (or conserved) and potential energy against their start, and the temperature, over time."""
     time = table["time_ps"]
     for key, color, label in (
         ("potential_ev", COLORS[1], "potential"),
-        ("total_ev", COLORS[0], "total"),
+        ("total_ev", COLORS[0], total),
     ):
         values = table[key] - table[key][0]
         axes[0].plot(time, values, color=color, label=label, lw=1)
@@ -164,6 +166,17 @@ def draw_energy_and_temperature(axes: Sequence[Axes], table: dict[str, NDArray[n
     axes[1].set(xlabel="time, ps", ylabel="temperature, K")
     for ax in axes:
         _plain(ax)
+
+
+def draw_pimd(axes: Sequence[Axes], table: dict[str, NDArray[np.float64]]) -> None:
+    """The same for the columns that i-PI writes."""
+    columns = {
+        "time_ps": table["time"],
+        "potential_ev": table["potential"],
+        "total_ev": table["conserved"],
+        "temperature_k": table["temperature"],
+    }
+    draw_energy_and_temperature(axes, columns, total="conserved")
 
 
 def draw_cage(

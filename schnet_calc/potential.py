@@ -177,6 +177,11 @@ def find_model(path_or_name: str | Path) -> Path:
     raise FileNotFoundError(f"no model file {str(path)!r}, and no shipped model of that name ({names})")
 
 
+def load_models(names: str) -> list["Potential"]:
+    """Models whose files or names are joined by ``+``, for where there is room for one string only."""
+    return [load_model(name) for name in ([names] if Path(names).is_file() else names.split("+"))]
+
+
 def load_model(path_or_name: str | Path) -> Potential:
     """Load a model file or a shipped model.
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import jinja2
 import numpy as np
+from ase import units
 
 from schnet_calc import __version__, plots
 from schnet_calc.tasks.c20 import C20Study
 
-PACKAGES = ("torch", "ase", "numpy", "numba")
+PACKAGES = ("torch", "ase", "numpy", "numba", "ipi")
 
 
 def write_c20_report(
@@ -94,15 +95,25 @@ def _dynamics(study: C20Study) -> Any:
 
 def _distributions(study: C20Study) -> Any:
     figure, axes = plots.new_figure(11, 3.4, 3)
-    panels = (
-        (study.classical.nearest, "nearest neighbours"),
-        (study.classical.diameter, "diameter"),
-        (study.classical.radial, "radial distribution"),
+    sources = (
+        (study.classical, "classical", plots.COLORS[0]),
+        (study.quantum, f"{study.pimd.settings.beads} beads", plots.COLORS[2]),
     )
-    for ax, (result, title) in zip(axes, panels, strict=True):
-        plots.draw_distribution(ax, result, "classical")
+    for source, label, color in sources:
+        panels = (source.nearest, source.diameter, source.radial)
+        for ax, result in zip(axes, panels, strict=True):
+            plots.draw_distribution(ax, result, label, color)
+    for ax, title in zip(axes, ("nearest neighbours", "diameter", "radial distribution"), strict=True):
         ax.set_title(title)
+    axes[0].legend(frameon=False)
     axes[2].set_ylabel("g(r), 1/Å³")
+    return figure
+
+
+def _pimd(study: C20Study) -> Any:
+    figure, axes = plots.new_figure(10, 3.2, 2)
+    plots.draw_pimd(axes, study.pimd.table())
+    axes[0].set_title(f"path integral, {study.pimd.settings.beads} beads")
     return figure
 
 
@@ -111,6 +122,7 @@ FIGURES = {
     "spectrum": _spectrum,
     "dynamics": _dynamics,
     "distributions": _distributions,
+    "pimd": _pimd,
 }
 
 
@@ -157,8 +169,35 @@ def _contents(study: C20Study, metadata: dict[str, Any]) -> dict[str, Any]:
             f"mean nearest neighbour {classical.nearest.mean:.4f} Å, "
             f"mean diameter {classical.diameter.mean:.3f} Å."
         ),
+        "pimd_text": _pimd_text(study),
+        "pimd_rows": _pimd_rows(study),
         "model_rows": _model_rows(metadata),
     }
+
+
+def _pimd_text(study: C20Study) -> str:
+    quantum = study.quantum
+    return (
+        f"{study.pimd.table()['time'][-1]:.0f} ps with {study.pimd.settings.beads} beads, "
+        f"{quantum.n_frames} frames of each, mean nearest neighbour {quantum.nearest.mean:.4f} Å, "
+        f"mean diameter {quantum.diameter.mean:.3f} Å. Nuclear quantum effects widen the distribution of "
+        f"nearest neighbours from {study.classical.nearest.spread:.4f} Å (one standard deviation) to "
+        f"{quantum.nearest.spread:.4f} Å."
+    )
+
+
+def _pimd_rows(study: C20Study) -> list[tuple[str, str]]:
+    values, n_atoms = study.estimators, len(study.relaxation.atoms)
+    if values is None:
+        return []
+    classical = 1.5 * n_atoms * units.kB * study.temperature
+    return [
+        ("kinetic energy, centroid virial", f"{values.kinetic_virial} eV (classical: {classical:.4f})"),
+        ("kinetic energy, thermodynamic", f"{values.kinetic_thermodynamic} eV"),
+        ("heat capacity", f"{values.heat_capacity} k_B (classical harmonic: {3 * n_atoms - 3})"),
+        ("radius of gyration", f"{values.radius_of_gyration} Å"),
+        ("temperature of the beads", f"{values.temperature} K"),
+    ]
 
 
 def _bond_rows(study: C20Study) -> list[tuple[str, str, str, str]]:

@@ -1,16 +1,18 @@
 """The command line: arguments in, tables out."""
 
 import logging
+import signal
 import sys
+from typing import Any
 
 from rich.markup import escape
 from safetensors import SafetensorError
 
-from schnet_calc.cli import models, simulate, study
+from schnet_calc.cli import ipi, models, simulate, study
 from schnet_calc.cli.app import app
 from schnet_calc.console import err
 
-__all__ = ["app", "main", "models", "simulate", "study"]
+__all__ = ["app", "ipi", "main", "models", "simulate", "study"]
 
 EXPECTED = (
     ValueError,
@@ -25,7 +27,8 @@ EXPECTED = (
 
 
 def main() -> None:
-    """Entry point: expected errors become one line and exit code 1."""
+    """Entry point: expected errors become one line and exit code 1; SIGTERM ends like Ctrl-C."""
+    signal.signal(signal.SIGTERM, _interrupt)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         app(sys.argv[1:])
@@ -35,3 +38,7 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("interrupted; what was written is complete, --resume goes on where there is one")
         sys.exit(130)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from schnet_calc.cli.app import Output, app
 from schnet_calc.console import Stages, print_table, progress_bar
@@ -11,7 +12,8 @@ from schnet_calc.console import Stages, print_table, progress_bar
 def c20(
     *,
     model: str = "c20",
-    time: float = 10.0,
+    time: float | None = None,
+    beads: int = 8,
     temperature: float = 300.0,
     seed: int = 0,
     device: str = "auto",
@@ -24,7 +26,10 @@ def c20(
     model
         A model of C20; the shipped one by default.
     time
-        ps of MD with thermostat. A run that is there is continued.
+        ps of classical MD with thermostat and of path-integral MD (the thesis: 1250); by default
+        10 and 2. Runs that are there are continued.
+    beads
+        Of the path-integral MD.
     temperature
         K.
     output
@@ -38,8 +43,10 @@ def c20(
         study = study_c20(
             model,
             output,
-            time=time,
-            nve_time=min(time, 2.0),
+            time=time or 10.0,
+            nve_time=min(time or 2.0, 2.0),
+            pimd_time=time or 2.0,
+            beads=beads,
             temperature=temperature,
             seed=seed,
             device=device,
@@ -56,8 +63,16 @@ def c20(
             "largest frequency error": f"{abs(study.frequency_errors).max():.1f} cm⁻¹",
             "zero-point energy": f"{study.modes.zero_point_energy:.4f} eV",
             "NVE drift": f"{study.drift:.1e} eV/atom/ps",
-            "nearest neighbours": f"{study.classical.nearest.mean:.4f} Å",
-            "diameter": f"{study.classical.diameter.mean:.3f} Å",
+            "nearest neighbours": _both(study.classical.nearest, study.quantum.nearest, 4),
+            "their spread": (
+                f"{study.classical.nearest.spread:.4f} Å classical, "
+                f"{study.quantum.nearest.spread:.4f} Å with {beads} beads"
+            ),
+            "diameter": _both(study.classical.diameter, study.quantum.diameter, 3),
             "page": page,
         },
     )
+
+
+def _both(classical: Any, quantum: Any, digits: int) -> str:
+    return f"{classical.mean:.{digits}f} Å classical, {quantum.mean:.{digits}f} Å path integral"

@@ -58,7 +58,23 @@ class Engine(ABC):
             No atoms, unknown elements, coincident atoms, positions or cells that are not finite.
         FloatingPointError
             The network returned values that are not finite.
+        MemoryError
+            There is too little memory, even for one structure at a time.
         """
+        try:
+            return self._evaluate(structures)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if len(structures) < 2:
+                n_atoms = len(structures[0].numbers)
+                raise MemoryError(
+                    f"a structure of {n_atoms} atoms needs more memory than there is on {self.device}"
+                ) from error
+        half = len(structures) // 2
+        return self.evaluate(structures[:half]) + self.evaluate(structures[half:])
+
+    def _evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
         if not structures:
             return []
         graph = self.graph(structures)
@@ -75,3 +91,9 @@ class Engine(ABC):
 
 def _numpy(x: Tensor) -> NDArray[np.float64]:
     return x.detach().to("cpu", torch.float64).numpy()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """CUDA has a class of its own for it, torch's CPU allocator only words."""
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in str(error)

@@ -18,6 +18,8 @@ class Prediction:
     """(3, 3) eV: derivative of the energy with respect to strain; -virial in i-PI's sign."""
     volume: float
     """Å³; zero for structures that are not periodic along all three directions."""
+    members: tuple["Prediction", ...] = ()
+    """What each model of a committee says; empty for a single model."""
 
     @property
     def energy(self) -> float:
@@ -31,3 +33,13 @@ class Prediction:
             raise ValueError("stress needs a structure that is periodic along all three directions")
         full = 0.5 * (self.virial + self.virial.T) / self.volume
         return full[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+
+    @property
+    def energy_std(self) -> float:
+        """Standard deviation of the committee's total energies, eV."""
+        return float(np.std([m.energy for m in self.members], ddof=1))
+
+    @property
+    def forces_std(self) -> NDArray[np.float64]:
+        """(N, 3) standard deviation of the committee's forces, eV/Å."""
+        return np.asarray(np.std([m.forces for m in self.members], axis=0, ddof=1))

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import ase
-import ase.io
 import numpy as np
-from ase import units
 
 from schnet_calc.ipi.connection import Address, Connection
 from schnet_calc.ipi.errors import ServerLostError, StructureError, WorkerError
@@ -240,10 +238,7 @@ class Client:
 
     def _with_place(self, error: StructureError) -> StructureError:
         """Write the structure to a file and say which one of which evaluation it is."""
-        atoms = self.atoms.copy()
-        atoms.set_cell(error.cell)
-        atoms.positions = error.positions
-        ase.io.write(self.failed, atoms)
+        error.write(self.failed, self.atoms)
         n = self.served.batches
         reason = f"{error.reason} (evaluation {n} of this client, structure {error.index} of its batch; "
         reason += f"geometry in {self.failed})"

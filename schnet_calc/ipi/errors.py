@@ -1,5 +1,9 @@
 """What can end a client; each message names the thing, the rule and the value."""
 
+from pathlib import Path
+
+import ase
+import ase.io
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +43,13 @@ class StructureError(RuntimeError):
         self.positions = positions
         self.cell = cell
         self.reason = reason
+
+    def write(self, path: Path, template: ase.Atoms) -> None:
+        """Write the geometry in any format of ASE, with species and periodic directions of a template."""
+        atoms = template.copy()
+        atoms.set_cell(self.cell)
+        atoms.positions = self.positions
+        ase.io.write(path, atoms)
 
     def __str__(self) -> str:
         return f"structure {self.index}: {self.reason}"

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import ase
 import numpy as np
 from ase import units
 from numpy.typing import NDArray
 
-from schnet_calc.engine import Engine, Prediction
+from schnet_calc.engine import Committee, Engine, Prediction
 from schnet_calc.graph import Structure
 from schnet_calc.ipi.errors import StructureError
 from schnet_calc.ipi.wire import Reply, Request
@@ -19,15 +20,16 @@ class Evaluator:
 
     Parameters
     ----------
-    engine : Engine
-        Of a calculator, or from :func:`~schnet_calc.engine.make_engine`.
+    engine : Engine or Committee
+        Of a calculator, or from :func:`~schnet_calc.engine.load_engine`; a committee's members are
+        in the extras, under the keys that i-PI's ``<ffcommittee>`` reads.
     atoms : Atoms
         Species and periodic directions. Positions and cell come from i-PI.
     energies : bool
         Whether the extras hold the energy of each atom (``energies``, eV).
     """
 
-    def __init__(self, engine: Engine, atoms: ase.Atoms, energies: bool = False) -> None:
+    def __init__(self, engine: Engine | Committee, atoms: ase.Atoms, energies: bool = False) -> None:
         self.engine = engine
         self.numbers = atoms.numbers.astype(np.int64)
         self.pbc = np.array(atoms.pbc, dtype=bool)
@@ -76,7 +78,22 @@ class Evaluator:
         )
 
     def _extras(self, prediction: Prediction) -> str:
-        return json.dumps({"energies": prediction.energies.tolist()}) if self.energies else ""
+        values: dict[str, Any] = {}
+        if self.energies:
+            values["energies"] = prediction.energies.tolist()
+        if prediction.members:
+            values |= _committee(prediction.members)
+        return json.dumps(values) if values else ""
+
+
+def _committee(members: Sequence[Prediction]) -> dict[str, Any]:
+    """What i-PI's ``<ffcommittee>`` looks for, in its units."""
+    forces = [m.forces * units.Bohr / units.Hartree for m in members]
+    return {
+        "committee_pot": [m.energy / units.Hartree for m in members],
+        "committee_force": [f.ravel().tolist() for f in forces],
+        "committee_virial": [(_virial(m.virial) / units.Hartree).tolist() for m in members],
+    }
 
 
 def _virial(strain_derivative: NDArray[np.float64]) -> NDArray[np.float64]:

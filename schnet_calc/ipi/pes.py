@@ -1,6 +1,6 @@
 """A potential that i-PI evaluates in its own process: ``<ffdirect> <pes>custom</pes>``.
 
-i-PI loads this file by its path, which :func:`pes_path` tells::
+i-PI loads this file by its path, which ``schnet-calc ipi-input`` writes::
 
     <ffdirect name="schnet" pbc="False">
       <pes>custom</pes> <pes_path>.../schnet_calc/ipi/pes.py</pes_path>
@@ -14,18 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from schnet_calc.data import read_structure
 from schnet_calc.engine import make_engine
+from schnet_calc.ipi.errors import StructureError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.wire import Request
-from schnet_calc.potential import load_model
+from schnet_calc.potential import load_models
 
 __DRIVER_NAME__ = "schnet_calc"
 __DRIVER_CLASS__ = "SchNetPES"
 
+FAILED = Path("failed_structure.xyz")
+"""Where a structure is written that can't be evaluated, in i-PI's folder."""
 Result = tuple[float, NDArray[np.float64], NDArray[np.float64], str]
 
 
@@ -35,7 +37,7 @@ class SchNetPES:
     Parameters
     ----------
     model : str
-        A model file, or the name of a shipped model.
+        A model file, or the name of a shipped model; several joined by ``+`` make a committee.
     template : str
         A structure file: species and periodic directions.
     device, dtype, engine : str, optional
@@ -56,10 +58,10 @@ class SchNetPES:
         energies: bool | str = False,
         **kwargs: Any,
     ) -> None:
-        chosen = getattr(torch, dtype) if dtype else None
+        self.template = read_structure(Path(template))
         self.evaluate = Evaluator(
-            make_engine(load_model(str(model)), engine, device, chosen),
-            read_structure(Path(template)),
+            make_engine(load_models(str(model)), engine, device, dtype),
+            self.template,
             energies=str(energies).lower() == "true",
         )
 
@@ -68,19 +70,18 @@ class SchNetPES:
     ) -> Result | list[Result]:
         """One cell (3, 3) and positions (N, 3), or lists of them, in Bohr."""
         if isinstance(cell, list):
-            return self._batch(cell, pos)
+            return self._batch(cell, list(pos))
         return self._batch([cell], [pos])[0]
 
     def _batch(self, cells: Sequence[Any], positions: Sequence[Any]) -> list[Result]:
-        reply = self.evaluate(Request(np.array(cells), np.array(positions)))
+        try:
+            reply = self.evaluate(Request(np.array(cells), np.array(positions)))
+        except StructureError as error:
+            error.write(FAILED, self.template)
+            raise
         return [
             (float(energy), forces, virial, extra)
             for energy, forces, virial, extra in zip(
                 reply.energies, reply.forces, reply.virials, reply.extras, strict=True
             )
         ]
-
-
-def pes_path() -> Path:
-    """Where this file lies, for ``<pes_path>``."""
-    return Path(__file__).resolve()

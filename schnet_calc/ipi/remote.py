@@ -11,15 +11,14 @@ from schnet_calc.engine import make_engine
 from schnet_calc.ipi.errors import WorkerError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.worker import ModelSpec, serve
-from schnet_calc.potential import load_model
+from schnet_calc.potential import load_models
 
 
 def build(spec: ModelSpec) -> Evaluator:
     """The evaluator of a specification."""
     if spec.threads:
         torch.set_num_threads(spec.threads)
-    dtype = getattr(torch, spec.dtype) if spec.dtype else None
-    engine = make_engine(load_model(spec.model), spec.engine, spec.device, dtype)
+    engine = make_engine(load_models(spec.model), spec.engine, spec.device, spec.dtype)
     return Evaluator(engine, read_structure(spec.structure), spec.energies)
 
 

@@ -182,9 +182,7 @@ def encode_request(request: Request) -> bytes:
     """POSDATA as i-PI sends it; for tests and for servers."""
     count = np.int32(request.positions.shape[1]).tobytes()
     cells = np.stack((request.cells, np.linalg.inv(request.cells)), axis=1)
-    parts = (
-        (count, cells.tobytes()) if len(request.cells) > 1 else (cells.tobytes(), count)
-    )
+    parts = (count, cells.tobytes()) if len(request.cells) > 1 else (cells.tobytes(), count)
     return header("POSDATA") + b"".join(parts) + request.positions.tobytes()
 
 

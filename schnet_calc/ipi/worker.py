@@ -85,7 +85,7 @@ class ModelSpec:
     """What a worker process needs to build its evaluator."""
 
     model: str
-    """A model file, or the name of a shipped model."""
+    """A model file, or the name of a shipped model; several joined by ``+`` make a committee."""
     structure: Path
     """Species and periodic directions."""
     device: str = "auto"

@@ -1,7 +1,7 @@
 """The C20 fullerene study of the thesis (Section 5.3): from a dodecahedron to distributions at 300 K."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from itertools import product
@@ -27,9 +27,12 @@ from schnet_calc.analysis import (
     radial_distribution,
     shells,
 )
+from schnet_calc.analysis.path_integrals import PathIntegralEstimators
 from schnet_calc.calculator import SchNetCalculator
+from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.tasks.md import MDRun, MDSettings, run_md
 from schnet_calc.tasks.modes import NormalModes, normal_modes
+from schnet_calc.tasks.pimd import PIMDRun, run_pimd
 from schnet_calc.tasks.relax import Relaxation, relax
 
 THESIS_FMAX = 1e-4 * units.kcal / units.mol
@@ -53,6 +56,15 @@ class Distributions:
     radial: Distribution
     n_frames: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "n_frames": self.n_frames,
+            "nearest_neighbors": self.nearest.to_dict(),
+            "diameter": self.diameter.to_dict(),
+            "radial": self.radial.to_dict(),
+        }
+
 
 @dataclass(frozen=True)
 class C20Study:
@@ -74,6 +86,11 @@ class C20Study:
     nve: MDRun
     nvt: MDRun
     classical: Distributions
+    pimd: PIMDRun
+    quantum: Distributions
+    """Of the beads."""
+    estimators: PathIntegralEstimators | None
+    """None where the run is too short for errors."""
     reference: dict[str, Any]
 
     @property
@@ -102,11 +119,12 @@ class C20Study:
             "modes": self.modes.to_dict(),
             "frequency_errors_cm1": self.frequency_errors.tolist(),
             "nve_drift_ev_atom_ps": self.drift,
-            "classical": {
-                "n_frames": self.classical.n_frames,
-                "nearest_neighbors": self.classical.nearest.to_dict(),
-                "diameter": self.classical.diameter.to_dict(),
-                "radial": self.classical.radial.to_dict(),
+            "classical": self.classical.to_dict(),
+            "path_integral": {
+                "beads": self.pimd.settings.beads,
+                "time_ps": float(self.pimd.table()["time"][-1]),
+                **self.quantum.to_dict(),
+                "estimators": self.estimators.to_dict() if self.estimators else None,
             },
             "reference": self.reference,
         }
@@ -129,15 +147,23 @@ def c20_reference() -> dict[str, Any]:
     return reference
 
 
-def distributions(frames: list[ase.Atoms]) -> Distributions:
-    """Nearest neighbours, diameter and radial distribution of C20 frames in the order of time."""
-    distances = pair_distances(frames)
-    n_atoms = len(frames[0])
+def distributions(replicas: Sequence[Sequence[ase.Atoms]]) -> Distributions:
+    """Nearest neighbours, diameter and radial distribution of C20.
+
+    Parameters
+    ----------
+    replicas : sequence of sequences of Atoms
+        Frames in the order of time: one trajectory, or that of every bead.
+    """
+    n_atoms = len(replicas[0][0])
+    distances = [pair_distances(frames) for frames in replicas]
+    nearest = np.hstack([nearest_neighbors(d, n_atoms) for d in distances])
+    diameter = np.hstack([diameters(d) for d in distances])
     return Distributions(
-        nearest=distribution(nearest_neighbors(distances, n_atoms), 1.2, 1.8),
-        diameter=distribution(diameters(distances), 3.9, 4.7, bins=80),
-        radial=radial_distribution(distances, n_atoms, 5.0),
-        n_frames=len(frames),
+        nearest=distribution(nearest, 1.2, 1.8),
+        diameter=distribution(diameter, 3.9, 4.7, bins=80),
+        radial=radial_distribution(np.hstack(distances), n_atoms, 5.0),
+        n_frames=len(replicas[0]),
     )
 
 
@@ -147,6 +173,8 @@ def study_c20(
     *,
     time: float = 10.0,
     nve_time: float = 2.0,
+    pimd_time: float = 2.0,
+    beads: int = 8,
     temperature: float = 300.0,
     seed: int = 0,
     device: str = "auto",
@@ -160,8 +188,11 @@ def study_c20(
         A model of C20.
     directory : path
         For the relaxed structure and the trajectories; runs found there are continued.
-    time, nve_time : float
-        Length of the runs with Langevin thermostat and without, ps.
+    time, nve_time, pimd_time : float
+        Length of the classical runs with Langevin thermostat and without, and of the path-integral
+        run, ps.
+    beads : int
+        Of the path-integral run.
     temperature : float
         K.
     seed : int
@@ -207,6 +238,16 @@ def study_c20(
     # Half of the kinetic energy goes into the potential: start the NVE run twice as hot.
     nve = dynamics("md_nve", MDSettings(2 * temperature, nve_time, thermostat="none", seed=seed))
     nvt = dynamics("md_nvt", MDSettings(temperature, time, seed=seed))
+    pimd_settings = PIMDSettings(beads, temperature, pimd_time, seed=seed + 1)
+    pimd = run_pimd(
+        relaxation.atoms,
+        model,
+        pimd_settings,
+        directory / "pimd",
+        resume=True,
+        device=device,
+        progress=lambda step, _: report("PIMD", step, pimd_settings.n_steps),
+    )
     return C20Study(
         temperature=temperature,
         relaxation=relaxation,
@@ -218,7 +259,10 @@ def study_c20(
         modes=modes,
         nve=nve,
         nvt=nvt,
-        classical=distributions(_equilibrated(nvt)),
+        classical=distributions([_equilibrated(nvt)]),
+        pimd=pimd,
+        quantum=distributions([frames[int(EQUILIBRATION * len(frames)) :] for frames in pimd.beads()]),
+        estimators=pimd.estimators(),
         reference=c20_reference(),
     )
 

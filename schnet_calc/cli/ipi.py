@@ -1,0 +1,212 @@
+"""Commands around i-PI: the client, path-integral MD, the input file alone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cyclopts import Parameter
+
+from schnet_calc.cli.app import Output, app
+from schnet_calc.console import Speed, Stages, err, out, print_table, progress_bar, write_json
+
+
+@Parameter(name="*")
+@dataclass
+class Where:
+    """Where i-PI listens."""
+
+    unix: str | None = None
+    """Name of a UNIX socket: i-PI's <address>."""
+    host: str = "localhost"
+    """Host of a TCP socket."""
+    port: int = 31415
+    """Port of a TCP socket."""
+    prefix: str = "/tmp/ipi_"
+    """Of UNIX sockets: i-PI's sockets_prefix."""
+
+
+@Parameter(name="*")
+@dataclass
+class Simulation:
+    """A path-integral simulation."""
+
+    temperature: float
+    """K."""
+    time: float
+    """ps in all."""
+    beads: int = 8
+    """P; 1 is classical."""
+    timestep: float = 0.5
+    """fs."""
+    thermostat: Literal["pile_g", "pile_l", "svr", "langevin", "none"] = "pile_g"
+    """Of i-PI."""
+    time_constant: float = 100.0
+    """fs, of the thermostat."""
+    stride: int = 10
+    """Steps between rows of properties."""
+    frame_stride: int = 20
+    """Steps between frames."""
+    seed: int = 0
+    """Of velocities and thermostat."""
+    transport: Literal["direct", "socket"] = "direct"
+    """direct: i-PI evaluates the model; socket: a client does, which may die and be replaced."""
+
+
+@app.command
+def ipi(
+    model: str,
+    structure: Path,
+    *,
+    where: Where | None = None,
+    connections: int = 1,
+    device: str = "auto",
+    dtype: str | None = None,
+    energies: bool = False,
+    wait: float = 60.0,
+    idle: float = 3600.0,
+    failed: Path = Path("failed_structure.xyz"),
+) -> None:
+    """Serve an i-PI simulation until it says EXIT.
+
+    Parameters
+    ----------
+    model
+        A model file, or the name of a shipped model; several joined by + make a committee.
+    structure
+        Species and periodic directions, any file that ASE reads.
+    connections
+        Ordinary connections to open; beads that arrive together are one batch. Not needed where
+        i-PI's input has a <batch_size>.
+    energies
+        Send the energies of the atoms (eV) as extras.
+    wait
+        Seconds to wait for a server that isn't there, or is gone.
+    idle
+        Seconds without a message after which to give up.
+    failed
+        Where a structure is written that can't be evaluated.
+    """
+    from schnet_calc.data import read_structure
+    from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker
+
+    given = where or Where()
+    address = Address(given.unix, given.host, given.port, given.prefix)
+    atoms = read_structure(structure)
+    worker = ProcessWorker(ModelSpec(model, structure.resolve(), device, dtype, energies=energies))
+    client = Client(worker, atoms, address, connections=connections, wait=wait, idle=idle, failed=failed)
+    with progress_bar() as bar:
+        task = bar.add_task(f"serving {address}", total=None, note="")
+        served = client.run(
+            lambda s: bar.update(task, completed=s.batches, note=f"{s.structures} structures")
+        )
+    err.print(
+        f"i-PI said EXIT: {served.structures} structures in {served.batches} batches, "
+        f"{served.connections} connections, {served.deaths} workers replaced"
+    )
+
+
+@app.command
+def pimd(
+    structure: Path,
+    *,
+    model: str,
+    simulation: Simulation,
+    resume: bool = False,
+    device: str = "auto",
+    dtype: str | None = None,
+    output: Output = Path("pimd"),
+    json: Path | None = None,
+) -> None:
+    """Path-integral MD with i-PI, in a folder with its standard output files.
+
+    Parameters
+    ----------
+    structure
+        Where all beads start, any file that ASE reads.
+    model
+        A model file, or the name of a shipped model.
+    resume
+        Go on with the run in the folder.
+    output
+        Folder for input.xml, simulation.* and the figure.
+    json
+        Where to write the estimators.
+    """
+    from schnet_calc import plots
+    from schnet_calc.data import read_structure
+    from schnet_calc.ipi.input import PIMDSettings
+    from schnet_calc.tasks.pimd import run_pimd
+
+    settings = PIMDSettings(**vars(simulation))
+    atoms = read_structure(structure)
+    speed = Speed(settings.timestep)
+    with progress_bar() as bar:
+        stages = Stages(bar)
+
+        def show(step: int, row: dict[str, float]) -> None:
+            note = f"{row['time']:.3f} ps, {row['temperature']:.0f} K, "
+            note += f"conserved {row['conserved']:.4f} eV, {speed(step)}"
+            stages("PIMD", step, settings.n_steps, note)
+
+        run = run_pimd(
+            atoms, model, settings, output, resume=resume, device=device, dtype=dtype, progress=show
+        )
+    table = run.table()
+    figure, axes = plots.new_figure(9, 3.2, 2)
+    plots.draw_pimd(axes, table)
+    plots.save_figure(figure, output / "pimd")
+    result = run.estimators()
+    rows = {
+        "time": f"{table['time'][-1]:.3f} ps, {settings.beads} beads, {speed(settings.n_steps)}",
+        "conserved quantity": f"changed by {table['conserved'][-1] - table['conserved'][0]:.1e} eV",
+    }
+    if result is None:
+        err.print("[yellow]too short for estimators with errors")
+    else:
+        rows |= {
+            "kinetic energy, virial": f"{result.kinetic_virial} eV",
+            "kinetic energy, thermodynamic": f"{result.kinetic_thermodynamic} eV",
+            "heat capacity": f"{result.heat_capacity} k_B",
+            "radius of gyration": f"{result.radius_of_gyration} Å",
+            "temperature of the beads": f"{result.temperature} K",
+        }
+    print_table(f"PIMD of {structure.name}", {**rows, "output": output})
+    write_json(json, {"time_ps": float(table["time"][-1]), **(result.to_dict() if result else {})})
+
+
+@app.command
+def ipi_input(
+    structure: Path,
+    *,
+    model: str,
+    simulation: Simulation,
+    where: Where | None = None,
+    output: Output = Path("ipi"),
+) -> None:
+    """Write i-PI's input and the structure it starts from, for runs by hand or on other hosts.
+
+    Parameters
+    ----------
+    structure
+        Where all beads start, any file that ASE reads.
+    model
+        A model file, or the name of a shipped model.
+    output
+        Folder for input.xml and init.extxyz.
+    """
+    from schnet_calc.data import read_structure
+    from schnet_calc.ipi import Address
+    from schnet_calc.ipi.input import PIMDSettings, write_input
+    from schnet_calc.tasks.pimd import absolute_names
+
+    given = where or Where(unix="schnet")
+    address = Address(given.unix, given.host, given.port, given.prefix)
+    settings = PIMDSettings(**vars(simulation))
+    name = absolute_names(model)
+    write_input(read_structure(structure), settings, output, model=name, address=address)
+    out.print(f"cd {output}", soft_wrap=True)
+    if settings.transport == "direct":
+        out.print("i-pi input.xml", soft_wrap=True)
+        return
+    option = f"--unix {given.unix}" if given.unix else f"--host {given.host} --port {given.port}"
+    out.print(f"i-pi input.xml &\nschnet-calc ipi {name} init.extxyz {option}", soft_wrap=True)

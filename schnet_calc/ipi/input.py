@@ -1,0 +1,164 @@
+"""What i-PI is told: a readable input file and the structure it starts from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase
+import ase.io
+import jinja2
+import numpy as np
+
+from schnet_calc.ipi.connection import Address
+
+THERMOSTATS = ("pile_g", "pile_l", "svr", "langevin", "none")
+TRANSPORTS = ("direct", "socket")
+VACUUM = 50.0
+"""Å added around a molecule: i-PI wants a cell, the model takes no notice of it."""
+INPUT, STRUCTURE = "input.xml", "init.extxyz"
+PES = Path(__file__).resolve().with_name("pes.py")
+"""The potential for ``<pes_path>``."""
+CHECKPOINTS = 20
+"""Checkpoints that a run of full length leaves."""
+
+
+@dataclass(frozen=True)
+class PIMDSettings:
+    """A path-integral simulation.
+
+    Raises
+    ------
+    ValueError
+        A value that makes no sense; the message names it.
+    """
+
+    beads: int
+    """P; 1 is classical dynamics."""
+    temperature: float
+    """K"""
+    time: float
+    """ps"""
+    timestep: float = 0.5
+    """fs"""
+    thermostat: str = "pile_g"
+    """pile_g, pile_l, svr, langevin or none."""
+    time_constant: float = 100.0
+    """fs, of the thermostat (of the centroid, for PILE)."""
+    stride: int = 10
+    """Steps between rows of properties."""
+    frame_stride: int = 20
+    """Steps between frames of the trajectories."""
+    seed: int = 0
+    transport: str = "direct"
+    """direct: i-PI evaluates the model itself; socket: a client does, which may die and be replaced."""
+
+    def __post_init__(self) -> None:
+        positive = ("beads", "temperature", "time", "timestep", "time_constant", "stride", "frame_stride")
+        for name in positive:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name, allowed in (("thermostat", THERMOSTATS), ("transport", TRANSPORTS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if self.n_steps < 1:
+            raise ValueError(f"time {self.time} ps is shorter than a timestep of {self.timestep} fs")
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of the whole run."""
+        return round(1000.0 * self.time / self.timestep)
+
+
+def write_input(
+    atoms: ase.Atoms,
+    settings: PIMDSettings,
+    directory: str | Path,
+    *,
+    model: str,
+    address: Address | None = None,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Write ``input.xml`` and ``init.extxyz``.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        Where to start; masses may be its own. A crystal is turned as i-PI wants it.
+    settings : PIMDSettings
+        The simulation.
+    directory : path
+        Where to; it is made.
+    model : str
+        A model file, or the name of a shipped model.
+    address : Address, optional
+        For ``transport="socket"``: a UNIX socket called ``schnet`` by default.
+    options : dict, optional
+        More parameters of the direct potential: ``device``, ``dtype``, ``engine``, ``energies``.
+
+    Returns
+    -------
+    Path
+        Of the input.
+
+    Raises
+    ------
+    ValueError
+        A path that i-PI's input can't hold.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    ase.io.write(directory / STRUCTURE, i_pi_structure(atoms), format="extxyz")
+    address = address or Address(unix="schnet")
+    transport = "inet" if address.unix is None else "unix"
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("schnet_calc"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    text = environment.get_template("pimd.xml").render(
+        title=_title(atoms, settings, model),
+        transport="direct" if settings.transport == "direct" else transport,
+        address=address.unix or address.host,
+        port=address.port,
+        pes_path=_checked("path", str(PES)),
+        parameters=_parameters({"model": model, "template": STRUCTURE, **(options or {})}),
+        structure=STRUCTURE,
+        checkpoint_stride=max(1, min(2000, settings.n_steps // CHECKPOINTS)),
+        settings=settings,
+    )
+    path = directory / INPUT
+    path.write_text(text)
+    return path
+
+
+def i_pi_structure(atoms: ase.Atoms) -> ase.Atoms:
+    """A copy in a cell as i-PI wants it: a along x, b in the plane of x and y; a box around molecules."""
+    plain = ase.Atoms(atoms.numbers, atoms.get_positions(), cell=atoms.cell, pbc=atoms.pbc)
+    plain.set_masses(atoms.get_masses())
+    if plain.pbc.any():
+        cell = plain.cell.complete()
+        standard, _ = cell.standard_form()
+        plain.positions = cell.scaled_positions(plain.positions) @ standard.array
+        plain.set_cell(standard)
+    else:
+        size = np.ptp(plain.positions, axis=0).max() if len(plain) else 0.0
+        plain.set_cell(np.eye(3) * (size + VACUUM))
+    return plain
+
+
+def _title(atoms: ase.Atoms, settings: PIMDSettings, model: str) -> str:
+    beads = f"{settings.beads} beads at {settings.temperature:g} K"
+    text = f"{atoms.get_chemical_formula()} with {beads}, model {model}"
+    return text.replace("--", "- -")  # which would end the comment
+
+
+def _parameters(values: dict[str, str]) -> str:
+    items = [f"{key}: {_checked(key, value)}" for key, value in values.items()]
+    return "{" + ", ".join(items) + "}"
+
+
+def _checked(name: str, value: str) -> str:
+    bad = [c for c in ",:{}<>&[]" if c in value]
+    if bad:
+        raise ValueError(f"i-PI's input can't hold the {name} {value!r}: it has a {bad[0]!r}")
+    return value

@@ -1,0 +1,94 @@
+"""i-PI itself as a process of ours: started, watched, stopped in order."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+LOG = "i-pi.log"
+PATIENCE = 30.0
+"""Seconds that i-PI gets to write its restart file before it is killed."""
+
+
+class Server:
+    """A run of i-PI in a folder.
+
+    Parameters
+    ----------
+    directory : path
+        Where the input lies and the output goes.
+    input_file : str
+        ``input.xml``, or a checkpoint to go on from.
+    prefix : str, optional
+        i-PI's ``sockets_prefix``.
+    environment : dict, optional
+        More environment variables.
+
+    Raises
+    ------
+    FileNotFoundError
+        i-PI is not installed.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        input_file: str,
+        prefix: str | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.log = directory / LOG
+        # An EXIT file of an earlier stop would stop this run too.
+        (directory / "EXIT").unlink(missing_ok=True)
+        command = [sys.executable, str(_script()), input_file]
+        with self.log.open("a") as stream:
+            self.process = subprocess.Popen(
+                command + (["-S", prefix] if prefix else []),
+                cwd=directory,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self.process.poll() is None
+
+    def stop(self) -> None:
+        """Ask for an orderly end, which writes RESTART; kill what does not end."""
+        if self.running:
+            self.process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(PATIENCE)
+        if self.running:
+            self.process.kill()
+        self.process.wait()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end; whether it came."""
+        deadline = time.monotonic() + seconds
+        while self.running and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return not self.running
+
+    def last_words(self, lines: int = 12) -> str:
+        """The end of its log, for an error message."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _script() -> Path:
+    """The ``i-pi`` script beside this Python, or on the path."""
+    beside = Path(sysconfig.get_path("scripts")) / "i-pi"
+    if beside.exists():
+        return beside
+    found = shutil.which("i-pi")
+    if found is None:
+        raise FileNotFoundError("the program i-pi is not installed: pip install ipi")
+    return Path(found)
