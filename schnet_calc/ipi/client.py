@@ -183,11 +183,11 @@ class Client:
 
     def _bury_the_lost(self) -> None:
         for connection in [c for c in self.connections if not c.alive]:
-            if connection.released or (self._door.released and not connection.greeted):
+            if connection.released:
                 self._door.release()
             else:
                 logger.warning("lost the connection to %s", self.address)
-                self._door.lose()
+                self._door.lose(connection.greeted)
             connection.close()
             self.connections.remove(connection)
 
@@ -204,7 +204,7 @@ class Client:
         self.served.structures += len(self._batch.request.cells)
         for connection in asking:
             connection.last_batch = self.served.batches
-        self._door.released = False
+        self._door.prove()
         return True
 
     def _more_to_come(self) -> bool:
@@ -255,11 +255,24 @@ class _Door:
         self._since = time.monotonic()
         self._next = 0.0
         self._pause = FIRST_PAUSE
+        self._reason = "it accepts connections and closes them"
 
-    def lose(self) -> None:
-        """A connection broke."""
+    def lose(self, greeted: bool) -> None:
+        """A connection broke.
+
+        One that was never greeted says nothing about a server behind it: a tunnel accepts, too.
+        """
+        if greeted:
+            self.released = False
+            self._again(FIRST_PAUSE)
+        else:
+            self.closed = self.released
+            self._later()
+
+    def prove(self) -> None:
+        """A request came: the server lives."""
         self.released = False
-        self._again(FIRST_PAUSE)
+        self._since, self._pause = time.monotonic(), FIRST_PAUSE
 
     def release(self) -> None:
         """A connection got EXIT: look once more, after a moment, whether the server still listens."""
@@ -275,19 +288,20 @@ class _Door:
         now = time.monotonic()
         if now < self._next:
             return None
+        if alone and not self.released and now - self._since > self.wait:
+            raise ServerLostError(f"no server at {address} within {self.wait:g} s: {self._reason}")
         try:
-            connected = address.connect()
+            return address.connect()
         except OSError as error:
-            self._next, self._pause = now + self._pause, min(2 * self._pause, LONGEST_PAUSE)
-            if alone and self.released:
-                self.closed = True
-            elif alone and now - self._since > self.wait:
-                raise ServerLostError(
-                    f"no server at {address} within {self.wait:g} s: {error.strerror or error}"
-                ) from error
+            self._reason = error.strerror or str(error)
+            self._later()
+            self.closed = alone and self.released
             return None
-        self._again(0.0)
-        return connected
+
+    def _later(self) -> None:
+        """Try again, after a pause that grows."""
+        self._next = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
 
 class _Batch:

@@ -17,8 +17,8 @@ VACUUM = 50.0
 INPUT, STRUCTURE = "input.xml", "init.extxyz"
 PES = Path(__file__).resolve().with_name("pes.py")
 """The potential for ``<pes_path>``."""
-CHECKPOINTS = 20
-"""Checkpoints that a run of full length leaves."""
+CHECKPOINTS, LONGEST_INTERVAL = 20, 1000
+"""Checkpoints per run, and the most steps between two of them."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,22 @@ def write_input(
         pes_path=_checked("path", str(PES)),
         parameters=_parameters({"model": model, "template": STRUCTURE, **(options or {})}),
         structure=STRUCTURE,
-        checkpoint_stride=max(1, min(2000, settings.n_steps // CHECKPOINTS)),
+        **_intervals(settings),
         settings=settings,
     )
     path = directory / INPUT
     path.write_text(text)
     return path
+
+
+def _intervals(settings: PIMDSettings) -> dict[str, int]:
+    """Steps between checkpoints; rows and frames are on disk before the next checkpoint is."""
+    steps = max(1, min(LONGEST_INTERVAL, settings.n_steps // CHECKPOINTS))
+    return {
+        "checkpoint_stride": steps,
+        "flush": max(1, min(5, steps // settings.stride)),
+        "frame_flush": max(1, steps // settings.frame_stride),
+    }
 
 
 def i_pi_structure(atoms: ase.Atoms) -> ase.Atoms:

@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from pathlib import Path
 
 import ase
@@ -34,17 +35,39 @@ def bead_files(directory: Path) -> list[Path]:
     return sorted(directory.glob(f"{PREFIX}.pos_*.xyz"))
 
 
-def last_checkpoint(directory: Path) -> tuple[Path, int] | None:
-    """The file with the most steps behind it and their number; None where there is no whole one."""
+def last_checkpoint(directory: Path, stride: int, frame_stride: int) -> tuple[Path, int] | None:
+    """The best file to go on from and the steps behind it; None where there is no whole one.
+
+    i-PI buffers its output: a killed run may have left a checkpoint with rows before it that never
+    reached the disk. Such a checkpoint would leave a gap, so an earlier one is chosen.
+
+    Parameters
+    ----------
+    directory : Path
+        Of the run.
+    stride, frame_stride : int
+        Steps between rows of properties, and between frames.
+    """
+    complete = _complete_until(directory, stride, frame_stride)
     found = []
     for path in [directory / RESTART, *directory.glob(f"{CHECKPOINT}_*")]:
         step = _step_of(path)
-        if step is not None:
+        if step is not None and step <= complete:
             found.append((step, path))
     if not found:
         return None
     step, path = max(found)
     return path, step
+
+
+def _complete_until(directory: Path, stride: int, frame_stride: int) -> int:
+    """The last step before a row or frame is missing."""
+    rows = _rows_until(directory / f"{PREFIX}.out", None)
+    last = [_step_of_row(rows[-1]) + stride - 1] if rows and not rows[-1].startswith("#") else [-1]
+    for path in directory.glob(f"{PREFIX}.*.xyz"):
+        steps = [step for step, _ in _frames(path)]
+        last.append(steps[-1] + frame_stride - 1 if steps else -1)
+    return min(last)
 
 
 def _step_of(path: Path) -> int | None:
@@ -73,38 +96,40 @@ def cut_outputs(directory: Path, step: int) -> None:
     if properties.exists():
         _rewrite(properties, _rows_until(properties, step))
     for path in directory.glob(f"{PREFIX}.*.xyz"):
-        _rewrite(path, _frames_until(path, step))
+        _rewrite(path, [frame for found, frame in _frames(path) if found <= step])
     for path in directory.glob(f"{CHECKPOINT}_*"):
         found = _step_of(path)
         if found is None or found > step:
             path.unlink()
 
 
-def _rewrite(path: Path, text: str) -> None:
+def _rewrite(path: Path, pieces: list[str]) -> None:
     scratch = path.with_suffix(".cut")
-    scratch.write_text(text)
+    scratch.write_text("".join(pieces))
     scratch.replace(path)
 
 
-def _rows_until(path: Path, step: int) -> str:
-    kept = []
-    for line in path.read_text().splitlines(keepends=True):
-        whole = line.endswith("\n")
-        if line.startswith("#") or (whole and line.split() and float(line.split()[0]) <= step):
-            kept.append(line)
-    return "".join(kept)
+def _rows_until(path: Path, step: int | None) -> list[str]:
+    """Header and whole rows up to a step."""
+    if not path.exists():
+        return []
+    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return [x for x in lines if x.startswith("#") or step is None or _step_of_row(x) <= step]
 
 
-def _frames_until(path: Path, step: int) -> str:
+def _step_of_row(line: str) -> int:
+    return int(float(line.split()[0]))
+
+
+def _frames(path: Path) -> Iterator[tuple[int, str]]:
+    """Step and text of every whole frame of a trajectory."""
     lines = path.read_text().splitlines(keepends=True)
-    kept: list[str] = []
     start = 0
     while start < len(lines):
-        frame = lines[start : start + int(lines[start]) + 2]
+        count = int(lines[start]) + 2
+        frame = lines[start : start + count]
         found = _STEP.search(frame[1]) if len(frame) > 1 else None
-        whole = len(frame) == int(lines[start]) + 2 and frame[-1].endswith("\n")
-        if not whole or found is None or int(found.group(1)) > step:
-            break
-        kept += frame
-        start += len(frame)
-    return "".join(kept)
+        if found is None or len(frame) < count or not frame[-1].endswith("\n"):
+            return
+        yield int(found.group(1)), "".join(frame)
+        start += count

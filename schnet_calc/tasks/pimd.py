@@ -149,9 +149,8 @@ def _prepare(
         for key, value in identity.items():
             if old.get(key) != value:
                 raise ValueError(f"the run in {directory} has {key} = {old.get(key)!r}, not {value!r}")
-        checkpoint = last_checkpoint(directory)
+        checkpoint = last_checkpoint(directory, settings.stride, settings.frame_stride)
         if checkpoint is None:
-            cut_outputs(directory, -1)
             for path in directory.glob(f"{PREFIX}.*"):
                 path.unlink()
         return checkpoint
@@ -253,7 +252,7 @@ def _last_row(directory: Path) -> dict[str, float]:
 
 
 def _check_complete(server: Server, directory: Path, settings: PIMDSettings) -> None:
-    checkpoint = last_checkpoint(directory)
+    checkpoint = last_checkpoint(directory, settings.stride, settings.frame_stride)
     done = checkpoint[1] if checkpoint else 0
     if done < settings.n_steps:
         raise RuntimeError(

@@ -1,0 +1,341 @@
+"""Runs of i-PI that are disturbed at random, each held against the undisturbed one.
+
+    python benchmarks/interruptions.py --runs 100
+
+Every run has to complete with the very same trajectory; the time limit catches one that hangs.
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import ase.io
+import numpy as np
+
+from schnet_calc import SchNetCalculator
+from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker
+from schnet_calc.ipi.input import INPUT, STRUCTURE, PIMDSettings, write_input
+from schnet_calc.ipi.outputs import continue_from, cut_outputs, last_checkpoint, read_properties
+from schnet_calc.ipi.server import Server
+from schnet_calc.tasks.c20 import dodecahedron
+
+BEADS, STEPS, STRIDE, FRAME_STRIDE = 4, 40, 1, 5
+LIMIT = 120.0
+"""Seconds for a run."""
+MODEL = "c20"
+
+
+class Proxy:
+    """Stands between i-PI and the client, and passes on, slows down or cuts what they send.
+
+    Parameters
+    ----------
+    front, back : Address
+        Where clients connect, and where i-PI listens.
+    forward : callable
+        Called with (connected client, piece of bytes from i-PI); returns False to cut.
+    """
+
+    def __init__(
+        self, front: Address, back: Address, forward: Callable[[socket.socket, bytes], bool]
+    ) -> None:
+        self.back, self.forward = back, forward
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(front.path)
+        self.listener.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError), self.back.connect() as server:
+            server.settimeout(None)
+            threading.Thread(target=self._return, args=(client, server), daemon=True).start()
+            while data := server.recv(1 << 16):
+                if not self.forward(client, data):
+                    break
+            # i-PI hangs on a reset connection: end it, and read what still comes.
+            for connection in (client, server):
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_WR)
+            server.settimeout(2)
+            while server.recv(1 << 16):
+                pass
+
+    def _return(self, client: socket.socket, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := client.recv(1 << 16):
+                server.sendall(data)
+            server.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Accept nobody any more."""
+        self.listener.close()
+
+
+class Run:
+    """One simulation in a folder of its own, with what a disturbance needs to get hold of.
+
+    Parameters
+    ----------
+    folder : Path
+        An empty one; short, for its sockets.
+    calculator : SchNetCalculator
+        For the client.
+    rng : Random
+        What is disturbed when.
+    batched : bool
+        Whether i-PI sends all beads in one message.
+    """
+
+    def __init__(
+        self, folder: Path, calculator: SchNetCalculator, rng: random.Random, batched: bool
+    ) -> None:
+        self.folder, self.calculator, self.rng = folder, calculator, rng
+        self.back, self.front = (Address(unix=n, prefix=f"{folder}/") for n in ("schnet", "front"))
+        settings = PIMDSettings(
+            BEADS,
+            300.0,
+            STEPS * 0.5e-3,
+            stride=STRIDE,
+            frame_stride=FRAME_STRIDE,
+            transport="socket",
+            seed=4,
+        )
+        text = write_input(dodecahedron(), settings, folder, model=MODEL).read_text()
+        if not batched:
+            text = text.replace(f"<batch_size> {BEADS} </batch_size>", "")
+        (folder / INPUT).write_text(text)
+        self.server = Server(folder, INPUT, prefix=f"{folder}/")
+
+    def client(self, address: Address, connections: int = 1, worker: ProcessWorker | None = None) -> Client:
+        """A client, not running yet."""
+        atoms = ase.io.read(self.folder / STRUCTURE)
+        return Client(worker or self.calculator, atoms, address, connections=connections, wait=30.0)
+
+    def restart_server(self, kill: bool) -> None:
+        """End i-PI, in order or not, and go on from its last checkpoint."""
+        if kill:
+            self.server.process.kill()
+            self.server.process.wait()
+            (self.folder / "schnet").unlink(missing_ok=True)
+        else:
+            self.server.stop()
+        found = last_checkpoint(self.folder, STRIDE, FRAME_STRIDE)
+        start = INPUT
+        if found is not None and found[1] > 0:
+            cut_outputs(self.folder, found[1])
+            continue_from(found[0], STEPS, self.folder / "continue.xml")
+            start = "continue.xml"
+        else:
+            for path in self.folder.glob("simulation.*"):
+                path.unlink()
+        self.server = Server(self.folder, start, prefix=f"{self.folder}/")
+
+    def wait_for_step(self, step: int) -> None:
+        """Until the properties of a step are on disk, or the run is over."""
+        path = self.folder / "simulation.out"
+        while self.server.running:
+            if path.exists() and len(path.read_text().splitlines()) > step + 8:
+                return
+            time.sleep(0.01)
+
+    def result(self) -> np.ndarray:
+        """(rows, columns): conserved quantity, potential, kinetic energy."""
+        table = read_properties(self.folder / "simulation.out")
+        return np.column_stack([table[k] for k in ("step", "conserved", "potential", "kinetic_cv")])
+
+
+def undisturbed(run: Run) -> None:
+    """The run that all others are held against."""
+    run.client(run.back).run()
+
+
+def worker_killed(run: Run) -> None:
+    """SIGKILL for the process that holds the model, up to three times."""
+    worker = ProcessWorker(ModelSpec(MODEL, run.folder / STRUCTURE, device="cpu"))
+    client = run.client(run.back, worker=worker)
+
+    def kill() -> None:
+        for _ in range(run.rng.randint(1, 3)):
+            run.wait_for_step(run.rng.randint(0, STEPS - 10))
+            time.sleep(run.rng.uniform(0, 0.05))
+            if worker.process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker.process.pid, signal.SIGKILL)
+
+    threading.Thread(target=kill, daemon=True).start()
+    client.run()
+
+
+def cut_in_a_message(run: Run) -> None:
+    """The connection ends within what i-PI sends, up to five times."""
+    cuts = run.rng.randint(1, 5)
+    left = run.rng.randint(0, 5000)
+
+    def forward(client: socket.socket, data: bytes) -> bool:
+        nonlocal left, cuts
+        if cuts and left < len(data):
+            client.sendall(data[:left])
+            cuts, left = cuts - 1, run.rng.randint(0, 8000)
+            return False
+        left -= len(data)
+        client.sendall(data)
+        return True
+
+    _through_proxy(run, forward)
+
+
+def single_bytes(run: Run) -> None:
+    """Some messages arrive byte by byte."""
+
+    def forward(client: socket.socket, data: bytes) -> bool:
+        if run.rng.random() < 0.2:
+            for k in range(len(data)):
+                client.sendall(data[k : k + 1])
+        else:
+            client.sendall(data)
+        return True
+
+    _through_proxy(run, forward)
+
+
+def server_restarted(run: Run) -> None:
+    """i-PI is stopped or killed and goes on from its checkpoint, with the same client."""
+    client = run.client(run.back)
+
+    def restart() -> None:
+        run.wait_for_step(run.rng.randint(0, STEPS - 5))
+        run.restart_server(kill=True)
+
+    thread = threading.Thread(target=restart, daemon=True)
+    thread.start()
+    client.run()
+    thread.join()
+
+
+def server_stopped(run: Run) -> None:
+    """i-PI ends in order, which ends the client too; both are started again."""
+    client = run.client(run.back)
+    threading.Thread(
+        target=lambda: (run.wait_for_step(run.rng.randint(0, STEPS - 5)), run.server.stop()), daemon=True
+    ).start()
+    client.run()
+    if run.result()[-1, 0] < STEPS:
+        run.restart_server(kill=False)
+        run.client(run.back).run()
+
+
+def more_connections(run: Run) -> None:
+    """More connections than beads."""
+    run.client(run.back, connections=run.rng.randint(BEADS + 1, 16)).run()
+
+
+def fewer_connections(run: Run) -> None:
+    """Fewer connections than beads."""
+    run.client(run.back, connections=run.rng.randint(1, BEADS - 1)).run()
+
+
+def late_client(run: Run) -> None:
+    """i-PI waits for its client."""
+    time.sleep(run.rng.uniform(1, 4))
+    run.client(run.back).run()
+
+
+def client_replaced(run: Run) -> None:
+    """A client ends in the middle of the run, another one takes over."""
+    first = run.client(run.back)
+
+    def progress(served: object) -> None:
+        if first.served.batches > stop:
+            raise InterruptedError
+
+    stop = run.rng.randint(1, STEPS - 5)
+    with contextlib.suppress(InterruptedError):
+        first.run(progress)
+    run.client(run.back).run()
+
+
+BATCHED = (worker_killed, cut_in_a_message, single_bytes, server_restarted, server_stopped)
+BATCHED += (late_client, client_replaced)
+UNBATCHED = (more_connections, fewer_connections, cut_in_a_message, single_bytes, client_replaced)
+DISTURBANCES = [(d, True) for d in BATCHED] + [(d, False) for d in UNBATCHED]
+
+
+def _through_proxy(run: Run, forward: Callable[[socket.socket, bytes], bool]) -> None:
+    proxy = Proxy(run.front, run.back, forward)
+    try:
+        run.client(run.front).run()
+    finally:
+        proxy.close()
+        (run.folder / "front").unlink(missing_ok=True)
+
+
+def perform(
+    disturb: Callable[[Run], None], batched: bool, calculator: SchNetCalculator, seed: int
+) -> tuple[np.ndarray | None, str]:
+    """The trajectory of one run and how it ended."""
+    with tempfile.TemporaryDirectory(prefix="ipi") as folder:
+        run = Run(Path(folder), calculator, random.Random(seed), batched)
+        errors: list[BaseException] = []
+
+        def target() -> None:
+            try:
+                disturb(run)
+            except BaseException as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=target, daemon=True)
+        thread.start()
+        thread.join(LIMIT)
+        try:
+            if thread.is_alive():
+                return None, "hangs"
+            if errors:
+                return None, f"{type(errors[0]).__name__}: {errors[0]}"
+            if not run.server.wait(20):
+                return None, "i-PI hangs"
+            return run.result(), "completed"
+        finally:
+            run.server.stop()
+
+
+def main() -> None:
+    """Disturb runs and count how they end."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    calculator = SchNetCalculator(MODEL, device="cpu")
+    expected, _ = perform(undisturbed, True, calculator, 0)
+    assert expected is not None
+    counts: dict[str, list[int]] = {}
+    for k in range(options.runs):
+        disturb, batched = DISTURBANCES[k % len(DISTURBANCES)]
+        result, outcome = perform(disturb, batched, calculator, options.seed + k)
+        same = result is not None and np.array_equal(result, expected)
+        tally = counts.setdefault(disturb.__name__, [0, 0])
+        tally[0 if same else 1] += 1
+        if not same:
+            print(
+                f"run {k} (seed {options.seed + k}), {disturb.__name__}, batched {batched}: {outcome}",
+                flush=True,
+            )
+    for name, (same_count, other) in counts.items():
+        print(f"{name:20s} same trajectory {same_count:3d}   else {other:3d}")
+
+
+if __name__ == "__main__":
+    main()
