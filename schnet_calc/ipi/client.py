@@ -59,6 +59,8 @@ class Client:
     connections : int
         Ordinary connections to open. Requests that arrive together are evaluated as one batch,
         those of a server with ``<batch_size>`` too.
+    energies : bool
+        For a calculator: send the energies of the atoms (``energies``, eV) as extras.
     wait : float
         Seconds to wait for a server that isn't there (yet, or any more).
     idle : float
@@ -82,13 +84,14 @@ class Client:
         address: Address,
         *,
         connections: int = 1,
+        energies: bool = False,
         wait: float = 60.0,
         idle: float = float("inf"),
         failed: str | Path = "failed_structure.xyz",
     ) -> None:
         if connections < 1:
             raise ValueError(f"a client needs at least one connection, got {connections}")
-        self.worker = _worker(worker, atoms)
+        self.worker = _worker(worker, atoms, energies)
         self.atoms = atoms
         self.address = address
         self.n_connections = connections
@@ -345,13 +348,13 @@ def _distinct(request: Request) -> int:
     return n
 
 
-def _worker(worker: Any, atoms: ase.Atoms) -> Worker:
+def _worker(worker: Any, atoms: ase.Atoms, energies: bool) -> Worker:
     if isinstance(worker, Worker):
         return worker
-    if hasattr(worker, "engine"):
-        from schnet_calc.ipi.evaluator import Evaluator
-
-        return ThreadWorker(Evaluator(worker.engine, atoms))
     if callable(worker):
         return ThreadWorker(worker)
+    if hasattr(worker, "engine"):
+        from schnet_calc.ipi.evaluator import Evaluator  # needs torch, which not every client does
+
+        return ThreadWorker(Evaluator(worker.engine, atoms, energies))
     raise TypeError(f"a client takes a calculator, a worker or a function, got {type(worker).__name__}")

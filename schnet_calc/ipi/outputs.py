@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 PREFIX = "simulation"
 CHECKPOINT, RESTART = f"{PREFIX}.checkpoint", "RESTART"
 _STEP = re.compile(r"Step:\s+(\d+)")
+_CELL = re.compile(r"CELL\(abcABC\):((?:\s+[-+.\deE]+){6})")
 
 
 def read_properties(path: str | Path) -> dict[str, NDArray[np.float64]]:
@@ -23,10 +24,20 @@ def read_properties(path: str | Path) -> dict[str, NDArray[np.float64]]:
 
 
 def read_frames(path: str | Path) -> list[ase.Atoms]:
-    """Frames of an i-PI trajectory, Å; ``info["step"]`` holds the step of each."""
-    from ipi.scripting import read_trajectory
+    """Frames of a trajectory that i-PI wrote in Å; ``info["step"]`` holds the step of each.
 
-    frames: list[ase.Atoms] = read_trajectory(str(path), format="xyz")
+    Read by our own few lines: i-PI's reader leaves its file open and misreads the steps.
+    """
+    frames = []
+    symbols: list[str] = []
+    for step, text in _frames(Path(path)):
+        _, comment, *lines = text.splitlines()
+        rows = [line.split() for line in lines]
+        symbols = symbols or [row[0] for row in rows]
+        positions = np.array([row[1:4] for row in rows], dtype=float)
+        found = _CELL.search(comment)
+        cell = [float(x) for x in found.group(1).split()] if found else None
+        frames.append(ase.Atoms(symbols, positions, cell=cell, info={"step": step}))
     return frames
 
 

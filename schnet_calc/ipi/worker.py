@@ -132,7 +132,7 @@ class ProcessWorker(Worker):
             return
         self.connection.close()
         try:
-            self.process.wait(timeout=5)
+            self.process.wait(timeout=5)  # it reads the end of its pipe
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
