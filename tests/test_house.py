@@ -13,7 +13,7 @@ ORDER = (
     ("graph", "kernels"),
     ("potential",),
     ("data", "analysis", "engine"),
-    ("calculator", "training"),
+    ("calculator", "training", "ipi"),
     ("tasks",),
     ("plots",),
     ("report", "console"),

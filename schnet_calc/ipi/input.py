@@ -15,8 +15,14 @@ TRANSPORTS = ("direct", "socket")
 VACUUM = 50.0
 """Å added around a molecule: i-PI wants a cell, the model takes no notice of it."""
 INPUT, STRUCTURE = "input.xml", "init.extxyz"
-PES = Path(__file__).resolve().with_name("pes.py")
-"""The potential for ``<pes_path>``."""
+PES = "pes.py"
+PES_TEXT = """# Found by i-PI through <pes_path>.
+from schnet_calc.ipi.pes import SchNetPES
+
+__DRIVER_NAME__ = "schnet_calc"
+__DRIVER_CLASS__ = "SchNetPES"
+__all__ = ["SchNetPES"]
+"""
 CHECKPOINTS, LONGEST_INTERVAL = 20, 1000
 """Checkpoints per run, and the most steps between two of them."""
 
@@ -77,7 +83,7 @@ def write_input(
     address: Address | None = None,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Write ``input.xml`` and ``init.extxyz``.
+    """Write ``input.xml``, ``init.extxyz`` and, for the direct transport, ``pes.py``.
 
     Parameters
     ----------
@@ -102,7 +108,7 @@ def write_input(
     Raises
     ------
     ValueError
-        A path that i-PI's input can't hold.
+        A parameter that i-PI's input can't hold.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -120,12 +126,14 @@ def write_input(
         transport="direct" if settings.transport == "direct" else transport,
         address=address.unix or address.host,
         port=address.port,
-        pes_path=_checked("path", str(PES)),
+        pes_path=PES,
         parameters=_parameters({"model": model, "template": STRUCTURE, **(options or {})}),
         structure=STRUCTURE,
         **_intervals(settings),
         settings=settings,
     )
+    if settings.transport == "direct":
+        (directory / PES).write_text(PES_TEXT)
     path = directory / INPUT
     path.write_text(text)
     return path

@@ -1,10 +1,14 @@
 """A potential that i-PI evaluates in its own process: ``<ffdirect> <pes>custom</pes>``.
 
-i-PI loads this file by its path, which ``schnet-calc ipi-input`` writes::
+i-PI loads a file by its path; two lines in it are enough::
+
+    from schnet_calc.ipi.pes import SchNetPES
+    __DRIVER_NAME__, __DRIVER_CLASS__ = "schnet_calc", "SchNetPES"
+
+and in the input::
 
     <ffdirect name="schnet" pbc="False">
-      <pes>custom</pes> <pes_path>.../schnet_calc/ipi/pes.py</pes_path>
-      <batch_size>8</batch_size>
+      <pes>custom</pes> <pes_path>pes.py</pes_path> <batch_size>8</batch_size>
       <parameters>{model: c20, template: init.extxyz}</parameters>
     </ffdirect>
 """
@@ -22,9 +26,6 @@ from schnet_calc.ipi.errors import StructureError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.wire import Request
 from schnet_calc.potential import load_models
-
-__DRIVER_NAME__ = "schnet_calc"
-__DRIVER_CLASS__ = "SchNetPES"
 
 FAILED = Path("failed_structure.xyz")
 """Where a structure is written that can't be evaluated, in i-PI's folder."""
