@@ -1,6 +1,10 @@
 """The commands, as a user types them."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import ase.io
 import numpy as np
@@ -8,6 +12,7 @@ import pytest
 from conftest import REFERENCES, ethanol, random_network
 
 from schnet_calc import cli
+from schnet_calc.ipi.server import Server
 from schnet_calc.potential import save_model
 from schnet_calc.tasks.c20 import dodecahedron
 
@@ -97,13 +102,19 @@ def test_c20_page(run, tmp_path):
     code, _out, err = run("c20", "--time", "0.1", "-o", "study")
     assert code == 0, err
     page = (tmp_path / "study" / "index.html").read_text()
-    assert page.count("data:image/svg+xml;base64,") == 4
+    assert page.count("data:image/svg+xml;base64,") == 5
     assert "surrogate" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     numbers = json.loads((tmp_path / "study" / "c20.json").read_text())
     assert len(numbers["frequency_errors_cm1"]) == 54
     assert numbers["classical"]["diameter"]["mean_ang"] == pytest.approx(4.1, abs=0.3)
-    for stem in ("cage", "spectrum", "dynamics", "distributions"):
+    assert numbers["path_integral"]["beads"] == 8
+    spread = "spread_ang"
+    assert (
+        numbers["path_integral"]["nearest_neighbors"][spread]
+        > numbers["classical"]["nearest_neighbors"][spread]
+    )
+    for stem in ("cage", "spectrum", "dynamics", "distributions", "pimd"):
         assert (tmp_path / "study" / f"{stem}.png").stat().st_size > 10_000
 
 
@@ -115,9 +126,90 @@ def test_c20_does_not_mix_models(run, tmp_path):
     assert "holds a study with weights_sha256 = another" in err.replace("\n", " ")
 
 
+SHORT = ("--model", "c20", "--temperature", "300", "--beads", "2", "--device", "cpu")
+
+
+def test_pimd(run, cage, tmp_path):
+    """The numbers of both transports agree; a run is not overwritten."""
+    numbers = {}
+    for transport in ("direct", "socket"):
+        arguments = (*SHORT, "--time", "0.1", "--stride", "1", "--transport", transport)
+        code, out, err = run("pimd", cage, *arguments, "-o", transport, "--json", "n.json")
+        assert code == 0, err
+        assert "heat capacity" in out
+        numbers[transport] = json.loads((tmp_path / "n.json").read_text())
+        assert (tmp_path / transport / "simulation.pos_1.xyz").exists()
+        assert (tmp_path / transport / "pimd.png").stat().st_size > 10_000
+    assert numbers["direct"] == numbers["socket"]
+    assert 200 < numbers["direct"]["temperature"]["value"] < 700  # the rattled cage is hot
+    code, _, err = run("pimd", cage, *arguments, "-o", "direct")
+    assert code == 1
+    assert "resume it or choose another folder" in err.replace("\n", " ")
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "schnet_calc.cli", *map(str, arguments)], stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("transport", ["direct", "socket"])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_pimd_stops_everything_and_goes_on(run, cage, tmp_path, transport, stop):
+    arguments = ("pimd", cage, *SHORT, "--time", "0.3", "--stride", "1", "--dtype", "float64")
+    arguments += ("--transport", transport, "-o", tmp_path / "a")
+    process = start(*arguments)
+    rows = tmp_path / "a" / "simulation.out"
+    while not (rows.exists() and rows.read_text().count("\n") > 40):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(stop)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in errors
+    left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False)
+    assert not left.stdout
+    assert (tmp_path / "a" / "RESTART").exists()
+    assert run(*arguments, "--resume")[0] == 0
+    steps = np.loadtxt(rows)[:, 0]
+    np.testing.assert_array_equal(steps, np.arange(601))
+
+
+def test_input_and_client_by_hand(run, cage, tmp_path):
+    """What ipi-input prints is what to type; here over TCP."""
+    where = ("--host", "127.0.0.3", "--port", "31991")
+    code, out, _ = run(
+        "ipi-input", cage, *SHORT[:-2], "--time", "0.01", "--transport", "socket", *where, "-o", "in"
+    )
+    assert code == 0
+    line = next(x for x in out.splitlines() if x.startswith("schnet-calc ipi"))
+    assert line == "schnet-calc ipi c20 init.extxyz --host 127.0.0.3 --port 31991"
+    server = Server(tmp_path / "in", "input.xml")
+    try:
+        code, _, err = run("ipi", "c20", "in/init.extxyz", *where)
+        assert code == 0, err
+        assert "41 structures in 21 batches" in err
+        assert server.wait(30)
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            ("ipi", "c20", "cage.xyz", "--unix", "nobody", "--wait", "0.2"),
+            "no server at UNIX socket /tmp/ipi_nobody",
+        ),
+        (
+            ("ipi", "no.pt", "cage.xyz", "--unix", "nobody"),
+            "could not load its model: no model file 'no.pt'",
+        ),
+        (("ipi", "c20", "cage.xyz", "--unix", "x" * 200), "at most 107 bytes"),
+        (
+            ("pimd", "cage.xyz", "--model", "c20", "--temperature", "0", "--time", "1"),
+            "temperature must be positive",
+        ),
         (("info", "nothing"), "no shipped model of that name"),
         (("relax", "nowhere.xyz", "--model", "c20"), "nowhere.xyz"),
         (("train",), "no data: name a config file or give --data FILE"),
@@ -127,7 +219,7 @@ def test_c20_does_not_mix_models(run, tmp_path):
         (("relax", "notes.foo", "--model", "c20"), "notes.foo"),
     ],
 )
-def test_errors_are_one_line(run, tmp_path, arguments, message):
+def test_errors_are_one_line(run, cage, tmp_path, arguments, message):
     (tmp_path / "bad.toml").write_text("[model]\nn_feature = 3\n")
     (tmp_path / "notes.foo").write_text("no structure\n")
     code, _, err = run(*arguments)

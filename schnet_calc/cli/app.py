@@ -11,5 +11,6 @@ app = App(
     name="schnet-calc",
     help="Trained SchNet potentials: relaxation, normal modes, molecular dynamics, training.",
     version=__version__,
+    suppress_keyboard_interrupt=False,  # main() says what an interruption leaves behind
 )
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]

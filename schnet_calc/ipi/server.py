@@ -63,13 +63,16 @@ class Server:
 
     def stop(self) -> None:
         """Ask for an orderly end, which writes RESTART; kill what does not end."""
-        if self.running:
-            self.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(PATIENCE)
-        if self.running:
-            self.process.kill()
-        self.process.wait()
+        try:
+            if self.running:
+                self.process.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(PATIENCE)
+        finally:
+            # A second Ctrl-C gets here too.
+            if self.running:
+                self.process.kill()
+            self.process.wait()
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end; whether it came."""
