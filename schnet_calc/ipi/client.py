@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import ase
-import numpy as np
 
+from schnet_calc.ipi.batch import Batch
 from schnet_calc.ipi.connection import Address, Connection
+from schnet_calc.ipi.door import Door
 from schnet_calc.ipi.errors import ServerLostError, StructureError, WorkerError
-from schnet_calc.ipi.wire import Reply, Request
 from schnet_calc.ipi.worker import ThreadWorker, Worker
 
 logger = logging.getLogger(__name__)
@@ -22,10 +22,6 @@ GATHER = 0.003
 """Seconds that a request waits for those of other connections."""
 MEMORY = 3
 """Batches after which a connection that sent nothing is no longer waited for."""
-GRACE = 0.2
-"""Seconds after EXIT before looking whether i-PI only dropped a connection and still listens."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
-"""Seconds between attempts to connect."""
 MAX_DEATHS = 5
 """Deaths of workers in a row, without a result between them, that end the client."""
 
@@ -98,10 +94,10 @@ class Client:
         self.wait, self.idle, self.failed = wait, idle, Path(failed)
         self.served = Served()
         self.connections: list[Connection] = []
-        self._batch: _Batch | None = None
+        self._batch: Batch | None = None
         self._ready = False
         self._deaths = 0
-        self._door = _Door(wait)
+        self._door = Door(wait)
 
     def run(self, progress: Callable[[Served], None] | None = None) -> Served:
         """Serve until i-PI says EXIT.
@@ -201,7 +197,7 @@ class Client:
         asking = [c for c in self.connections if c.request is not None]
         if not asking or (self._more_to_come() and time.monotonic() - _first(asking) < GATHER):
             return False
-        self._batch = _Batch([(c, c.take()) for c in asking])
+        self._batch = Batch([(c, c.take()) for c in asking])
         self.worker.submit(self._batch.request)
         self.served.batches += 1
         self.served.structures += len(self._batch.request.cells)
@@ -223,7 +219,9 @@ class Client:
         except (OSError, EOFError) as error:
             self._replace_worker(error)
         else:
-            self._ready = True
+            if not self._ready:
+                # Loading the model does not count as waiting for the server.
+                self._ready, self._door = True, Door(self.wait)
             if reply is not None and self._batch is not None:
                 self._deaths = 0
                 batch, self._batch = self._batch, None
@@ -248,104 +246,8 @@ class Client:
         return StructureError(error.index, error.positions, error.cell, reason)
 
 
-class _Door:
-    """When to try to connect, and when to give up."""
-
-    def __init__(self, wait: float) -> None:
-        self.wait = wait
-        self.released = False
-        self.closed = False
-        self._since = time.monotonic()
-        self._next = 0.0
-        self._pause = FIRST_PAUSE
-        self._reason = "it accepts connections and closes them"
-
-    def lose(self, greeted: bool) -> None:
-        """A connection broke.
-
-        One that was never greeted says nothing about a server behind it: a tunnel accepts, too.
-        """
-        if greeted:
-            self.released = False
-            self._again(FIRST_PAUSE)
-        else:
-            self.closed = self.released
-            self._later()
-
-    def prove(self) -> None:
-        """A request came: the server lives."""
-        self.released = False
-        self._since, self._pause = time.monotonic(), FIRST_PAUSE
-
-    def release(self) -> None:
-        """A connection got EXIT: look once more, after a moment, whether the server still listens."""
-        self.released = True
-        self._again(GRACE)
-
-    def _again(self, pause: float) -> None:
-        now = time.monotonic()
-        self._since, self._pause, self._next = now, FIRST_PAUSE, now + pause
-
-    def knock(self, address: Address, alone: bool) -> Any:
-        """A connected socket, or None if it is too early or nobody is there."""
-        now = time.monotonic()
-        if now < self._next:
-            return None
-        if alone and not self.released and now - self._since > self.wait:
-            raise ServerLostError(f"no server at {address} within {self.wait:g} s: {self._reason}")
-        try:
-            return address.connect()
-        except OSError as error:
-            self._reason = error.strerror or str(error)
-            self._later()
-            self.closed = alone and self.released
-            return None
-
-    def _later(self) -> None:
-        """Try again, after a pause that grows."""
-        self._next = time.monotonic() + self._pause
-        self._pause = min(2 * self._pause, LONGEST_PAUSE)
-
-
-class _Batch:
-    """Requests of several connections as one, without the repetitions that i-PI pads batches with."""
-
-    def __init__(self, parts: list[tuple[Connection, Request]]) -> None:
-        self.parts = [(c, len(r.cells), _distinct(r)) for c, r in parts]
-        kept = [(r.cells[:n], r.positions[:n]) for (_, r), (_, _, n) in zip(parts, self.parts, strict=True)]
-        self.request = Request(np.concatenate([c for c, _ in kept]), np.concatenate([p for _, p in kept]))
-
-    def deliver(self, reply: Reply) -> None:
-        """Hand every connection its own results; lost connections have none to take them."""
-        start = 0
-        for connection, length, distinct in self.parts:
-            rows = [start + min(k, distinct - 1) for k in range(length)]
-            start += distinct
-            if connection.alive:
-                connection.deliver(
-                    Reply(
-                        reply.energies[rows],
-                        reply.forces[rows],
-                        reply.virials[rows],
-                        [reply.extras[k] for k in rows],
-                    )
-                )
-
-
 def _first(asking: list[Connection]) -> float:
     return min(c.arrived for c in asking)
-
-
-def _distinct(request: Request) -> int:
-    """Structures before the last one starts to repeat."""
-    n = len(request.cells)
-    while (
-        n > 1
-        and np.array_equal(request.positions[n - 1], request.positions[n - 2])
-        and np.array_equal(request.cells[n - 1], request.cells[n - 2])
-    ):
-        n -= 1
-    return n
 
 
 def _worker(worker: Any, atoms: ase.Atoms, energies: bool) -> Worker:

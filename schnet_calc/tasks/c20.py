@@ -1,10 +1,9 @@
 """The C20 fullerene study of the thesis (Section 5.3): from a dodecahedron to distributions at 300 K."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,11 @@ from numpy.typing import NDArray
 
 from schnet_calc.analysis import (
     Cluster,
-    Distribution,
     bonds,
     clusters,
-    diameters,
-    distribution,
-    nearest_neighbors,
-    pair_distances,
-    radial_distribution,
     shells,
 )
+from schnet_calc.analysis.fullerene import Distributions, distributions, dodecahedron
 from schnet_calc.analysis.path_integrals import PathIntegralEstimators
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.ipi.input import PIMDSettings
@@ -45,25 +39,6 @@ N_STARTS = 5
 """Rattled dodecahedra to relax: the regular one is a Jahn-Teller saddle between several wells."""
 EQUILIBRATION = 0.2
 """Share of the MD trajectory left out of the distributions."""
-
-
-@dataclass(frozen=True)
-class Distributions:
-    """The three panels of Fig. 5.6."""
-
-    nearest: Distribution
-    diameter: Distribution
-    radial: Distribution
-    n_frames: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "n_frames": self.n_frames,
-            "nearest_neighbors": self.nearest.to_dict(),
-            "diameter": self.diameter.to_dict(),
-            "radial": self.radial.to_dict(),
-        }
 
 
 @dataclass(frozen=True)
@@ -130,41 +105,11 @@ class C20Study:
         }
 
 
-def dodecahedron(edge: float = 1.45) -> ase.Atoms:
-    """C20 as a regular dodecahedron with edges of the given length, Å."""
-    golden = (1.0 + np.sqrt(5.0)) / 2.0
-    corners = [np.array(c, dtype=float) for c in product((-1, 1), repeat=3)]
-    for a, b in product((-1 / golden, 1 / golden), (-golden, golden)):
-        corners += [np.array([0, a, b]), np.array([a, b, 0]), np.array([b, 0, a])]
-    # With these coordinates the edges have the length 2 / golden.
-    return ase.Atoms("C20", np.array(corners) * edge * golden / 2.0)
-
-
 def c20_reference() -> dict[str, Any]:
     """Bond lengths and frequencies of the surface that labelled the training data, with source."""
     path = resources.files("schnet_calc.tasks") / "c20_reference.json"
     reference: dict[str, Any] = json.loads(path.read_text())
     return reference
-
-
-def distributions(replicas: Sequence[Sequence[ase.Atoms]]) -> Distributions:
-    """Nearest neighbours, diameter and radial distribution of C20.
-
-    Parameters
-    ----------
-    replicas : sequence of sequences of Atoms
-        Frames in the order of time: one trajectory, or that of every bead.
-    """
-    n_atoms = len(replicas[0][0])
-    distances = [pair_distances(frames) for frames in replicas]
-    nearest = np.hstack([nearest_neighbors(d, n_atoms) for d in distances])
-    diameter = np.hstack([diameters(d) for d in distances])
-    return Distributions(
-        nearest=distribution(nearest, 1.2, 1.8),
-        diameter=distribution(diameter, 3.9, 4.7, bins=80),
-        radial=radial_distribution(np.hstack(distances), n_atoms, 5.0),
-        n_frames=len(replicas[0]),
-    )
 
 
 def study_c20(
