@@ -50,16 +50,33 @@ def _plain(axes: Axes) -> Axes:
     return axes
 
 
+def _metrics(path: str | Path) -> dict[str, list[float]]:
+    """Columns of a run's ``metrics.csv``."""
+    with Path(path).open() as stream:
+        rows = list(csv.DictReader(stream))
+    return {key: [float(r[key]) for r in rows] for key in rows[0]}
+
+
+def draw_learning_curves(axes: Axes, runs: dict[str, Path]) -> Axes:
+    """Validation errors of forces over steps, one line per run."""
+    for k, (name, path) in enumerate(runs.items()):
+        columns = _metrics(path)
+        style = ("-", "--")[k // len(COLORS) % 2]
+        color = COLORS[k % len(COLORS)]
+        axes.plot(columns["step"], columns["force_mae_kcal_mol_ang"], style, color=color, label=name)
+    axes.set(xlabel="steps", ylabel="validation MAE of forces, kcal/mol/Å", yscale="log")
+    axes.legend(frameon=False, fontsize="small")
+    return _plain(axes)
+
+
 def draw_learning_curve(axes: Axes, metrics: str | Path) -> Axes:
     """Validation errors over steps, from a run's ``metrics.csv``."""
-    with Path(metrics).open() as stream:
-        rows = list(csv.DictReader(stream))
-    steps = [int(r["step"]) for r in rows]
+    columns = _metrics(metrics)
     for color, key, label in (
         (COLORS[0], "force_mae_kcal_mol_ang", "forces, kcal/mol/Å"),
         (COLORS[1], "energy_mae_kcal_mol", "energy, kcal/mol"),
     ):
-        axes.plot(steps, [float(r[key]) for r in rows], color=color, label=label)
+        axes.plot(columns["step"], columns[key], color=color, label=label)
     axes.set(xlabel="steps", ylabel="validation MAE", yscale="log")
     axes.legend(frameon=False)
     return _plain(axes)
