@@ -153,8 +153,10 @@ def start(*arguments):
     )
 
 
-@pytest.mark.parametrize("transport", ["direct", "socket"])
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("transport", "stop"),
+    [("direct", signal.SIGINT), ("socket", signal.SIGTERM), ("socket", signal.SIGHUP)],
+)
 def test_interrupted_pimd_stops_everything_and_goes_on(run, cage, tmp_path, transport, stop):
     arguments = ("pimd", cage, *SHORT, "--time", "0.3", "--stride", "1", "--dtype", "float64")
     arguments += ("--transport", transport, "-o", tmp_path / "a")
@@ -194,12 +196,32 @@ def test_input_and_client_by_hand(run, cage, tmp_path):
         server.stop()
 
 
+def test_the_prefix_of_sockets_is_in_input_and_command(run, cage, tmp_path):
+    where = ("--unix", "here", "--prefix", f"{tmp_path}/")
+    arguments = (*SHORT[:-2], "--time", "0.005", "--transport", "socket", *where, "-o", "in")
+    code, out, err = run("ipi-input", cage, *arguments)
+    assert code == 0, err
+    line = next(x for x in out.splitlines() if x.startswith("schnet-calc ipi"))
+    assert line == f"schnet-calc ipi c20 init.extxyz --unix here --prefix {tmp_path}/"
+    server = Server(tmp_path / "in", "input.xml")
+    try:
+        code, _, err = run("ipi", "c20", "in/init.extxyz", *where)
+        assert code == 0, err
+        assert server.wait(30)
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (
             ("ipi", "c20", "cage.xyz", "--unix", "nobody", "--wait", "0.2"),
             "no server at UNIX socket /tmp/ipi_nobody",
+        ),
+        (
+            ("ipi", "c20", "cage.xyz", "--prefix", "/tmp/a_"),
+            "the prefix '/tmp/a_' is for UNIX sockets: name one with --unix",
         ),
         (
             ("ipi", "no.pt", "cage.xyz", "--unix", "nobody"),

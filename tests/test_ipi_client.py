@@ -307,6 +307,71 @@ def test_silence_is_named(server):
         client.run()
 
 
+def test_a_long_evaluation_is_no_silence(server):
+    running = Running(Springs(delay=1.0), ATOMS, server.address, idle=0.4)
+    peer = server.accept()
+    peer.greet()
+    peer.ask(beads(1))
+    np.testing.assert_allclose(peer.energies(1), expected(beads(1)))
+    server.close()
+    peer.exit()
+    running.join()
+    assert running.error is None
+
+
+def test_stop_ends_it_from_another_thread(tmp_path):
+    running = Running(Springs(), ATOMS, Address(unix="nobody", prefix=f"{tmp_path}/"), wait=60)
+    time.sleep(0.1)
+    started = time.monotonic()
+    running.client.stop()
+    running.join()
+    assert time.monotonic() - started < 2
+    assert running.error is None
+
+
+def test_all_connections_take_leave_together(server):
+    """A server that keeps its ends open costs one deadline, not one for each."""
+    running = Running(Springs(), ATOMS, server.address, connections=4)
+    for _ in range(4):
+        server.accept().greet()
+    started = time.monotonic()
+    running.client.stop()
+    running.join()
+    assert time.monotonic() - started < 4
+
+
+def test_one_client_serves_several_simulations(tmp_path):
+    client = Client(Springs(), ATOMS, Address(unix="test", prefix=f"{tmp_path}/"), wait=5)
+    for seed in range(2):
+        server = Server(tmp_path)
+        thread = threading.Thread(target=client.run, daemon=True)
+        thread.start()
+        peer = server.accept()
+        peer.greet()
+        peer.ask(beads(1, seed=seed))
+        np.testing.assert_allclose(peer.energies(1), expected(beads(1, seed=seed)))
+        server.close()
+        peer.exit()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert client.served.batches == 1
+
+
+def test_results_of_abandoned_positions_are_not_sent(server):
+    running = Running(Springs(), ATOMS, server.address)
+    peer = server.accept()
+    peer.greet()
+    peer.ask(beads(1, seed=1), get=False)
+    while peer.status() != "HAVEDATA":
+        time.sleep(0.01)
+    peer.ask(beads(1, seed=2))
+    np.testing.assert_allclose(peer.energies(1), expected(beads(1, seed=2)))
+    peer.ask(beads(1, seed=3), get=False)
+    peer.ask(beads(1, seed=4), get=False)
+    running.join()
+    assert "before those it sent last are answered" in str(running.error)
+
+
 def test_wrong_number_of_atoms_ends_the_client(server):
     running = Running(Springs(), ase.Atoms("H3"), server.address)
     peer = server.accept()
@@ -331,7 +396,7 @@ def test_a_structure_that_fails_is_written(server, tmp_path):
     peer.ask(beads(2))
     running.join()
     assert isinstance(running.error, StructureError)
-    assert "evaluation 1 of this client, structure 1 of its batch" in str(running.error)
+    assert "evaluation 1 of this client, bead 1" in str(running.error)
     np.testing.assert_allclose(ase.io.read(failed).positions, 1.0)
 
 

@@ -19,7 +19,7 @@ from schnet_calc.analysis.path_integrals import (
     path_integral_estimators,
 )
 from schnet_calc.graph import Structure
-from schnet_calc.ipi import Address, StructureError
+from schnet_calc.ipi import Address, ProtocolError, StructureError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.input import PIMDSettings, i_pi_structure, write_input
 from schnet_calc.ipi.outputs import cut_outputs, last_checkpoint, read_frames
@@ -244,6 +244,29 @@ def test_the_structure_that_fails_is_found(models):
     np.testing.assert_allclose(caught.value.positions, positions[1] * units.Bohr)
 
 
+def test_a_batch_that_fails_as_a_whole_is_evaluated_one_by_one(models, monkeypatch):
+    atoms = ethanol()
+    evaluate = Evaluator(SchNetCalculator(models["float64"], device="cpu").engine, atoms)
+    request = Request(np.stack([np.eye(3) * 40] * 3), np.stack([atoms.positions] * 3) / units.Bohr)
+    expected, whole = evaluate(request), evaluate.engine.evaluate
+
+    def alone(structures):
+        if len(structures) > 1:
+            raise FloatingPointError("not finite")
+        return whole(structures)
+
+    monkeypatch.setattr(evaluate.engine, "evaluate", alone)
+    np.testing.assert_allclose(evaluate(request).forces, expected.forces, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_atoms", [1, 2, 4])
+def test_pes_names_both_numbers_of_atoms(models, tmp_path, n_atoms):
+    ase.io.write(tmp_path / "water.xyz", molecule("H2O"))
+    pes = SchNetPES(str(models["float64"]), str(tmp_path / "water.xyz"), device="cpu")
+    with pytest.raises(ProtocolError, match=rf"sends {n_atoms} atoms, but the structure given here has 3"):
+        pes(np.eye(3) * 40, np.zeros((n_atoms, 3)))
+
+
 def test_pes_takes_one_structure_and_lists(models, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     atoms = molecule("H2O")
@@ -267,6 +290,7 @@ def test_pes_takes_one_structure_and_lists(models, tmp_path, monkeypatch):
         MemoryError(),
         torch.OutOfMemoryError("CUDA"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("The following operation failed in the TorchScript interpreter: CUDA out of memory"),
     ],
 )
 def test_too_little_memory_halves_the_batch(models, monkeypatch, error):

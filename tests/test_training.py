@@ -84,7 +84,7 @@ def test_explicit_forces_and_their_gradient_equal_autograd(data, options):
     for predict in (predict_autograd, explicit_predictor(SplineGrid.covering(0.5, 4.0, 0.005))):
         network.zero_grad()
         energies, forces = predict(network, batch)
-        loss_function(energies, forces, batch, 0.1).backward()
+        loss_function(energies, forces, batch, TrainingConfig(rho=0.1)).backward()
         gradients = [p.grad.clone() for p in network.parameters()]
         results.append((energies.detach(), forces.detach(), gradients))
     (e1, f1, g1), (e2, f2, g2) = results
@@ -112,7 +112,7 @@ def test_threads_change_nothing(data):
 def test_loss_is_equation_5_7(data):
     batch = batch_of(data)
     energies, forces = batch.energies + 0.3, batch.forces + torch.tensor([0.1, 0.0, 0.2])
-    loss = loss_function(energies, forces, batch, rho=0.5)
+    loss = loss_function(energies, forces, batch, TrainingConfig(rho=0.5))
     assert float(loss) == pytest.approx(0.5 * 0.09 + 0.05)
 
 

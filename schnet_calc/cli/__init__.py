@@ -8,11 +8,11 @@ from typing import Any
 from rich.markup import escape
 from safetensors import SafetensorError
 
-from schnet_calc.cli import ipi, models, reproduce, simulate, study
+from schnet_calc.cli import data, ipi, models, reproduce, simulate, study
 from schnet_calc.cli.app import app
 from schnet_calc.console import err
 
-__all__ = ["app", "ipi", "main", "models", "reproduce", "simulate", "study"]
+__all__ = ["app", "data", "ipi", "main", "models", "reproduce", "simulate", "study"]
 
 EXPECTED = (
     ValueError,
@@ -27,13 +27,15 @@ EXPECTED = (
 
 
 def main() -> None:
-    """Entry point: expected errors become one line and exit code 1; SIGTERM ends like Ctrl-C."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Entry point: expected errors become one line and exit code 1; SIGTERM and SIGHUP end like Ctrl-C."""
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, _interrupt)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         app(sys.argv[1:])
     except EXPECTED as error:
-        err.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+        lines = [str(error), *getattr(error, "__notes__", [])]
+        err.print(f"[red]error:[/red] {escape(chr(10).join(lines))}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         err.print("interrupted; what was written is complete, --resume goes on where there is one")

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cyclopts import Parameter
 
 from schnet_calc.cli.app import Output, app
 from schnet_calc.console import Speed, Stages, err, out, print_table, progress_bar, write_json
+
+if TYPE_CHECKING:
+    from schnet_calc.ipi import Address
 
 
 @Parameter(name="*")
@@ -21,8 +24,8 @@ class Where:
     """Host of a TCP socket."""
     port: int = 31415
     """Port of a TCP socket."""
-    prefix: str = "/tmp/ipi_"
-    """Of UNIX sockets: i-PI's sockets_prefix."""
+    prefix: str | None = None
+    """Of UNIX sockets: i-PI's sockets_prefix, /tmp/ipi_ by default."""
 
 
 @Parameter(name="*")
@@ -87,10 +90,9 @@ def ipi(
         Where a structure is written that can't be evaluated.
     """
     from schnet_calc.data import read_structure
-    from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker
+    from schnet_calc.ipi import Client, ModelSpec, ProcessWorker
 
-    given = where or Where()
-    address = Address(given.unix, given.host, given.port, given.prefix)
+    address = _address(where or Where())
     atoms = read_structure(structure)
     worker = ProcessWorker(ModelSpec(model, structure.resolve(), device, dtype, energies=energies))
     client = Client(worker, atoms, address, connections=connections, wait=wait, idle=idle, failed=failed)
@@ -195,12 +197,11 @@ def ipi_input(
         Folder for input.xml and init.extxyz.
     """
     from schnet_calc.data import read_structure
-    from schnet_calc.ipi import Address
+    from schnet_calc.ipi.connection import PREFIX
     from schnet_calc.ipi.input import PIMDSettings, write_input
     from schnet_calc.tasks.pimd import absolute_names
 
-    given = where or Where(unix="schnet")
-    address = Address(given.unix, given.host, given.port, given.prefix)
+    address = _address(where or Where(unix="schnet"))
     settings = PIMDSettings(**vars(simulation))
     name = absolute_names(model)
     write_input(read_structure(structure), settings, output, model=name, address=address)
@@ -208,5 +209,18 @@ def ipi_input(
     if settings.transport == "direct":
         out.print("i-pi input.xml", soft_wrap=True)
         return
-    option = f"--unix {given.unix}" if given.unix else f"--host {given.host} --port {given.port}"
+    option = f"--host {address.host} --port {address.port}"
+    if address.unix is not None:
+        option = f"--unix {address.unix}" + (
+            f" --prefix {address.prefix}" if address.prefix != PREFIX else ""
+        )
     out.print(f"i-pi input.xml &\nschnet-calc ipi {name} init.extxyz {option}", soft_wrap=True)
+
+
+def _address(given: Where) -> "Address":
+    from schnet_calc.ipi import Address
+
+    if given.prefix is not None and given.unix is None:
+        raise ValueError(f"the prefix {given.prefix!r} is for UNIX sockets: name one with --unix")
+    prefix = {} if given.prefix is None else {"prefix": given.prefix}
+    return Address(given.unix, given.host, given.port, **prefix)

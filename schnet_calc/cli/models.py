@@ -130,7 +130,9 @@ def train(
                 bar.console.print(f"step {run.step}: {note}")
             stages("training", run.step, settings.training.steps, note)
 
-        run.run(report)
+        run.run(report if run.world.first else None)
+        if not run.world.first:
+            return
         test = finish(
             run,
             command="schnet-calc " + " ".join(sys.argv[1:]),

@@ -94,6 +94,7 @@ def _numpy(x: Tensor) -> NDArray[np.float64]:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """CUDA has a class of its own for it, torch's CPU allocator only words."""
+    """CUDA has a class of its own for it; torch's CPU allocator and TorchScript have only words."""
     kinds = (MemoryError, torch.OutOfMemoryError)
-    return isinstance(error, kinds) or "can't allocate memory" in str(error)
+    words = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, kinds) or any(w in str(error) for w in words)

@@ -16,6 +16,11 @@ def check_structure(structure: Structure, elements: Sequence[int]) -> None:
     """Raise ``ValueError`` for no atoms, numbers that are not finite, and unknown elements."""
     if not len(structure.numbers):
         raise ValueError("the structure has no atoms")
+    if structure.positions.shape != (len(structure.numbers), 3):
+        raise ValueError(
+            f"positions have the shape {structure.positions.shape}, "
+            f"but {len(structure.numbers)} atoms ask for {(len(structure.numbers), 3)}"
+        )
     bad = np.argwhere(~np.isfinite(structure.positions))
     if len(bad):
         atom, axis = bad[0]

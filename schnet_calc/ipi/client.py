@@ -2,6 +2,7 @@
 
 import logging
 import selectors
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ from typing import Any
 import ase
 
 from schnet_calc.ipi.batch import Batch
-from schnet_calc.ipi.connection import Address, Connection
+from schnet_calc.ipi.connection import Address, Connection, close_all
 from schnet_calc.ipi.door import Door
 from schnet_calc.ipi.errors import ServerLostError, StructureError, WorkerError
-from schnet_calc.ipi.worker import ThreadWorker, Worker
+from schnet_calc.ipi.worker import as_worker
 
 logger = logging.getLogger(__name__)
 
@@ -87,17 +88,29 @@ class Client:
     ) -> None:
         if connections < 1:
             raise ValueError(f"a client needs at least one connection, got {connections}")
-        self.worker = _worker(worker, atoms, energies)
+        self.worker = as_worker(worker, atoms, energies)
         self.atoms = atoms
         self.address = address
         self.n_connections = connections
         self.wait, self.idle, self.failed = wait, idle, Path(failed)
+        self._stopped = threading.Event()
+        self._begin()
+
+    def _begin(self) -> None:
         self.served = Served()
         self.connections: list[Connection] = []
         self._batch: Batch | None = None
         self._ready = False
+        """Whether a worker has had its model: only then is a server looked for."""
+        self._loading = True
+        """Whether the present worker has not got its model yet: until then it reads nothing."""
         self._deaths = 0
-        self._door = Door(wait)
+        self._heard = time.monotonic()
+        self._door = Door(self.wait)
+
+    def stop(self) -> None:
+        """End :meth:`run` within half a second; from any thread."""
+        self._stopped.set()
 
     def run(self, progress: Callable[[Served], None] | None = None) -> Served:
         """Serve until i-PI says EXIT.
@@ -118,24 +131,30 @@ class Client:
         WorkerError, MemoryError
             The worker can't be started, dies again and again, or lacks memory for one structure.
         """
+        self._begin()
         self.worker.start()
-        heard = time.monotonic()
         try:
-            while not self._finished():
+            while not (self._finished() or self._stopped.is_set()):
                 if self._ready:
                     self._open_door()
-                if self._wait_for_events():
-                    heard = time.monotonic()
+                self._wait_for_events()
                 self._bury_the_lost()
                 if self._send_batch() and progress is not None:
                     progress(self.served)
-                if self._ready and time.monotonic() - heard > self.idle:
-                    raise ServerLostError(f"no message from {self.address} for {self.idle:g} s")
+                self._mind_the_silence()
         finally:
-            for connection in self.connections:
-                connection.close()
-            self.worker.close()
+            try:
+                close_all(self.connections)
+            finally:
+                self.worker.close()
         return self.served
+
+    def _mind_the_silence(self) -> None:
+        """While the model is loaded or evaluated, it is not for i-PI to speak."""
+        if self._loading or self._batch is not None:
+            self._heard = time.monotonic()
+        elif time.monotonic() - self._heard > self.idle:
+            raise ServerLostError(f"no message from {self.address} for {self.idle:g} s")
 
     def _finished(self) -> bool:
         """Whether i-PI has let go of every connection and listens no longer."""
@@ -154,8 +173,8 @@ class Client:
             connection.last_batch = self.served.batches
             self.connections.append(connection)
 
-    def _wait_for_events(self) -> bool:
-        """Read and write what can be; whether anything came from i-PI or the worker."""
+    def _wait_for_events(self) -> None:
+        """Read and write what can be."""
         with selectors.DefaultSelector() as selector:
             for connection in self.connections:
                 events = selectors.EVENT_READ
@@ -164,6 +183,8 @@ class Client:
                 selector.register(connection, events, connection)
             selector.register(self.worker.connection, selectors.EVENT_READ, None)
             ready = selector.select(self._timeout())
+        if ready:
+            self._heard = time.monotonic()
         for key, events in ready:
             if key.data is None:
                 self._receive_answer()
@@ -172,7 +193,6 @@ class Client:
                 key.data.send()
             if events & selectors.EVENT_READ:
                 key.data.receive()
-        return bool(ready)
 
     def _timeout(self) -> float:
         """Seconds until something has to be done that no socket announces."""
@@ -181,18 +201,19 @@ class Client:
         return 0.02 if self._ready and len(self.connections) < self.n_connections else 0.5
 
     def _bury_the_lost(self) -> None:
-        for connection in [c for c in self.connections if not c.alive]:
+        lost = [c for c in self.connections if not c.alive]
+        for connection in lost:
             if connection.released:
                 self._door.release()
             else:
                 logger.warning("lost the connection to %s", self.address)
                 self._door.lose(connection.greeted)
-            connection.close()
             self.connections.remove(connection)
+        close_all(lost)
 
     def _send_batch(self) -> bool:
         """Give the gathered requests to the worker, when all are there or the first has waited."""
-        if self._batch is not None or not self._ready:
+        if self._batch is not None or self._loading:
             return False
         asking = [c for c in self.connections if c.request is not None]
         if not asking or (self._more_to_come() and time.monotonic() - _first(asking) < GATHER):
@@ -219,10 +240,9 @@ class Client:
         except (OSError, EOFError) as error:
             self._replace_worker(error)
         else:
-            if not self._ready:
-                # Loading the model does not count as waiting for the server.
-                self._ready, self._door = True, Door(self.wait)
-            if reply is not None and self._batch is not None:
+            if reply is None:
+                self._begin_to_serve()
+            elif self._batch is not None:
                 self._deaths = 0
                 batch, self._batch = self._batch, None
                 batch.deliver(reply)
@@ -233,30 +253,28 @@ class Client:
         if self._deaths > MAX_DEATHS:
             raise WorkerError(f"the worker died {self._deaths} times in a row") from error
         logger.warning("the worker died; starting another one")
+        self._loading = True
         self.worker.start()
-        if self._batch is not None:
+
+    def _begin_to_serve(self) -> None:
+        """A worker has its model."""
+        self._loading = False
+        if not self._ready:
+            # Loading the model does not count as waiting for the server.
+            self._ready, self._door = True, Door(self.wait)
+        elif self._batch is not None:
             self.worker.submit(self._batch.request)
 
     def _with_place(self, error: StructureError) -> StructureError:
         """Write the structure to a file and say which one of which evaluation it is."""
         error.write(self.failed, self.atoms)
         n = self.served.batches
-        reason = f"{error.reason} (evaluation {n} of this client, structure {error.index} of its batch; "
-        reason += f"geometry in {self.failed})"
+        place = f"structure {error.index} of its batch"
+        if len(self.connections) == 1:
+            place = f"bead {error.index}"  # one message holds the beads in i-PI's order
+        reason = f"{error.reason} (evaluation {n} of this client, {place}; geometry in {self.failed})"
         return StructureError(error.index, error.positions, error.cell, reason)
 
 
 def _first(asking: list[Connection]) -> float:
     return min(c.arrived for c in asking)
-
-
-def _worker(worker: Any, atoms: ase.Atoms, energies: bool) -> Worker:
-    if isinstance(worker, Worker):
-        return worker
-    if callable(worker):
-        return ThreadWorker(worker)
-    if hasattr(worker, "engine"):
-        from schnet_calc.ipi.evaluator import Evaluator  # needs torch, which not every client does
-
-        return ThreadWorker(Evaluator(worker.engine, atoms, energies))
-    raise TypeError(f"a client takes a calculator, a worker or a function, got {type(worker).__name__}")

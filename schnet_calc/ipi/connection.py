@@ -3,9 +3,10 @@
 import contextlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from schnet_calc.ipi.errors import ProtocolError
 from schnet_calc.ipi.wire import (
     Exit,
     GetForce,
@@ -21,6 +22,8 @@ from schnet_calc.ipi.wire import (
 CHUNK = 1 << 18
 DRAIN = 2.0
 """Seconds to wait for the other side when closing."""
+PREFIX = "/tmp/ipi_"
+"""i-PI's own ``sockets_prefix``."""
 LONGEST_UNIX_PATH = 107
 """Bytes; the operating system's limit."""
 
@@ -47,7 +50,7 @@ class Address:
     unix: str | None = None
     host: str = "localhost"
     port: int = 31415
-    prefix: str = "/tmp/ipi_"
+    prefix: str = PREFIX
 
     def __post_init__(self) -> None:
         if self.unix is not None and len(self.path.encode()) > LONGEST_UNIX_PATH:
@@ -80,6 +83,15 @@ class Address:
 
     def __str__(self) -> str:
         return f"UNIX socket {self.path}" if self.unix is not None else f"{self.host}:{self.port}"
+
+
+def close_all(connections: "Sequence[Connection]") -> None:
+    """Take leave of all at once: i-PI may wait with one for another."""
+    deadline = time.monotonic() + DRAIN
+    for connection in connections:
+        connection.finish()
+    for connection in connections:
+        connection.close(deadline)
 
 
 class Connection:
@@ -160,16 +172,19 @@ class Connection:
         """Go on sending."""
         self._flush()
 
-    def close(self) -> None:
-        """Say that nothing will come, read what is still sent, and close.
+    def finish(self) -> None:
+        """Say that nothing more will come."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def close(self, deadline: float) -> None:
+        """Read what is still sent until the other side closes too or a deadline passes, and close.
 
         A socket that is closed with unread bytes resets the connection, on which i-PI would hang.
         """
         with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_WR)
-            self.socket.settimeout(DRAIN)
-            deadline = time.monotonic() + DRAIN
-            while not self.lost and time.monotonic() < deadline:
+            while not self.lost and (left := deadline - time.monotonic()) > 0:
+                self.socket.settimeout(left)
                 if not self.socket.recv(CHUNK):
                     break
         self.socket.close()
@@ -195,6 +210,9 @@ class Connection:
             case Init():
                 self._initialised = True
             case Request():
+                if self.request is not None or self._evaluating:
+                    raise ProtocolError("i-PI sends positions before those it sent last are answered")
+                self._reply = None
                 self.request, self.arrived = message, time.monotonic()
             case GetForce():
                 self._owes_force = True

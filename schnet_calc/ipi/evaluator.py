@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.engine import Committee, Engine, Prediction
 from schnet_calc.graph import Structure
-from schnet_calc.ipi.errors import StructureError
+from schnet_calc.ipi.errors import ProtocolError, StructureError
 from schnet_calc.ipi.wire import Reply, Request
 
 
@@ -40,11 +40,18 @@ class Evaluator:
 
         Raises
         ------
+        ProtocolError
+            Another number of atoms than the template's.
         StructureError
             A structure that the engine refuses, or that gives forces which are no numbers.
         MemoryError
             Even a single structure needs more memory than there is.
         """
+        n_atoms = request.positions.shape[1]
+        if n_atoms != len(self.numbers):
+            raise ProtocolError(
+                f"i-PI sends {n_atoms} atoms, but the structure given here has {len(self.numbers)}"
+            )
         cells = np.swapaxes(request.cells, 1, 2) * units.Bohr
         positions = request.positions * units.Bohr
         structures = [
@@ -55,16 +62,13 @@ class Evaluator:
     def _predict(self, structures: Sequence[Structure]) -> list[Prediction]:
         try:
             return self.engine.evaluate(structures)
-        except (ValueError, FloatingPointError) as error:
-            if len(structures) > 1:
-                # The engine speaks of the batch: find out which structure it means.
-                for index, structure in enumerate(structures):
-                    self._check(index, structure)
-            raise _refused(0, structures[0], error) from error
+        except (ValueError, FloatingPointError):
+            # The engine speaks of the batch: one by one it is known which structure it means.
+            return [self._alone(k, structure) for k, structure in enumerate(structures)]
 
-    def _check(self, index: int, structure: Structure) -> None:
+    def _alone(self, index: int, structure: Structure) -> Prediction:
         try:
-            self.engine.evaluate([structure])
+            return self.engine.evaluate([structure])[0]
         except (ValueError, FloatingPointError) as error:
             raise _refused(index, structure, error) from error
 

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ase
 import ase.io
 import jinja2
 import numpy as np
 
-from schnet_calc.ipi.connection import Address
+from schnet_calc.ipi.connection import PREFIX, Address
 
 THERMOSTATS = ("pile_g", "pile_l", "svr", "langevin", "none")
 TRANSPORTS = ("direct", "socket")
@@ -114,29 +115,52 @@ def write_input(
     directory.mkdir(parents=True, exist_ok=True)
     ase.io.write(directory / STRUCTURE, i_pi_structure(atoms), format="extxyz")
     address = address or Address(unix="schnet")
-    transport = "inet" if address.unix is None else "unix"
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("schnet_calc"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    text = environment.get_template("pimd.xml").render(
+    text = _template("pimd.xml").render(
         title=_title(atoms, settings, model),
-        transport="direct" if settings.transport == "direct" else transport,
-        address=address.unix or address.host,
-        port=address.port,
-        pes_path=PES,
-        parameters=_parameters({"model": model, "template": STRUCTURE, **(options or {})}),
         structure=STRUCTURE,
+        prefix="" if address.unix is None or address.prefix == PREFIX else address.prefix,
+        **_forcefield(settings, model, address, options),
         **_intervals(settings),
-        settings=settings,
     )
     if settings.transport == "direct":
         (directory / PES).write_text(PES_TEXT)
     path = directory / INPUT
     path.write_text(text)
     return path
+
+
+def write_forcefield(
+    settings: PIMDSettings, directory: Path, *, model: str, options: dict[str, str] | None = None
+) -> str:
+    """The force field's part of the input alone, for a run that goes on; ``pes.py`` is written anew."""
+    if settings.transport == "direct":
+        (directory / PES).write_text(PES_TEXT)
+    values = _forcefield(settings, model, Address(unix="schnet"), options)
+    return _template("forcefield.xml").render(**values)
+
+
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("schnet_calc"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(name)
+
+
+def _forcefield(
+    settings: PIMDSettings, model: str, address: Address, options: dict[str, str] | None
+) -> dict[str, Any]:
+    transport = "inet" if address.unix is None else "unix"
+    return {
+        "transport": "direct" if settings.transport == "direct" else transport,
+        "address": address.unix or address.host,
+        "port": address.port,
+        "pes_path": PES,
+        "parameters": _parameters({"model": model, "template": STRUCTURE, **(options or {})}),
+        "settings": settings,
+    }
 
 
 def _intervals(settings: PIMDSettings) -> dict[str, int]:

@@ -91,13 +91,18 @@ def _step_of(path: Path) -> int | None:
     return int(step.text or 0) if step is not None else 0
 
 
-def continue_from(checkpoint: Path, n_steps: int, target: Path) -> None:
+def continue_from(checkpoint: Path, n_steps: int, target: Path, forcefield: str | None = None) -> None:
     """Write a checkpoint as the input of a run of ``n_steps`` steps in all."""
     tree = ElementTree.parse(checkpoint)
-    total = tree.getroot().find("total_steps")
+    root = tree.getroot()
+    total = root.find("total_steps")
     if total is None:
-        total = ElementTree.SubElement(tree.getroot(), "total_steps")
+        total = ElementTree.SubElement(root, "total_steps")
     total.text = str(n_steps)
+    if forcefield is not None:
+        for old in [*root.findall("ffdirect"), *root.findall("ffsocket")]:
+            root.remove(old)
+        root.append(ElementTree.fromstring(f"<part>{forcefield}</part>")[0])
     tree.write(target)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 LOG = "i-pi.log"
@@ -28,6 +29,8 @@ class Server:
         i-PI's ``sockets_prefix``.
     environment : dict, optional
         More environment variables.
+    keep_open : sequence of int
+        File descriptors that i-PI inherits: a lock that it holds until it ends.
 
     Raises
     ------
@@ -41,6 +44,7 @@ class Server:
         input_file: str,
         prefix: str | None = None,
         environment: dict[str, str] | None = None,
+        keep_open: Sequence[int] = (),
     ) -> None:
         self.log = directory / LOG
         # An EXIT file of an earlier stop would stop this run too.
@@ -54,6 +58,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
+                pass_fds=keep_open,
             )
 
     @property

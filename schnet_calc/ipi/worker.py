@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import ase
+
 from schnet_calc.ipi.errors import StructureError, WorkerError
 from schnet_calc.ipi.wire import Reply, Request
 
@@ -137,6 +139,19 @@ class ProcessWorker(Worker):
             self.process.kill()
             self.process.wait()
         self.process = None
+
+
+def as_worker(worker: Any, atoms: ase.Atoms, energies: bool) -> Worker:
+    """A calculator or a function as a worker; workers are what they are."""
+    if isinstance(worker, Worker):
+        return worker
+    if callable(worker):
+        return ThreadWorker(worker)
+    if hasattr(worker, "engine"):
+        from schnet_calc.ipi.evaluator import Evaluator  # needs torch, which not every client does
+
+        return ThreadWorker(Evaluator(worker.engine, atoms, energies))
+    raise TypeError(f"a client takes a calculator, a worker or a function, got {type(worker).__name__}")
 
 
 def serve(connection: Connection, evaluate: Evaluate) -> None:

@@ -1,6 +1,7 @@
 """Path-integral molecular dynamics: i-PI and its client started, watched, stopped and continued."""
 
 import contextlib
+import fcntl
 import json
 import tempfile
 import threading
@@ -19,7 +20,14 @@ from schnet_calc.analysis.path_integrals import (
     path_integral_estimators,
 )
 from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker
-from schnet_calc.ipi.input import INPUT, STRUCTURE, PIMDSettings, write_input
+from schnet_calc.ipi.input import (
+    INPUT,
+    STRUCTURE,
+    PIMDSettings,
+    i_pi_structure,
+    write_forcefield,
+    write_input,
+)
 from schnet_calc.ipi.outputs import (
     CHECKPOINT,
     PREFIX,
@@ -35,10 +43,15 @@ from schnet_calc.potential import load_models
 
 IDENTITY = "pimd.json"
 CONTINUED = "continue.xml"
+LOCK = "pimd.lock"
 FAILED = "failed_structure.xyz"
 EQUILIBRATION = 0.2
 """Share of the run left out of averages."""
 KEPT_CHECKPOINTS = 3
+FAREWELL = 1.0
+"""Seconds for a client to hear EXIT when i-PI has ended."""
+SAME_START = 1e-3
+"""Å"""
 POLL = 0.2
 """Seconds between looks at a running simulation."""
 
@@ -111,29 +124,53 @@ def run_pimd(
     ValueError
         The run in the folder is another one.
     RuntimeError
+        Another process is at work in the folder, or
         i-PI ended before its time: the end of its log is in the message.
     StructureError, WorkerError, ServerLostError
         From the client.
     """
     directory = Path(directory)
-    found = _prepare(atoms, model, settings, directory, resume)
-    step = 0 if found is None else found[1]
-    if step >= settings.n_steps:
-        return PIMDRun(directory, settings)
-    report = progress or (lambda step, row: None)
-    spec = _spec(model, directory, device, dtype)
-    if found is None:
-        options = {"device": device, **({"dtype": dtype} if dtype else {})}
-        write_input(atoms, settings, directory, model=spec.model, options=options)
-        start = INPUT
-    else:
-        cut_outputs(directory, step)
-        continue_from(found[0], settings.n_steps, directory / CONTINUED)
-        start = CONTINUED
-    with _serving(spec, settings, directory, start) as (server, client):
-        _watch(server, client, directory, report)
+    directory.mkdir(parents=True, exist_ok=True)
+    with _locked(directory) as lock:
+        found = _prepare(atoms, model, settings, directory, resume)
+        if found is not None and found[1] >= settings.n_steps:
+            return PIMDRun(directory, settings)
+        spec = ModelSpec(absolute_names(str(model)), directory / STRUCTURE, device, dtype)
+        start = _write_start(atoms, spec, settings, directory, found)
+        with _serving(spec, settings, directory, start, lock) as (server, client):
+            _watch(server, client, directory, progress or (lambda step, row: None))
     _check_complete(server, directory, settings)
     return PIMDRun(directory, settings)
+
+
+def _write_start(
+    atoms: ase.Atoms,
+    spec: ModelSpec,
+    settings: PIMDSettings,
+    directory: Path,
+    found: tuple[Path, int] | None,
+) -> str:
+    """The input to start i-PI with: a new one, or one from a checkpoint, after which nothing is kept."""
+    options = {"device": spec.device, **({"dtype": spec.dtype} if spec.dtype else {})}
+    if found is None:
+        write_input(atoms, settings, directory, model=spec.model, options=options)
+        return INPUT
+    checkpoint, step = found
+    cut_outputs(directory, step)
+    forcefield = write_forcefield(settings, directory, model=spec.model, options=options)
+    continue_from(checkpoint, settings.n_steps, directory / CONTINUED, forcefield)
+    return CONTINUED
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[int]:
+    """Keep others out of a folder while this process, or the i-PI that it starts, is alive."""
+    with (directory / LOCK).open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RuntimeError(f"another run is at work in {directory}") from error
+        yield stream.fileno()
 
 
 def _prepare(
@@ -146,6 +183,7 @@ def _prepare(
         if not resume:
             raise FileExistsError(f"{directory} holds a run: resume it or choose another folder")
         old = json.loads(saved.read_text())
+        _check_same_start(np.array(old.pop("start", [])), atoms, directory)
         for key, value in identity.items():
             if old.get(key) != value:
                 raise ValueError(f"the run in {directory} has {key} = {old.get(key)!r}, not {value!r}")
@@ -154,22 +192,32 @@ def _prepare(
             for path in directory.glob(f"{PREFIX}.*"):
                 path.unlink()
         return checkpoint
-    directory.mkdir(parents=True, exist_ok=True)
     if any(directory.glob(f"{PREFIX}.*")):
         raise FileExistsError(f"{directory} holds i-PI output of another run: choose another folder")
-    saved.write_text(json.dumps(identity, indent=1))
+    start = i_pi_structure(atoms).positions.round(6).tolist()
+    saved.write_text(json.dumps({**identity, "start": start}))
     return None
+
+
+def _check_same_start(old: NDArray[np.float64], atoms: ase.Atoms, directory: Path) -> None:
+    """A relaxation that is repeated ends within its tolerance of the first: that is the same start."""
+    new = i_pi_structure(atoms).positions
+    if old.shape == new.shape and (off := float(np.abs(old - new).max(initial=0.0))) > SAME_START:
+        raise ValueError(f"the run in {directory} started from positions up to {off:.2g} Å off these")
 
 
 def _identity(atoms: ase.Atoms, model: str | Path, settings: PIMDSettings) -> dict[str, Any]:
     """What has to be the same for a run to go on."""
     kept = {k: v for k, v in asdict(settings).items() if k not in ("time", "transport")}
     weights = [p.metadata.get("weights_sha256", p.path) for p in load_models(str(model))]
-    return {**kept, "atomic_numbers": atoms.numbers.tolist(), "model": weights}
-
-
-def _spec(model: str | Path, directory: Path, device: str, dtype: str | None) -> ModelSpec:
-    return ModelSpec(absolute_names(str(model)), directory / STRUCTURE, device, dtype)
+    return {
+        **kept,
+        "atomic_numbers": atoms.numbers.tolist(),
+        "masses": atoms.get_masses().tolist(),
+        "pbc": atoms.pbc.tolist(),
+        "cell": atoms.cell.array.round(6).tolist() if atoms.pbc.any() else None,
+        "model": weights,
+    }
 
 
 def absolute_names(model: str) -> str:
@@ -180,11 +228,11 @@ def absolute_names(model: str) -> str:
 
 @contextlib.contextmanager
 def _serving(
-    spec: ModelSpec, settings: PIMDSettings, directory: Path, start: str
+    spec: ModelSpec, settings: PIMDSettings, directory: Path, start: str, lock: int
 ) -> Iterator[tuple[Server, "_ClientThread | None"]]:
     """i-PI, and a client unless i-PI evaluates itself; both are stopped in order, come what may."""
     with tempfile.TemporaryDirectory(prefix="ipi_") as sockets:
-        server = Server(directory, start, prefix=f"{sockets}/")
+        server = Server(directory, start, prefix=f"{sockets}/", keep_open=[lock])
         client = None
         try:
             if settings.transport == "socket":
@@ -193,7 +241,7 @@ def _serving(
         finally:
             server.stop()
             if client is not None:
-                client.join()
+                client.finish()
 
 
 class _ClientThread(threading.Thread):
@@ -205,6 +253,12 @@ class _ClientThread(threading.Thread):
         self.client = Client(ProcessWorker(spec), atoms, address, failed=directory / FAILED)
         self.error: Exception | None = None
         self.start()
+
+    def finish(self) -> None:
+        """End it, once i-PI is gone: there is nobody to wait for."""
+        self.join(FAREWELL)
+        self.client.stop()
+        self.join()
 
     def run(self) -> None:
         """See :class:`threading.Thread`."""
@@ -221,6 +275,9 @@ def _watch(server: Server, client: _ClientThread | None, directory: Path, report
     while not ended:
         ended = server.wait(POLL)
         if client is not None and client.error is not None:
+            step = _last_row(directory).get("step")
+            if step is not None:
+                client.error.add_note(f"i-PI's last row of output is that of step {step:.0f}")
             raise client.error
         _prune_checkpoints(directory)
         row = _last_row(directory)

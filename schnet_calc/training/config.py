@@ -47,6 +47,8 @@ class TrainingConfig:
     batch_size: int = 8
     rho: float = 0.01
     """Weight of the energy loss (thesis Eq. 5.7); 0 trains on forces alone."""
+    force_weight: float = 1.0
+    """Weight of the force loss; 0 trains on energies alone."""
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-6
     warmup: int = 500
@@ -96,6 +98,11 @@ class TrainingConfig:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if not (self.rho >= 0 and 0 <= self.ema < 1):
             raise ValueError(f"rho >= 0 and 0 <= ema < 1 are needed, got {self.rho}, {self.ema}")
+        if self.force_weight < 0 or self.rho + self.force_weight == 0:
+            raise ValueError(
+                "rho and force_weight must not be negative, and not both zero, "
+                f"got {self.rho}, {self.force_weight}"
+            )
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from schnet_calc.training.config import RunConfig
 from schnet_calc.training.log import append_row, forget_after
 from schnet_calc.training.loss import learning_rate, loss_function
 from schnet_calc.training.metrics import differences
+from schnet_calc.training.parallel import join_world, local_device
 from schnet_calc.training.predict import Predict, explicit_predictor, predict_autograd
 from schnet_calc.training.references import fit_references
 from schnet_calc.training.setup import (
@@ -66,7 +67,8 @@ class Run:
         training = config.training
         if training.threads:
             torch.set_num_threads(training.threads)
-        self.device = choose_device(training.device)
+        self.device = choose_device(local_device(training.device))
+        self.world = join_world(self.device, training.batch_size)
         self.dtype = getattr(torch, training.dtype)
         checkpoint = self.directory / "checkpoint.safetensors"
         if checkpoint.exists() and not resume:
@@ -74,7 +76,9 @@ class Run:
                 f"{self.directory} holds a training run already; resume it or choose another folder"
             )
         self.frames = frames = read_data(config)
-        self.split = choose_split(config, frames, self.directory, checkpoint.exists())
+        self.split = self.world.tell(
+            choose_split(config, frames, self.directory, checkpoint.exists()) if self.world.first else None
+        )
         train = frames.select(self.split.train)
         self.references = fit_references(train, training.reference)
         missing = sorted(set(frames.elements) - set(self.references))
@@ -136,19 +140,24 @@ class Run:
 
     def _one_step(self) -> float:
         training = self.config.training
-        batch = self.train.batch(self._indices()).to(self.device)
+        indices = self._indices()
+        mine = self.world.share(indices)
+        batch = self.train.batch(mine).to(self.device)
         rate = learning_rate(training, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
-        loss = loss_function(*self.predict(self.network, batch), batch, training.rho)
-        value = float(loss.detach())
+        loss = loss_function(*self.predict(self.network, batch), batch, training)
+        loss = loss * (len(mine) / len(indices))
+        loss.backward()  # type: ignore[no-untyped-call]
+        parameters: list[Tensor] = list(self.network.parameters())
+        total = loss.detach()
+        self.world.add_up([total, *(p.grad for p in parameters if p.grad is not None)])
+        value = float(total)
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"the loss is {value} at step {self.step}: lower the learning rate ({rate:.1e})"
             )
-        loss.backward()  # type: ignore[no-untyped-call]
-        parameters: list[Tensor] = list(self.network.parameters())
         nn.utils.clip_grad_norm_(parameters, training.clip)
         self.optimizer.step()
         # A young average follows faster, or it would remember the first random weights.
@@ -169,6 +178,13 @@ class Run:
         return self._order[position * size : (position + 1) * size]
 
     def _validate(self, loss: float) -> Errors:
+        """Errors and the count of stale checks, on all processes; the first computes and writes them."""
+        errors = self._errors_and_files(loss) if self.world.first else None
+        told: Errors
+        told, self.stale = self.world.tell((errors, self.stale))
+        return told
+
+    def _errors_and_files(self, loss: float) -> Errors:
         training = self.config.training
         how = (self.predict, training.n_validate, 32, self.device)
         if training.rho == 0:
@@ -177,7 +193,8 @@ class Run:
             self.constant = float(-energy.sum() / n_atoms.sum())
         energy, force, n_atoms = differences(self.average, self.validation, *how)
         errors = Errors.of(energy + self.constant * n_atoms, force)
-        score = errors.force_rmse_ev_ang**2 * 3 + training.rho * errors.energy_rmse_ev**2
+        score = training.force_weight * errors.force_rmse_ev_ang**2 * 3
+        score += training.rho * errors.energy_rmse_ev**2
         self.stale += 1
         if score < self.best:
             self.best, self.stale = score, 0

@@ -22,14 +22,15 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return top
 
 
-def loss_function(energies: Tensor, forces: Tensor, batch: Batch, rho: float) -> Tensor:
+def loss_function(energies: Tensor, forces: Tensor, batch: Batch, config: TrainingConfig) -> Tensor:
     """Mean over the batch of thesis Eq. 5.7, in eV² and (eV/Å)²."""
-    n_systems = len(batch.energies)
-    counts = torch.zeros_like(batch.energies).index_add(
-        0, batch.graph.system, torch.ones_like(batch.forces[:, 0])
-    )
-    squares = ((forces - batch.forces) ** 2).sum(1) / counts[batch.graph.system]
-    loss = squares.sum() / n_systems
-    if rho > 0:
-        loss = loss + rho * ((energies - batch.energies) ** 2).mean()
+    loss = torch.zeros_like(energies[0])
+    if config.force_weight > 0:
+        counts = torch.zeros_like(batch.energies).index_add(
+            0, batch.graph.system, torch.ones_like(batch.forces[:, 0])
+        )
+        squares = ((forces - batch.forces) ** 2).sum(1) / counts[batch.graph.system]
+        loss = loss + config.force_weight * squares.sum() / len(batch.energies)
+    if config.rho > 0:
+        loss = loss + config.rho * ((energies - batch.energies) ** 2).mean()
     return loss

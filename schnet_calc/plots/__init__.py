@@ -1,0 +1,26 @@
+"""One function per figure: results in, axes drawn on."""
+
+from schnet_calc.plots.datasets import draw_overview
+from schnet_calc.plots.dynamics import draw_distribution, draw_energy_and_temperature, draw_pimd
+from schnet_calc.plots.spectra import draw_frequency_errors, draw_relaxation, draw_spectrum
+from schnet_calc.plots.structures import draw_cage, draw_frame
+from schnet_calc.plots.style import COLORS, new_figure, save_figure
+from schnet_calc.plots.training import draw_errors, draw_learning_curve, draw_learning_curves
+
+__all__ = [
+    "COLORS",
+    "draw_cage",
+    "draw_distribution",
+    "draw_energy_and_temperature",
+    "draw_errors",
+    "draw_frame",
+    "draw_frequency_errors",
+    "draw_learning_curve",
+    "draw_learning_curves",
+    "draw_overview",
+    "draw_pimd",
+    "draw_relaxation",
+    "draw_spectrum",
+    "new_figure",
+    "save_figure",
+]

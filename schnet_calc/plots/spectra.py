@@ -1,0 +1,60 @@
+"""Relaxations and frequencies."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from schnet_calc.plots.style import COLORS, plain
+
+
+def draw_relaxation(axes: Axes, energies: NDArray[np.float64]) -> Axes:
+    """Energy above the last one, over optimisation steps."""
+    above = np.maximum(energies - energies[-1], 1e-12)
+    axes.semilogy(above[:-1] if len(above) > 1 else above, color=COLORS[0])
+    axes.set(xlabel="step", ylabel="energy above the minimum, eV")
+    return plain(axes)
+
+
+def draw_spectrum(
+    axes: Axes,
+    frequencies: NDArray[np.float64],
+    reference: Sequence[float] | None = None,
+    width: float = 8.0,
+) -> Axes:
+    """Harmonic frequencies as sticks under a Gaussian-broadened density, reference mirrored below."""
+    top = max(float(np.max(frequencies)), max(reference or [0.0])) * 1.06
+    low = min(0.0, float(np.min(frequencies)) * 1.1)
+    grid = np.linspace(low, top, 2000)
+
+    def broadened(values: Any) -> NDArray[np.float64]:
+        density: NDArray[np.float64] = np.exp(
+            -0.5 * ((grid[:, None] - np.asarray(values)) / width) ** 2
+        ).sum(axis=1)
+        return density
+
+    sides = [(np.asarray(frequencies), 1.0, COLORS[0], "SchNet")]
+    if reference is not None:
+        sides.append((np.asarray(reference), -1.0, COLORS[1], "reference"))
+    for values, sign, color, label in sides:
+        curve = sign * broadened(values)
+        axes.fill_between(grid, curve, color=color, alpha=0.25, lw=0)
+        axes.plot(grid, curve, color=color, lw=1.2, label=label)
+        axes.vlines(values, 0, sign, color=color, lw=0.9)
+    axes.axhline(0, color="0.5", lw=0.6)
+    axes.set(xlabel="frequency, cm⁻¹", ylabel="modes, broadened", xlim=(low, top), yticks=[])
+    if reference is not None:
+        axes.legend(frameon=False, loc="upper left")
+    return plain(axes)
+
+
+def draw_frequency_errors(axes: Axes, frequencies: NDArray[np.float64], reference: Sequence[float]) -> Axes:
+    """Difference to the reference, in percent of it, mode by mode."""
+    known = np.asarray(reference)
+    axes.axhspan(-1, 1, color="0.9", lw=0)
+    axes.axhline(0, color="0.5", lw=0.6)
+    axes.plot(known, 100 * (frequencies - known) / known, "o", ms=4, color=COLORS[0])
+    axes.set(xlabel="reference frequency, cm⁻¹", ylabel="difference, %")
+    return plain(axes)

@@ -1,0 +1,97 @@
+"""Molecules in projection and in space."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import ase
+import numpy as np
+from ase.data import covalent_radii
+from ase.data.colors import jmol_colors
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from schnet_calc.analysis import Cluster
+from schnet_calc.plots.style import COLORS
+
+
+def draw_cage(
+    axes: Axes,
+    atoms: ase.Atoms,
+    pairs: NDArray[np.int64],
+    lengths: NDArray[np.float64],
+    classes: Sequence[Cluster],
+    labels: bool = True,
+) -> Axes:
+    """A molecule in projection, its bonds coloured by class; far bonds paler."""
+    arms = atoms.positions - atoms.positions.mean(axis=0)
+    _, _, basis = np.linalg.svd(arms)
+    tilt = _rotation(0.35, 0.25)
+    x, y, depth = (arms @ basis.T @ tilt).T
+    near = (depth - depth.min()) / max(float(np.ptp(depth)), 1e-9)
+    for k, group in enumerate(classes):
+        color = COLORS[k % len(COLORS)]
+        for member in group.members:
+            i, j = pairs[member]
+            front = 0.5 * (near[i] + near[j])
+            axes.plot(
+                x[[i, j]],
+                y[[i, j]],
+                color=color,
+                lw=1.5 + 4 * front,
+                alpha=0.25 + 0.75 * front,
+                solid_capstyle="round",
+                zorder=1 + front,
+            )
+            if labels and front > 0.72:
+                axes.annotate(
+                    f"{lengths[member]:.3f}",
+                    (x[[i, j]].mean(), y[[i, j]].mean()),
+                    ha="center",
+                    va="center",
+                    fontsize=7,
+                    zorder=4,
+                    bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
+                )
+        axes.plot([], [], color=color, lw=4, label=f"{group.mean:.3f} Å  ({len(group.members)})")
+    axes.scatter(x, y, s=30 + 90 * near, c="0.25", zorder=3, alpha=0.35 + 0.65 * near, lw=0)
+    axes.set_aspect("equal")
+    axes.axis("off")
+    axes.legend(frameon=False, loc="lower center", ncols=3, bbox_to_anchor=(0.5, -0.1))
+    return axes
+
+
+def _rotation(a: float, b: float) -> NDArray[np.float64]:
+    first = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    second = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
+    return first @ second
+
+
+def draw_frame(axes: Any, atoms: ase.Atoms, forces: NDArray[np.float64]) -> Any:
+    """A structure in space with arrows for the forces (N, 3), eV/Å, on axes with ``projection="3d"``."""
+    arms = atoms.positions - atoms.positions.mean(axis=0)
+    _, _, basis = np.linalg.svd(arms)  # the flat side of a molecule faces the reader
+    positions, forces = arms @ basis.T, forces @ basis.T
+    radii = covalent_radii[atoms.numbers]
+    i, j = np.triu_indices(len(atoms), 1)
+    near = np.linalg.norm(positions[i] - positions[j], axis=1) < 1.25 * (radii[i] + radii[j])
+    for a, b in zip(i[near], j[near], strict=True):
+        axes.plot(*positions[[a, b]].T, color="0.55", lw=2.5, solid_capstyle="round")
+    axes.scatter(
+        *positions.T,
+        s=260 * radii**2 + 20,
+        c=jmol_colors[atoms.numbers],
+        edgecolors="0.25",
+        linewidths=0.8,
+        depthshade=False,
+    )
+    largest = float(np.linalg.norm(forces, axis=1).max()) or 1.0
+    axes.quiver(*positions.T, *(1.5 / largest * forces).T, color=COLORS[4], lw=1.4, arrow_length_ratio=0.25)
+    reach = np.ptp(positions, axis=0).max() / 2 + 0.4
+    center = 0.5 * (positions.max(axis=0) + positions.min(axis=0))
+    for axis, middle in zip("xyz", center, strict=True):
+        axes.set(**{f"{axis}lim": (middle - reach, middle + reach)})
+    axes.set_box_aspect((1, 1, 1), zoom=1.55)
+    axes.view_init(elev=62, azim=-80)
+    axes.set_axis_off()
+    axes.set_title(f"{atoms.get_chemical_formula()}, longest arrow {largest:.2f} eV/Å")
+    return axes

@@ -1,0 +1,44 @@
+"""Figures and their looks."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLORS = ("#2f6fb5", "#d2691e", "#3a8f5c", "#8a5a9e", "#b03a48")
+STYLE: Any = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "svg.hashsalt": "schnet-calc",
+    "figure.constrained_layout.use": True,
+}
+
+
+def new_figure(width: float, height: float, columns: int = 1, **kwargs: Any) -> tuple[Figure, Any]:
+    """A figure and its axes, in the package's style; no window, no global state."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(1, columns, **kwargs)
+    return figure, axes
+
+
+def save_figure(figure: Figure, stem: str | Path) -> list[Path]:
+    """Write ``stem.png`` and ``stem.svg``."""
+    paths = [Path(f"{stem}.{ending}") for ending in ("png", "svg")]
+    with mpl.rc_context(STYLE):
+        for path in paths:
+            figure.savefig(path, dpi=160)
+    return paths
+
+
+def plain(axes: Axes) -> Axes:
+    """Without the frame's upper and right side."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return axes
