@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,12 @@ def md17(
     data: Path | None = None,
     configs: Path = Path("examples/md17"),
     n_train: int = 1000,
+    seeds: int = 1,
     steps: int | None = None,
+    dense_steps: int | None = None,
     evaluate_only: bool = False,
     physics: float = 0.0,
+    download: bool = False,
     device: str = "auto",
     output: Output = Path("runs/md17"),
     json: Path | None = None,
@@ -40,79 +44,192 @@ def md17(
         Folder with NAME.toml or default.toml.
     n_train
         Frames to train on.
+    seeds
+        Runs of each molecule, with another split and other first weights.
     steps
         In place of the configuration's.
+    dense_steps
+        Of the dense network that is trained for comparison; 0 for none. 6000, or none for shipped models.
     evaluate_only
         Test the shipped models instead of training.
     physics
         ps of dynamics at 300 K to check every model with, after relaxation and frequencies.
+    download
+        Fetch the original files into the folder of the data, where they aren't there (the extra fetch).
     output
         Folder with a run per molecule; runs that are there are continued.
     json
         Where to write the numbers.
     """
     from schnet_calc import plots
+    from schnet_calc.data.fetch import fetch_md17
     from schnet_calc.tasks import md17 as study
-    from schnet_calc.tasks.stability import check_stability
+    from schnet_calc.tasks.stability import Stability, check_stability
 
-    folder = data or Path(os.environ.get("SCHNET_CALC_DATA", "../shared/data")) / "md17"
+    folder = data or _data_folder()
     names = study.check_names(molecule)
+    if seeds < 1 or (evaluate_only and seeds > 1):
+        raise ValueError(f"{seeds} seeds: one or more, and one only for shipped models")
+    if dense_steps is None:
+        dense_steps = 0 if evaluate_only else 6000
     rows: list[study.Row] = []
-    checks: dict[str, Any] = {}
+    checks: dict[str, Stability] = {}
+    curves: dict[str, Path] = {}
     with progress_bar() as bar:
         stages = Stages(bar)
-        for name in names:
-            config = study.configuration(configs, folder, name, n_train)
+        for name, seed in ((n, s) for n in names for s in range(seeds)):
+            if download:
+                fetch_md17(name, folder)
+            config = study.configuration(configs, folder, name, n_train, seed)
             if steps is not None:
                 config = config.changed({"steps": steps})
-            model: str | Path = name if evaluate_only else output / name / "model.pt"
+            place = output / (name if seed == 0 else f"{name}_seed{seed}")
+            label = place.name
             if evaluate_only:
+                model: str | Path = name
                 tested = study.evaluate_molecule(name, config, device)
             else:
-                command = "schnet-calc " + " ".join(sys.argv[1:])
-                total = config.training.steps
-
-                def show(run: Any, _: Any, name: str = name, total: int = total) -> None:
-                    stages(name, run.step, total)
-
-                tested = study.train_molecule(config, output / name, command, show)
-            rows.append(study.Row(name, tested, study.PAPER[name]))
+                model = place / "model.pt"
+                tested = study.train_molecule(config, place, _command(), _steps_of(stages, label))
+                curves[label] = place / "metrics.csv"
+            dense = study.dense_baseline(config, place, dense_steps) if dense_steps else None
+            rows.append(study.Row(name, tested, study.PAPER[name], seed, dense))
             if physics:
-
-                def moved(done: int, total: int, name: str = name) -> None:
-                    stages(f"{name}, 300 K", done, total)
-
                 start = study.first_frame(config)
-                place = output / name / "md_300K"
-                checks[name] = check_stability(
-                    start, model, place, time=physics, device=device, progress=moved
+                checks[rows[-1].name] = check_stability(
+                    start,
+                    model,
+                    place / "md_300K",
+                    time=physics,
+                    device=device,
+                    progress=_counts(stages, f"{label}, 300 K"),
                 )
-    if not evaluate_only:
+    if curves:
         figure, axes = plots.new_figure(6.5, 4.2)
-        plots.draw_learning_curves(axes, {name: output / name / "metrics.csv" for name in names})
+        plots.draw_learning_curves(axes, curves)
         plots.save_figure(figure, output / "learning_curves")
     _print(rows, checks)
-    values = {r.molecule: r.to_dict() for r in rows}
-    for name, check in checks.items():
-        values[name]["physics"] = check.to_dict()
+    values = {r.name: r.to_dict() for r in rows}
+    for key, check in checks.items():
+        values[key]["physics"] = check.to_dict()
     write_json(json, values)
+
+
+@reproduce.command
+def ablation(
+    molecule: str = "ethanol",
+    *,
+    data: Path | None = None,
+    configs: Path = Path("examples/md17"),
+    n_train: int = 1000,
+    steps: int | None = None,
+    output: Output = Path("runs/ablation"),
+    json: Path | None = None,
+) -> None:
+    """Energies and forces against energies alone, and the weight rho: Tables 5.3 and 5.6 in small.
+
+    Parameters
+    ----------
+    molecule
+        A name of Table 5.3.
+    data
+        Folder with md17_NAME.npz; $SCHNET_CALC_DATA/md17 by default.
+    configs
+        Folder with NAME.toml or default.toml.
+    n_train
+        Frames to train on.
+    steps
+        In place of the configuration's.
+    output
+        Folder with a run per variant and the figure; runs that are there are continued.
+    json
+        Where to write the numbers.
+    """
+    from schnet_calc import plots
+    from schnet_calc.tasks.ablation import run_ablation
+    from schnet_calc.tasks.md17 import check_names, configuration
+
+    (name,) = check_names([molecule])
+    config = configuration(configs, data or _data_folder(), name, n_train)
+    if steps is not None:
+        config = config.changed({"steps": steps})
+    with progress_bar() as bar:
+        found = run_ablation(config, output, _command(), Stages(bar))
+    table = Table(title=f"{name}, mean absolute errors", title_justify="left", title_style="bold")
+    for heading in ("", "energy, kcal/mol", "force, kcal/mol/Å"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for variant in found:
+        errors = variant.errors.to_dict()
+        energy, force = errors["energy_mae_kcal_mol"], errors["force_mae_kcal_mol_ang"]
+        table.add_row(variant.name, f"{energy:.3f}", f"{force:.3f}")
+    out.print(table)
+    figure, axes = plots.new_figure(8, 3.4, 2)
+    plots.draw_ablation(axes, found)
+    plots.save_figure(figure, output / "ablation")
+    write_json(json, {v.name: v.to_dict() for v in found})
+
+
+def _data_folder() -> Path:
+    return Path(os.environ.get("SCHNET_CALC_DATA", "../shared/data")) / "md17"
+
+
+def _command() -> str:
+    return "schnet-calc " + " ".join(sys.argv[1:])
+
+
+def _steps_of(stages: Stages, label: str) -> Callable[[Any, Any], None]:
+    """Progress of a training run."""
+    return lambda run, _: stages(label, run.step, run.config.training.steps)
+
+
+def _counts(stages: Stages, label: str) -> Callable[[int, int], None]:
+    return lambda done, total: stages(label, done, total)
 
 
 def _print(rows: list[Any], checks: dict[str, Any]) -> None:
     title = "MD17, mean absolute errors on unseen frames"
     table = Table(title=title, title_justify="left", title_style="bold")
-    for heading in ("", "energy, kcal/mol", "paper", "force, kcal/mol/Å", "paper", "frames"):
-        table.add_column(heading, justify="right" if heading else "left")
+    dense = any(row.dense for row in rows)
+    headings = ["energy, kcal/mol", "paper", *(["dense"] if dense else []), "mean"]
+    headings += ["force, kcal/mol/Å", "paper", *(["dense"] if dense else []), "mean", "frames"]
+    table.add_column("")
+    for heading in headings:
+        table.add_column(heading, justify="right")
     if checks:
         table.add_column("physics")
     for row in rows:
-        marks = ["" if reached else " !" for reached in row.reached]
-        cells = [row.molecule, f"{row.energy:.3f}{marks[0]}", f"{row.paper.energy:.2f}"]
-        cells += [f"{row.force:.3f}{marks[1]}", f"{row.paper.force:.2f}", str(row.evaluation.n_frames)]
-        table.add_row(*cells, *([_verdict(checks[row.molecule])] if checks else []))
+        mean, other = row.evaluation.mean_predictor.to_dict(), row.dense.to_dict() if row.dense else {}
+        cells = [row.name]
+        for kind, value, paper, reached in zip(
+            ("energy_mae_kcal_mol", "force_mae_kcal_mol_ang"),
+            (row.energy, row.force),
+            row.paper,
+            row.reached,
+            strict=True,
+        ):
+            cells += [f"{value:.3f}{'' if reached else ' !'}", f"{paper:.2f}"]
+            cells += [f"{other[kind]:.2f}"] if dense else []
+            cells.append(f"{mean[kind]:.2f}")
+        cells.append(str(row.evaluation.n_frames))
+        table.add_row(*cells, *([_verdict(checks[row.name])] if checks else []))
     out.print(table)
     reached = sum(sum(row.reached) for row in rows)
     out.print(f"{reached} of {2 * len(rows)} cells at or below the paper; ! is above it")
+    if checks:
+        passed = sum(check.passed for check in checks.values())
+        out.print(f"{passed} of {len(checks)} molecules pass the check of physics")
+    _print_spread(rows)
+
+
+def _print_spread(rows: list[Any]) -> None:
+    for molecule in dict.fromkeys(row.molecule for row in rows):
+        mine = [row for row in rows if row.molecule == molecule]
+        if len(mine) > 1:
+            energies, forces = [r.energy for r in mine], [r.force for r in mine]
+            out.print(
+                f"{molecule}, {len(mine)} seeds: energy {min(energies):.3f} to {max(energies):.3f} "
+                f"kcal/mol, force {min(forces):.3f} to {max(forces):.3f} kcal/mol/Å"
+            )
 
 
 def _verdict(check: Any) -> str:

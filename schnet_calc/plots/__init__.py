@@ -5,10 +5,11 @@ from schnet_calc.plots.dynamics import draw_distribution, draw_energy_and_temper
 from schnet_calc.plots.spectra import draw_frequency_errors, draw_relaxation, draw_spectrum
 from schnet_calc.plots.structures import draw_cage, draw_frame
 from schnet_calc.plots.style import COLORS, new_figure, save_figure
-from schnet_calc.plots.training import draw_errors, draw_learning_curve, draw_learning_curves
+from schnet_calc.plots.training import draw_ablation, draw_errors, draw_learning_curve, draw_learning_curves
 
 __all__ = [
     "COLORS",
+    "draw_ablation",
     "draw_cage",
     "draw_distribution",
     "draw_energy_and_temperature",

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from schnet_calc.plots.style import COLORS, plain
+from schnet_calc.tasks.ablation import Variant
 
 
 def _metrics(path: str | Path) -> dict[str, list[float]]:
@@ -54,3 +55,20 @@ def draw_errors(axes: Sequence[Axes], energy: NDArray[np.float64], force: NDArra
         ax.axvline(0, color="0.3", lw=0.8)
         ax.set(xlabel=f"model − label: {label}", ylabel="count")
         plain(ax)
+
+
+def draw_ablation(axes: Sequence[Axes], variants: Sequence[Variant]) -> None:
+    """Errors of energies and forces over rho; runs on energies or forces alone as lines."""
+    weighted = [v for v in variants if v.rho > 0 and v.force_weight > 0]
+    for ax, key, label in (
+        (axes[0], "energy_mae_kcal_mol", "energy MAE, kcal/mol"),
+        (axes[1], "force_mae_kcal_mol_ang", "force MAE, kcal/mol/Å"),
+    ):
+        values = [v.errors.to_dict()[key] for v in weighted]
+        ax.loglog([v.rho for v in weighted], values, "o-", color=COLORS[0], label="energies and forces")
+        for k, variant in enumerate(v for v in variants if v not in weighted):
+            level = variant.errors.to_dict()[key]
+            ax.axhline(level, color=COLORS[k + 1], ls="--", lw=1.2, label=variant.name)
+        ax.set(xlabel="weight of the energies ρ, Å⁻²", ylabel=label)
+        plain(ax)
+    axes[0].legend(frameon=False, fontsize="small")

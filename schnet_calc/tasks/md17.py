@@ -1,5 +1,6 @@
 """Tables 5.3 and 5.4 of the thesis at N = 1,000: eight molecules, trained and held against the paper."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +8,13 @@ from typing import Any, NamedTuple
 
 import ase
 
+from schnet_calc.analysis.errors import Errors
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.data import Frames, split_frames
 from schnet_calc.tasks.evaluate import Evaluation, evaluate
 from schnet_calc.tasks.train import finish
 from schnet_calc.training import Run, RunConfig
+from schnet_calc.training.baseline import train_dense
 from schnet_calc.training.setup import read_data
 
 
@@ -46,6 +49,15 @@ class Row:
     evaluation: Evaluation
     """On frames that were neither trained on nor validated with."""
     paper: Paper
+    seed: int = 0
+    """Of split, first weights and order of the frames."""
+    dense: Errors | None = None
+    """Of a dense network on inverse distances, trained and tested on the same frames."""
+
+    @property
+    def name(self) -> str:
+        """The molecule, with the seed unless that is the first."""
+        return self.molecule if self.seed == 0 else f"{self.molecule}, seed {self.seed}"
 
     @property
     def energy(self) -> float:
@@ -64,7 +76,10 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {**self.evaluation.to_dict(), "paper": self.paper._asdict(), "reached": self.reached}
+        values = {**self.evaluation.to_dict(), "paper": self.paper._asdict(), "reached": self.reached}
+        if self.dense is not None:
+            values["dense_network"] = self.dense.to_dict()
+        return values
 
 
 def check_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -91,7 +106,9 @@ def find_data(folder: str | Path, molecule: str) -> Path:
     raise FileNotFoundError(f"no {looked} in {folder}")
 
 
-def configuration(configs: str | Path, data: str | Path, molecule: str, n_train: int) -> RunConfig:
+def configuration(
+    configs: str | Path, data: str | Path, molecule: str, n_train: int, seed: int = 0
+) -> RunConfig:
     """The settings of a molecule: ``NAME.toml`` in the folder, or ``default.toml``."""
     own = Path(configs) / f"{molecule}.toml"
     path = own if own.is_file() else Path(configs) / "default.toml"
@@ -99,7 +116,13 @@ def configuration(configs: str | Path, data: str | Path, molecule: str, n_train:
         raise FileNotFoundError(
             f"neither {own.name} nor default.toml in {configs}: name the folder of configs"
         )
-    changes = {"file": str(find_data(data, molecule)), "n_train": n_train, "split": "random"}
+    changes = {
+        "file": str(find_data(data, molecule)),
+        "n_train": n_train,
+        "split": "random",
+        "split_seed": seed,
+        "seed": seed,
+    }
     return RunConfig.from_toml(path).changed(changes)
 
 
@@ -118,14 +141,38 @@ def train_molecule(
     return tested
 
 
-def test_frames(config: RunConfig) -> Frames:
-    """Frames that a run with this configuration neither trains on nor validates with."""
+def split_data(config: RunConfig) -> tuple[Frames, Frames]:
+    """Frames that a run with this configuration trains on, and those that it never sees."""
     frames = read_data(config)
     data = config.data
     split = split_frames(
         len(frames), data.n_train, data.n_validation, n_test=data.n_test, seed=data.split_seed
     )
-    return frames.select(split.test)
+    return frames.select(split.train), frames.select(split.test)
+
+
+def dense_baseline(config: RunConfig, directory: Path, steps: int) -> Errors:
+    """Errors of a dense network, see :mod:`~schnet_calc.training.baseline`; kept in ``dense.json``."""
+    train, test = split_data(config)
+    identity = {
+        "steps": steps,
+        "seed": config.training.seed,
+        "train": train.digest(),
+        "test": test.digest(),
+    }
+    kept = directory / "dense.json"
+    if kept.exists():
+        old = json.loads(kept.read_text())
+        if old["identity"] == identity:
+            return Errors(*old["errors"])
+    found = train_dense(train, test, steps=steps, seed=config.training.seed)
+    off = found.forces.ravel() - test.forces.ravel()
+    errors = Errors.of(found.energies - test.energies, off)
+    directory.mkdir(parents=True, exist_ok=True)
+    scratch = kept.with_suffix(".tmp")
+    scratch.write_text(json.dumps({"identity": identity, "errors": list(errors)}))
+    scratch.replace(kept)
+    return errors
 
 
 def evaluate_molecule(model: str | Path, config: RunConfig, device: str = "auto") -> Evaluation:
@@ -140,7 +187,7 @@ def evaluate_molecule(model: str | Path, config: RunConfig, device: str = "auto"
     trained = calculator.potential.metadata.get("training", {}).get("n_train")
     if trained != config.data.n_train:
         raise ValueError(f"{model} was trained on {trained} frames, not on {config.data.n_train}")
-    return evaluate(calculator, test_frames(config))
+    return evaluate(calculator, split_data(config)[1])
 
 
 def first_frame(config: RunConfig) -> ase.Atoms:

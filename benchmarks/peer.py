@@ -1,0 +1,99 @@
+"""SchNetPack with our settings, for comparisons in the same run: pip install schnetpack==2.1.1."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.utils.data.dataloader
+from ase import Atoms
+
+from schnet_calc.data import Frames
+from schnet_calc.nn import SchNetConfig
+
+# SchNetPack imports a name that torch has dropped; it stands in an annotation only.
+torch.utils.data.dataloader.T_co = TypeVar("T_co", covariant=True)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import schnetpack as spk
+    from schnetpack import properties as keys
+    from schnetpack.interfaces import AtomsConverter, SpkCalculator
+    from schnetpack.transform import MatScipyNeighborList
+
+
+def network(config: SchNetConfig) -> torch.nn.Module:
+    """The same number of blocks, features, Gaussians and the same cutoff; random weights."""
+    representation = spk.representation.SchNet(
+        n_atom_basis=config.n_features,
+        n_interactions=config.n_interactions,
+        radial_basis=spk.nn.GaussianRBF(n_rbf=config.n_gaussians, cutoff=config.cutoff),
+        cutoff_fn=spk.nn.CosineCutoff(config.cutoff),
+    )
+    return spk.model.NeuralNetworkPotential(
+        representation=representation,
+        input_modules=[spk.atomistic.PairwiseDistances()],
+        output_modules=[
+            spk.atomistic.Atomwise(n_in=config.n_features, output_key="energy"),
+            spk.atomistic.Forces(energy_key="energy", force_key="forces"),
+        ],
+    )
+
+
+def training_step(config: SchNetConfig, frames: Frames, batch_size: int) -> Callable[[], None]:
+    """Forward, backward and AdamW on batches that lie ready: no reading, no pairs, no EMA."""
+    model = network(config).train()
+    convert = AtomsConverter(MatScipyNeighborList(config.cutoff), dtype=torch.float32)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    batches = []
+    for start in range(0, len(frames) - batch_size + 1, batch_size):
+        rows = np.arange(start, start + batch_size)
+        part = frames.select(rows)
+        inputs = convert([part.atoms(k) for k in range(batch_size)])
+        mean = frames.energies.mean()
+        batches.append(
+            (
+                inputs,
+                torch.from_numpy(part.energies - mean).float(),
+                torch.from_numpy(part.forces).float(),
+            )
+        )
+    count = 0
+
+    def step() -> None:
+        nonlocal count
+        inputs, energies, forces = batches[count % len(batches)]
+        count += 1
+        optimizer.zero_grad()
+        result = model(dict(inputs))
+        loss = 0.01 * ((result["energy"] - energies) ** 2).mean()
+        loss = loss + ((result["forces"] - forces) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def calculator(config: SchNetConfig, folder: Path, skin: bool = False) -> SpkCalculator:
+    """SchNetPack's calculator with its fastest neighbour list; with a skin if asked."""
+    path = folder / "peer_model"
+    torch.save(network(config), path)
+    neighbors = MatScipyNeighborList(config.cutoff)
+    if skin:
+        neighbors = spk.transform.SkinNeighborList(neighbors, cutoff_skin=1.0)
+    return SpkCalculator(
+        str(path),
+        neighbor_list=neighbors,
+        energy_key="energy",
+        force_key="forces",
+        energy_unit="eV",
+        position_unit="Ang",
+        device="cpu",
+    )
+
+
+def n_directed_pairs(atoms: Atoms, cutoff: float) -> int:
+    """Pairs that the peer's network sees, to check that both have the same."""
+    inputs = AtomsConverter(MatScipyNeighborList(cutoff), dtype=torch.float32)(atoms)
+    return len(inputs[keys.idx_i])
