@@ -1,5 +1,6 @@
 """Pairs of atoms within a cutoff, with periodic images where there are any."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,9 @@ from vesin import NeighborList
 
 ALL_PAIRS_LIMIT = 100
 """Up to this many atoms, comparing all pairs of a molecule is faster than a cell list."""
+
+SKIN = 0.5
+"""Å; more pairs to look at, fewer lists to make."""
 
 
 class HalfPairs(NamedTuple):
@@ -61,6 +65,70 @@ def half_pairs(
     return HalfPairs(i, j, np.zeros((len(i), 3)))
 
 
+@cache
+def _all_pairs(n_atoms: int) -> HalfPairs:
+    i, j = np.triu_indices(n_atoms, 1)
+    return HalfPairs(i, j, np.zeros((len(i), 3)))
+
+
+class SkinList:
+    """Pairs of a structure that moves, found anew only when one could have been missed.
+
+    The list reaches farther than the cutoff by a skin, so it may hold pairs beyond the cutoff. It is made
+    again when an atom has moved by more than half the skin, or cell, periodic directions or the number of
+    atoms are others. A structure that is seen for the first time gets a list without skin.
+
+    Parameters
+    ----------
+    cutoff : float
+        Å.
+    skin : float
+        Å.
+    """
+
+    def __init__(self, cutoff: float, skin: float = SKIN) -> None:
+        self.cutoff, self.skin = cutoff, skin
+        self._kept: _Kept | None = None
+
+    def pairs(
+        self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
+    ) -> HalfPairs:
+        """Every unordered pair within the cutoff, maybe some beyond; arguments as in :func:`half_pairs`."""
+        periodic = bool(pbc.any())
+        if not periodic and len(positions) <= ALL_PAIRS_LIMIT:
+            return _all_pairs(len(positions))
+        kept = self._kept
+        same = kept is not None and kept.fits(positions, cell, pbc)
+        if kept is not None and same:
+            moves = positions - kept.positions
+            if np.einsum("nk,nk->n", moves, moves).max() <= (0.5 * kept.skin) ** 2:
+                return kept.pairs
+        skin = self.skin if same else 0.0
+        pairs = half_pairs(positions, cell, pbc, self.cutoff + skin)
+        self._kept = _Kept(positions.copy(), cell.copy(), pbc.copy(), skin, pairs)
+        return pairs
+
+
+class _Kept(NamedTuple):
+    """A list and what it was made for."""
+
+    positions: NDArray[np.float64]
+    cell: NDArray[np.float64]
+    pbc: NDArray[np.bool_]
+    skin: float
+    pairs: HalfPairs
+
+    def fits(
+        self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
+    ) -> bool:
+        """Whether only the positions may have changed."""
+        return (
+            len(positions) == len(self.positions)
+            and bool((pbc == self.pbc).all())
+            and (not pbc.any() or bool((cell == self.cell).all()))
+        )
+
+
 def _periodic(
     positions: NDArray[np.float64],
     cell: NDArray[np.float64],
@@ -78,8 +146,10 @@ def _periodic(
     if abs(np.linalg.det(box)) < 1e-9 * np.prod(np.linalg.norm(box, axis=1)):
         raise ValueError(f"the lattice vectors of the cell do not span a volume: {box.tolist()}")
     neighbors = NeighborList(cutoff=cutoff, full_list=False)
-    i, j, images = neighbors.compute(positions, box, [bool(p) for p in pbc], "ijS")
-    return HalfPairs(i.astype(np.int64), j.astype(np.int64), images.astype(float) @ box)
+    home = np.floor(positions @ np.linalg.inv(box)) * pbc  # atoms may lie in any image of the cell
+    i, j, images = neighbors.compute(positions - home @ box, box, [bool(p) for p in pbc], "ijS")
+    i, j = i.astype(np.int64), j.astype(np.int64)
+    return HalfPairs(i, j, (images + home[i] - home[j]) @ box)
 
 
 def _complete(box: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.float64]:

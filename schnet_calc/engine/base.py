@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from schnet_calc.engine.checks import check_distances, check_finite, check_structure
+from schnet_calc.engine.checks import check_elements, check_finite, check_shortest, check_values
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.graph import Graph, Structure, build_graph
 from schnet_calc.potential import Potential
@@ -33,7 +33,7 @@ class Engine(ABC):
         self.potential = potential
         self.device = device
         self.dtype = dtype
-        self._offsets = np.zeros(max(potential.reference_energies) + 1)
+        self._offsets = np.full(max(potential.reference_energies) + 1, np.nan)
         for z, energy in potential.reference_energies.items():
             self._offsets[z] = energy
 
@@ -44,9 +44,13 @@ class Engine(ABC):
     def graph(self, structures: Sequence[Structure]) -> Graph:
         """Check structures and find their pairs; the errors of :meth:`evaluate`."""
         for structure in structures:
-            check_structure(structure, self.potential.elements)
+            check_values(structure)
+            check_elements(structure.numbers, self._offsets)
         graph = build_graph(structures, self.potential.cutoff)
-        check_distances(torch.linalg.vector_norm(graph.vectors(), dim=1), graph.i, graph.j)
+        distances = torch.linalg.vector_norm(graph.vectors(), dim=1)
+        if len(distances):
+            closest = int(distances.argmin())
+            check_shortest(closest, float(distances[closest]), graph.i, graph.j)
         return graph
 
     def evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:

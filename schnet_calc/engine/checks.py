@@ -1,9 +1,8 @@
 """Named errors for structures that no network can say anything about."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from ase.data import chemical_symbols
+from numpy.typing import NDArray
 from torch import Tensor
 
 from schnet_calc.graph import Structure
@@ -12,8 +11,8 @@ SHORTEST_DISTANCE = 1e-3
 """Å; atoms closer than this count as being at the same place."""
 
 
-def check_structure(structure: Structure, elements: Sequence[int]) -> None:
-    """Raise ``ValueError`` for no atoms, numbers that are not finite, and unknown elements."""
+def check_values(structure: Structure) -> None:
+    """Raise ``ValueError`` for no atoms, a wrong shape, and numbers that are not finite."""
     if not len(structure.numbers):
         raise ValueError("the structure has no atoms")
     if structure.positions.shape != (len(structure.numbers), 3):
@@ -21,28 +20,30 @@ def check_structure(structure: Structure, elements: Sequence[int]) -> None:
             f"positions have the shape {structure.positions.shape}, "
             f"but {len(structure.numbers)} atoms ask for {(len(structure.numbers), 3)}"
         )
-    bad = np.argwhere(~np.isfinite(structure.positions))
-    if len(bad):
-        atom, axis = bad[0]
+    if not np.isfinite(structure.positions).all():
+        atom, axis = np.argwhere(~np.isfinite(structure.positions))[0]
         raise ValueError(
             f"position of atom {atom} is not finite: {'xyz'[axis]} = {structure.positions[atom, axis]}"
         )
     if not np.isfinite(structure.cell).all():
         raise ValueError(f"the cell is not finite: {structure.cell.tolist()}")
-    unknown = np.flatnonzero(~np.isin(structure.numbers, elements))
-    if len(unknown):
-        atom = int(unknown[0])
-        known = ", ".join(chemical_symbols[z] for z in elements)
-        symbol = chemical_symbols[structure.numbers[atom]]
-        raise ValueError(f"atom {atom} is {symbol}, but this model knows {known}")
 
 
-def check_distances(distances: Tensor, i: Tensor, j: Tensor) -> None:
-    """Raise ``ValueError`` where two atoms coincide; distances (P,) in Å."""
-    if len(distances) and float(distances.min()) < SHORTEST_DISTANCE:
-        p = int(distances.argmin())
+def check_elements(numbers: NDArray[np.int64], energies: NDArray[np.float64]) -> None:
+    """Raise ``ValueError`` for an element without a reference energy in (Z,) ``energies``."""
+    if np.isfinite(energies.take(numbers, mode="clip")).all() and int(numbers.max()) < len(energies):
+        return
+    known = np.flatnonzero(np.isfinite(energies))
+    atom = int(np.flatnonzero(~np.isin(numbers, known))[0])
+    symbols = ", ".join(chemical_symbols[z] for z in known)
+    raise ValueError(f"atom {atom} is {chemical_symbols[numbers[atom]]}, but this model knows {symbols}")
+
+
+def check_shortest(closest: int, shortest: float, i: Tensor | NDArray, j: Tensor | NDArray) -> None:
+    """Raise ``ValueError`` where the closest pair of atoms coincides; its distance in Å."""
+    if shortest < SHORTEST_DISTANCE:
         raise ValueError(
-            f"atoms {int(i[p])} and {int(j[p])} are at the same place ({float(distances[p]):.1e} Å apart)"
+            f"atoms {int(i[closest])} and {int(j[closest])} are at the same place ({shortest:.1e} Å apart)"
         )
 
 

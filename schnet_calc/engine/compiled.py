@@ -1,0 +1,86 @@
+"""A SchNet on the CPU: one compiled call for a structure, structures or parts of a large one on threads."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from schnet_calc.engine.checks import check_elements, check_finite, check_shortest, check_values
+from schnet_calc.engine.prediction import Prediction
+from schnet_calc.graph import Structure
+from schnet_calc.kernels.parallel import evaluate_parts
+from schnet_calc.kernels.spline import SplineGrid
+from schnet_calc.kernels.structure import evaluate, network_arrays
+from schnet_calc.neighbors import SkinList
+from schnet_calc.nn import SchNet
+
+LARGE = 300
+"""Atoms from which on the threads share one structure."""
+SLOTS = 256
+"""Places in a batch whose neighbour lists are kept."""
+
+
+@cache
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="schnet-structures")
+
+
+# Threads do not survive a fork: a child makes its own.
+os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+class Compiled:
+    """Predictions for structures, with a neighbour list kept for each place of a batch.
+
+    Parameters
+    ----------
+    network : SchNet
+        In float64.
+    grid : SplineGrid
+        Of the filter tables.
+    dtype : torch.dtype
+        Of the evaluation; geometry and sums are float64.
+    offsets : array
+        (Z,) reference energies by atomic number, eV; not a number for those that the model doesn't know.
+    """
+
+    def __init__(
+        self, network: SchNet, grid: SplineGrid, dtype: torch.dtype, offsets: NDArray[np.float64]
+    ) -> None:
+        self.weights = network_arrays(network, grid, dtype)
+        self.cutoff = network.config.cutoff
+        self.offsets = offsets
+        self.lists: dict[int, SkinList] = {}
+
+    def evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
+        """Predictions in the order of the structures; the errors of :meth:`Engine.evaluate`."""
+        n_threads = min(torch.get_num_threads(), len(structures))
+        places = range(len(structures))
+        if n_threads <= 1:
+            return [self._one(k, s) for k, s in zip(places, structures, strict=True)]
+        # The structures are on threads already: each of them stays on its own.
+        return list(_pool(n_threads).map(lambda k: self._one(k, structures[k], alone=False), places))
+
+    def _one(self, place: int, structure: Structure, alone: bool = True) -> Prediction:
+        check_values(structure)
+        check_elements(structure.numbers, self.offsets)
+        if place >= SLOTS:
+            neighbors = SkinList(self.cutoff)
+        else:
+            neighbors = self.lists.setdefault(place, SkinList(self.cutoff))
+        positions = np.ascontiguousarray(structure.positions, dtype=float)
+        pairs = neighbors.pairs(positions, structure.cell, structure.pbc)
+        n_threads = torch.get_num_threads()
+        arrays = (structure.numbers, positions, pairs.i, pairs.j, pairs.shifts, self.weights)
+        if alone and n_threads > 1 and len(structure.numbers) >= LARGE:
+            found = evaluate_parts(*arrays, _pool(n_threads), n_threads)
+        else:
+            found = evaluate(*arrays)
+        energies, forces, virial, closest, shortest = found
+        check_shortest(closest, shortest, pairs.i, pairs.j)
+        check_finite(energies, forces)
+        return Prediction(energies + self.offsets[structure.numbers], forces, virial, structure.volume)

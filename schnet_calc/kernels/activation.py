@@ -1,0 +1,69 @@
+"""The shifted softplus and its derivative, compiled.
+
+Compilers call exp and log one number at a time, which would take as long as a layer. In float32 both are
+polynomials here, which vectorise; float64 leaves them to the library.
+"""
+
+import numba
+import numpy as np
+from numpy.polynomial import Chebyshev, Polynomial
+
+jit = numba.njit(fastmath=True, nogil=True, cache=True, boundscheck=False, error_model="numpy")
+
+
+def _fit(function, degree):  # type: ignore[no-untyped-def]
+    """Coefficients on [0, 1], lowest first."""
+    series = Chebyshev.interpolate(function, degree, domain=[0, 1])
+    return tuple(float(c) for c in series.convert(kind=Polynomial).coef)
+
+
+LOG2 = float(np.log(2.0))
+P0, P1, P2, P3, P4, P5, P6 = _fit(np.exp2, 6)
+"""2^r, within 2e-9"""
+L0, L1, L2, L3, L4, L5, L6, L7, L8, L9 = _fit(lambda e: np.log1p(e) / np.maximum(e, 1e-300), 9)
+"""ln(1 + e) / e, within 1e-9"""
+
+
+@jit
+def activate(a, h, slope):  # type: ignore[no-untyped-def]
+    """H = ssp(a) and its derivative, the logistic function; any shape."""
+    af, hf, sf = a.reshape(-1), h.reshape(-1), slope.reshape(-1)
+    if a.itemsize == 4:
+        _single(af, hf, sf)
+    else:
+        _double(af, hf, sf)
+
+
+@jit
+def _double(af, hf, sf):  # type: ignore[no-untyped-def]
+    for n in range(af.size):
+        e = np.exp(-abs(af[n]))
+        hf[n] = max(af[n], 0.0) + np.log1p(e) - LOG2
+        sf[n] = (1.0 if af[n] > 0 else e) / (1.0 + e)
+
+
+@jit
+def _single(af, hf, sf):  # type: ignore[no-untyped-def]
+    one, zero, log2 = np.float32(1.0), np.float32(0.0), np.float32(LOG2)
+    rate, lowest = np.float32(1.0 / LOG2), np.float32(-126.0)
+    bits = np.empty(af.size, np.int32)
+    power = bits.view(np.float32)
+    # exp(-|a|) = 2^n 2^r: the integer n goes into the exponent's bits of a number.
+    for n in range(af.size):
+        z = max(-abs(af[n]) * rate, lowest)
+        whole = np.floor(z)
+        hf[n] = z - whole
+        bits[n] = (np.int32(whole) + np.int32(127)) << np.int32(23)
+    for n in range(af.size):
+        r = hf[n]
+        e = np.float32(P5) + r * np.float32(P6)
+        e = np.float32(P3) + r * (np.float32(P4) + r * e)
+        e = np.float32(P0) + r * (np.float32(P1) + r * (np.float32(P2) + r * e))
+        e *= power[n]
+        log = np.float32(L7) + e * (np.float32(L8) + e * np.float32(L9))
+        log = np.float32(L4) + e * (np.float32(L5) + e * (np.float32(L6) + e * log))
+        log = np.float32(L1) + e * (np.float32(L2) + e * (np.float32(L3) + e * log))
+        log = e * (np.float32(L0) + e * log)
+        x = af[n]
+        hf[n] = max(x, zero) + log - log2
+        sf[n] = (one if x > zero else e) / (one + e)

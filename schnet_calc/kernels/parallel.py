@@ -1,0 +1,87 @@
+"""A whole SchNet for one large structure: its pairs and rows shared among threads."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schnet_calc.kernels.activation import activate
+from schnet_calc.kernels.structure import (
+    Weights,
+    convolve,
+    convolve_adjoint,
+    geometry,
+    pull_together,
+    read_out,
+)
+
+Array = NDArray[Any]
+
+
+def evaluate_parts(
+    numbers: Array,
+    positions: Array,
+    i: Array,
+    j: Array,
+    shifts: Array,
+    weights: Weights,
+    pool: Executor,
+    n_parts: int,
+) -> tuple[Array, Array, Array, int, float]:
+    """The same as :func:`~schnet_calc.kernels.structure.evaluate`, on several threads.
+
+    Every thread takes a range of the pairs and adds to features of its own, which are then summed:
+    memory grows with threads times atoms, not with the pairs.
+    """
+    n_atoms, kind = len(numbers), weights.embedding.dtype
+    near, knot = np.empty((len(i), 2), np.uint32), np.empty(len(i), np.uint32)
+    w, unit, length = np.empty((len(i), 12), kind), np.empty((len(i), 3)), np.empty(len(i))
+    n_intervals = weights.tables.shape[1] - 5
+    n_pairs, closest, shortest = geometry(
+        positions, i, j, shifts, weights.constants, n_intervals, near, knot, w, unit, length
+    )
+    near = near[:n_pairs]
+    edges = np.linspace(0, n_pairs, n_parts + 1).astype(int)
+
+    def on_threads(work: Callable[[int, int, Array], None], shape: tuple[int, ...]) -> Array:
+        sums = [np.zeros(shape, kind) for _ in range(n_parts)]
+        list(pool.map(work, edges[:-1], edges[1:], sums))
+        for other in sums[1:]:
+            sums[0] += other
+        return sums[0]
+
+    x = weights.embedding[numbers]
+    tape = []
+    for t in range(len(weights.dense)):
+        table = weights.tables[t % len(weights.tables)]
+        y = x @ weights.dense[t, 0].T + weights.bias[t, 0]
+
+        def forward(first: int, last: int, v: Array, table: Array = table, y: Array = y) -> None:
+            convolve(near, knot, w, first, last, table, y, v)
+
+        a = on_threads(forward, x.shape) @ weights.dense[t, 1].T + weights.bias[t, 1]
+        h, logistic = np.empty_like(a), np.empty_like(a)
+        list(pool.map(activate, _rows(a, n_parts), _rows(h, n_parts), _rows(logistic, n_parts)))
+        x = x + h @ weights.dense[t, 2].T + weights.bias[t, 2]
+        tape.append((table, y, logistic))
+    energies = np.empty(n_atoms)
+    gx = read_out(x, weights, energies)
+    s = np.zeros(n_pairs, kind)
+    for t, (table, y, logistic) in reversed(list(enumerate(tape))):
+        g = (gx @ weights.dense[t, 2] * logistic) @ weights.dense[t, 1]
+
+        def backward(
+            first: int, last: int, u: Array, table: Array = table, y: Array = y, g: Array = g
+        ) -> None:
+            convolve_adjoint(near, knot, w, first, last, table, y, g, u, s)
+
+        gx = gx + on_threads(backward, x.shape) @ weights.dense[t, 0]
+    forces, virial = pull_together(near, s, unit, length, n_atoms)
+    return energies, forces, virial, closest, shortest
+
+
+def _rows(x: Array, n_parts: int) -> list[Array]:
+    """Views of an array in parts."""
+    return np.array_split(x, n_parts)
