@@ -6,6 +6,7 @@ exact derivative of the splined energy, which is four times continuously differe
 """
 
 import copy
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,7 +21,7 @@ TOLERANCE = 1e-6
 """eV/Å"""
 FIRST, FINEST = 25.0, 1600.0
 """Knots per Å to begin with, and at most."""
-PROBE_ATOMS = 24
+PROBE_ATOMS = 16
 
 
 def quintic_tables(network: SchNet, grid: SplineGrid) -> Tensor:
@@ -58,18 +59,31 @@ def choose_grid(
     """
     numbers, positions = _cluster(elements, closest)
     exact = _forces(network, numbers, positions)
-    knots = FIRST
-    while True:
+
+    def error(knots: float) -> float:
         grid = SplineGrid.covering(0.0, network.config.cutoff, 1.0 / knots)
-        splined = copy.copy(network)
-        splined._modules = dict(network._modules)
-        splined.basis = _Distances()  # type: ignore[assignment]
-        splined.filters = nn.ModuleList(_QuinticFilter(grid, t) for t in quintic_tables(network, grid))
-        error = float((_forces(splined, numbers, positions) - exact).abs().max())
-        if error <= tolerance or knots >= FINEST:
-            return grid, error
-        # The error of a slope falls with the fifth power of the spacing.
-        knots = min(knots * max(1.2, 1.1 * (error / tolerance) ** 0.2), FINEST)
+        return float((_forces(_splined(network, grid), numbers, positions) - exact).abs().max())
+
+    knots = too_few = FIRST
+    while (found := error(knots)) > tolerance and knots < FINEST:
+        # The error of a slope falls with the fifth power of the spacing, once that is fine enough.
+        too_few, knots = knots, min(knots * max(1.2, 1.1 * (found / tolerance) ** 0.2), FINEST)
+    while knots > 1.2 * too_few:
+        fewer = math.sqrt(knots * too_few)
+        if (other := error(fewer)) <= tolerance:
+            knots, found = fewer, other
+        else:
+            too_few = fewer
+    return SplineGrid.covering(0.0, network.config.cutoff, 1.0 / knots), found
+
+
+def _splined(network: SchNet, grid: SplineGrid) -> SchNet:
+    """The same network with its filters looked up."""
+    splined = copy.copy(network)
+    splined._modules = dict(network._modules)
+    splined.basis = _Distances()  # type: ignore[assignment]
+    splined.filters = nn.ModuleList(_QuinticFilter(grid, t) for t in quintic_tables(network, grid))
+    return splined
 
 
 class _Distances(nn.Module):

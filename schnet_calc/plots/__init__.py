@@ -3,6 +3,7 @@
 from schnet_calc.plots.datasets import draw_overview
 from schnet_calc.plots.dynamics import draw_distribution, draw_energy_and_temperature, draw_pimd
 from schnet_calc.plots.spectra import draw_frequency_errors, draw_relaxation, draw_spectrum
+from schnet_calc.plots.speed import draw_bench
 from schnet_calc.plots.structures import draw_cage, draw_frame
 from schnet_calc.plots.style import COLORS, new_figure, save_figure
 from schnet_calc.plots.training import draw_ablation, draw_errors, draw_learning_curve, draw_learning_curves
@@ -10,6 +11,7 @@ from schnet_calc.plots.training import draw_ablation, draw_errors, draw_learning
 __all__ = [
     "COLORS",
     "draw_ablation",
+    "draw_bench",
     "draw_cage",
     "draw_distribution",
     "draw_energy_and_temperature",

@@ -1,5 +1,6 @@
-"""SchNetPack with our settings, for comparisons in the same run: pip install schnetpack==2.1.1."""
+"""SchNetPack with our settings, for comparisons in the same run; it has to be installed by hand."""
 
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from schnet_calc.data import Frames
 from schnet_calc.nn import SchNetConfig
 
 # SchNetPack imports a name that torch has dropped; it stands in an annotation only.
-torch.utils.data.dataloader.T_co = TypeVar("T_co", covariant=True)
+setattr(torch.utils.data.dataloader, "T_co", TypeVar("T_co", covariant=True))  # noqa: B010
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import schnetpack as spk
@@ -75,10 +76,23 @@ def training_step(config: SchNetConfig, frames: Frames, batch_size: int) -> Call
     return step
 
 
+def batch_step(config: SchNetConfig, atoms: Atoms, count: int) -> Callable[[], None]:
+    """Energies and forces of a batch whose pairs lie ready."""
+    model = network(config).eval()
+    inputs = AtomsConverter(MatScipyNeighborList(config.cutoff), dtype=torch.float32)([atoms] * count)
+
+    def step() -> None:
+        model(dict(inputs))
+
+    return step
+
+
 def calculator(config: SchNetConfig, folder: Path, skin: bool = False) -> SpkCalculator:
     """SchNetPack's calculator with its fastest neighbour list; with a skin if asked."""
+    # SchNetPack loads a whole module; the file is our own, of a moment ago.
+    os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
     path = folder / "peer_model"
-    torch.save(network(config), path)
+    torch.save(network(config).eval(), path)
     neighbors = MatScipyNeighborList(config.cutoff)
     if skin:
         neighbors = spk.transform.SkinNeighborList(neighbors, cutoff_skin=1.0)

@@ -1,0 +1,73 @@
+"""The command that measures speed."""
+
+from pathlib import Path
+from typing import Literal
+
+from rich.table import Table
+
+from schnet_calc.cli.app import Output, app
+from schnet_calc.console import err, out, write_json
+
+
+@app.command
+def bench(
+    *,
+    against: Literal["schnetpack"] | None = None,
+    atoms: tuple[int, ...] = (64, 216, 1000, 4000, 20000),
+    threads: int | None = None,
+    output: Output = Path("bench"),
+    json: Path | None = None,
+) -> None:
+    """What a step costs on this machine: C20, batches of it, diamond; run it when nothing else runs.
+
+    Parameters
+    ----------
+    against
+        schnetpack, which has to be installed, is timed in the same run.
+    atoms
+        Sizes of diamond.
+    threads
+        CPU threads.
+    output
+        Name of the figure, without ending.
+    json
+        Where to write the numbers.
+    """
+    import torch
+
+    from schnet_calc import plots
+    from schnet_calc.tasks.bench import run_bench
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    found = run_bench(atoms, against, lambda name: err.print(name))
+    title = f"T = 6, F = 128, 50 Gaussians, 5 Å, float32, {found.threads} thread(s); ms"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("")
+    for heading in (
+        "fused",
+        "script",
+        "ratio",
+        *(["SchNetPack", "ratio"] if against else []),
+        "floor",
+        "times",
+    ):
+        table.add_column(heading, justify="right")
+    for t in found.timings:
+        cells = [t.name, f"{t.fused:.2f}", *_beside(t.script, t.fused)]
+        cells += _beside(t.peer, t.fused) if against else []
+        table.add_row(*cells, f"{t.floor:.2f}", f"{t.fused / t.floor:.1f}")
+    out.print(table)
+    out.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
+    out.print(
+        f"the calculator adds {found.overhead:.3f} ms to its engine; "
+        f"peak memory {found.peak_memory:.0f} MiB"
+    )
+    figure, axes = plots.new_figure(9, 3.6, 2)
+    plots.draw_bench(axes, found)
+    plots.save_figure(figure, output)
+    write_json(json, found.to_dict())
+
+
+def _beside(other: float | None, ours: float) -> list[str]:
+    return ["", ""] if other is None else [f"{other:.1f}", f"{other / ours:.1f}"]

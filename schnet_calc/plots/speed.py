@@ -1,0 +1,32 @@
+"""What steps cost."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+
+from schnet_calc.plots.style import COLORS, plain
+from schnet_calc.tasks.bench import Bench, Timing
+
+
+def draw_bench(axes: Sequence[Axes], found: Bench) -> None:
+    """Time over the number of atoms, for batches of C20 and for diamond."""
+    groups = (
+        ("batches of C20", [t for t in found.timings if t.name.startswith("C20")]),
+        ("diamond", [t for t in found.timings if t.name.startswith("diamond")]),
+    )
+    for ax, (title, timings) in zip(axes, groups, strict=True):
+        for k, (key, label) in enumerate(
+            (("fused", "fused"), ("script", "script"), ("peer", "SchNetPack"), ("floor", "arithmetic"))
+        ):
+            points = [(t.n_atoms, _value(t, key)) for t in timings if _value(t, key) is not None]
+            if points:
+                style = "--" if key == "floor" else "o-"
+                ax.loglog(*zip(*points, strict=True), style, color=COLORS[k], label=label, ms=4)
+        ax.set(xlabel="atoms", ylabel="ms", title=title)
+        plain(ax)
+    axes[0].legend(frameon=False, fontsize="small")
+
+
+def _value(timing: Timing, key: str) -> float | None:
+    value: float | None = getattr(timing, key)
+    return value
