@@ -10,7 +10,7 @@ from schnet_calc.engine.compiled import Compiled
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.engine.tensors import TensorSequence
 from schnet_calc.graph import Graph, Structure
-from schnet_calc.kernels.quintic import choose_grid
+from schnet_calc.kernels.quintic import TOLERANCE, choose_grid
 from schnet_calc.potential import Potential
 
 
@@ -41,7 +41,7 @@ class FusedEngine(Engine):
         self._compiled: Compiled | None = None
         if device.type == "cpu":
             closest, _ = potential.metadata.get("training", {}).get("distance_range_ang", (0.0, 0.0))
-            grid, self.force_error = choose_grid(network, potential.elements, closest)
+            grid, self.force_error = choose_grid(network, potential.elements, closest, TOLERANCE[dtype])
             self._compiled = Compiled(network, grid, dtype, self._offsets)
         else:
             self._tensors = TensorSequence(network, device, dtype)
