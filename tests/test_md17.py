@@ -220,6 +220,8 @@ def test_names_and_files(tmp_path):
         find_data(tmp_path, "salicylic_acid")
     (tmp_path / "md17_salicylic.npz").touch()
     assert find_data(tmp_path, "salicylic_acid").name == "md17_salicylic.npz"
+    (tmp_path / "md17_benzene2017.npz").touch()
+    assert find_data(tmp_path, "benzene").name == "md17_benzene2017.npz"
     with pytest.raises(FileNotFoundError, match=r"neither salicylic_acid.toml nor default.toml"):
         configuration(tmp_path, tmp_path, "salicylic_acid", 1000)
 

@@ -56,15 +56,15 @@ def evaluate_parts(
     tape = []
     for t in range(len(weights.dense)):
         table = weights.tables[t % len(weights.tables)]
-        y = x @ weights.dense[t, 0].T + weights.bias[t, 0]
+        y = x @ weights.dense_t[t, 0] + weights.bias[t, 0]
 
         def forward(first: int, last: int, v: Array, table: Array = table, y: Array = y) -> None:
             convolve(near, knot, w, first, last, table, y, v)
 
-        a = on_threads(forward, x.shape) @ weights.dense[t, 1].T + weights.bias[t, 1]
+        a = on_threads(forward, x.shape) @ weights.dense_t[t, 1] + weights.bias[t, 1]
         h, logistic = np.empty_like(a), np.empty_like(a)
         list(pool.map(activate, _rows(a, n_parts), _rows(h, n_parts), _rows(logistic, n_parts)))
-        x = x + h @ weights.dense[t, 2].T + weights.bias[t, 2]
+        x = x + h @ weights.dense_t[t, 2] + weights.bias[t, 2]
         tape.append((table, y, logistic))
     energies = np.empty(n_atoms)
     gx = read_out(x, weights, energies)

@@ -11,6 +11,7 @@ import ase
 from schnet_calc.analysis.errors import Errors
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.data import Frames, split_frames
+from schnet_calc.data.fetch import ORIGINAL
 from schnet_calc.tasks.evaluate import Evaluation, evaluate
 from schnet_calc.tasks.train import finish
 from schnet_calc.training import Run, RunConfig
@@ -37,8 +38,6 @@ PAPER = {
     "uracil": Paper(0.14, 0.56),
     "naphthalene": Paper(0.16, 0.58),
 }
-SHORT = {"salicylic_acid": "salicylic"}
-"""Names that the original files have in part."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +90,14 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def find_data(folder: str | Path, molecule: str) -> Path:
-    """The file of a molecule: ``md17_NAME.npz``, or the same with the original's shorter name.
+    """The file of a molecule: ``md17_NAME.npz``, or the same with the original's name.
 
     Raises
     ------
     FileNotFoundError
         There is none; the message says what was looked for.
     """
-    candidates = [Path(folder) / f"md17_{n}.npz" for n in (molecule, SHORT.get(molecule, molecule))]
+    candidates = [Path(folder) / f"md17_{n}.npz" for n in (molecule, ORIGINAL.get(molecule, molecule))]
     for path in candidates:
         if path.is_file():
             return path
