@@ -118,6 +118,22 @@ def test_c20_page(run, tmp_path):
         assert (tmp_path / "study" / f"{stem}.png").stat().st_size > 10_000
 
 
+def test_bench(run, tmp_path):
+    code, out, err = run("bench", "--atoms", "64", "--seconds", "0.02", "--json", "b.json")
+    assert code == 0, err
+    found = json.loads((tmp_path / "b.json").read_text())
+    assert [t["n_atoms"] for t in found["timings"]] == [20, 160, 640, 2560, 64]
+    for timing in found["timings"]:
+        assert timing["fused"] > timing["floor"] > 0
+        assert (timing["script"] is None) == (timing["n_atoms"] > 216)
+        assert timing["peer"] is None
+    assert (tmp_path / "bench.png").stat().st_size > 10_000
+    assert "GFLOP/s" in out
+    code, _, err = run("bench", "--atoms", "65")
+    assert code == 1
+    assert "64, 216, 1000, 4000, 20000 atoms here, not 65" in err.replace("\n", " ")
+
+
 def test_c20_does_not_mix_models(run, tmp_path):
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "study.json").write_text('{"weights_sha256": "another", "seed": 0}')

@@ -15,6 +15,7 @@ def bench(
     against: Literal["schnetpack"] | None = None,
     atoms: tuple[int, ...] = (64, 216, 1000, 4000, 20000),
     threads: int | None = None,
+    seconds: float = 1.0,
     output: Output = Path("bench"),
     json: Path | None = None,
 ) -> None:
@@ -28,6 +29,8 @@ def bench(
         Sizes of diamond.
     threads
         CPU threads.
+    seconds
+        For each timing, about.
     output
         Name of the figure, without ending.
     json
@@ -40,7 +43,7 @@ def bench(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    found = run_bench(atoms, against, lambda name: err.print(name))
+    found = run_bench(atoms, against, seconds, lambda name: err.print(name))
     title = f"T = 6, F = 128, 50 Gaussians, 5 Å, float32, {found.threads} thread(s); ms"
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("")

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from ase import units
 from ase.build import bulk
 from ase.calculators.calculator import Calculator
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
 from schnet_calc.analysis.fullerene import dodecahedron
@@ -33,6 +34,8 @@ DIAMOND = {64: (2, 2, 2), 216: (3, 3, 3), 1000: (5, 5, 5), 4000: (5, 10, 10), 20
 """Atoms, and repetitions of the cubic cell."""
 PEER_LIMIT = 1000
 """Atoms up to which the peer is timed."""
+SCRIPT_LIMIT = 216
+"""Atoms in all up to which the script engine is."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,12 @@ class Bench:
         return {**vars(self), "timings": [t.to_dict() for t in self.timings]}
 
 
-def milliseconds(call: Callable[[], object], seconds: float = 1.0) -> float:
-    """Median time of a call, after warming up, over about so many seconds."""
+def milliseconds(
+    call: Callable[[], object],
+    seconds: float = 1.0,
+    average: Callable[[Sequence[float]], float] = statistics.median,
+) -> float:
+    """Median (or another average) time of a call, after warming up, over about so many seconds."""
     for _ in range(3):
         call()
     times: list[float] = []
@@ -81,7 +88,7 @@ def milliseconds(call: Callable[[], object], seconds: float = 1.0) -> float:
         started = time.perf_counter()
         call()
         times.append(time.perf_counter() - started)
-    return 1e3 * statistics.median(times)
+    return 1e3 * average(times)
 
 
 def matrix_rate() -> float:
@@ -113,7 +120,7 @@ def md_step(atoms: ase.Atoms, calculator: Calculator) -> Callable[[], None]:
     """A step of velocity Verlet at 300 K through ASE."""
     moving = atoms.copy()
     moving.calc = calculator
-    MaxwellBoltzmannDistribution(moving, temperature_K=300, rng=np.random.default_rng(0))
+    thermalize_momenta(moving, temperature_K=300, rng=np.random.default_rng(0))
     dynamics = VelocityVerlet(moving, 0.5 * units.fs)
     return lambda: dynamics.run(1)
 
@@ -121,6 +128,7 @@ def md_step(atoms: ase.Atoms, calculator: Calculator) -> Callable[[], None]:
 def run_bench(
     sizes: Sequence[int] = tuple(DIAMOND),
     against: str | None = None,
+    seconds: float = 1.0,
     progress: Callable[[str], None] | None = None,
 ) -> Bench:
     """Time C20 steps, batches, and diamond; the peer's in the same run.
@@ -131,6 +139,8 @@ def run_bench(
         Atoms of diamond, of :data:`DIAMOND`.
     against : str, optional
         ``"schnetpack"``.
+    seconds : float
+        For each timing, about.
     progress : callable, optional
         Called with what is timed next.
 
@@ -156,16 +166,16 @@ def run_bench(
         ours, memory = [], 0.0
         for name, atoms, count in _cases(sizes):
             report(name)
-            ours.append(_ours(model, atoms, count))
+            ours.append(_ours(model, atoms, count, seconds))
             memory = max(memory, _peak())
         peers: list[float | None] = [None] * len(ours)
         if against:
-            peers = [_peer(Path(folder), a, n, report) for _, a, n in _cases(sizes)]
+            peers = [_peer(Path(folder), a, n, seconds, report) for _, a, n in _cases(sizes)]
         timings = [
             Timing(name, n * len(a), fused, script, peer, 1e-6 * n * operations(a) / rate)
             for (name, a, n), (fused, script), peer in zip(_cases(sizes), ours, peers, strict=True)
         ]
-        overhead = _overhead(model)
+        overhead = _overhead(model, seconds)
     return Bench(timings, rate, overhead, memory, torch.get_num_threads())
 
 
@@ -179,42 +189,45 @@ def _cases(sizes: Sequence[int]) -> Iterator[tuple[str, ase.Atoms, int]]:
         yield f"diamond, {n_atoms:,} atoms, MD step", diamond(n_atoms), 1
 
 
-def _ours(model: Path, atoms: ase.Atoms, count: int) -> tuple[float, float | None]:
-    fused = SchNetCalculator(model, device="cpu", engine="fused")
-    script = SchNetCalculator(model, device="cpu", engine="script") if len(atoms) <= PEER_LIMIT else None
-    times = [
-        milliseconds(_work(atoms, c, count), 2.0 if c is fused else 1.0)
-        for c in (fused, script)
-        if c is not None
-    ]
+def _ours(model: Path, atoms: ase.Atoms, count: int, seconds: float) -> tuple[float, float | None]:
+    engines = ("fused", "script") if count * len(atoms) <= SCRIPT_LIMIT else ("fused",)
+    times = []
+    for engine in engines:
+        calculator = SchNetCalculator(model, device="cpu", engine=engine)
+        if count == 1:
+            times.append(_milliseconds_of_md(atoms, calculator, seconds))
+        else:
+            times.append(milliseconds(partial(calculator.evaluate, [atoms] * count), seconds))
     return times[0], times[1] if len(times) > 1 else None
 
 
-def _work(atoms: ase.Atoms, calculator: SchNetCalculator, count: int) -> Callable[[], object]:
-    if count == 1:
-        return md_step(atoms, calculator)
-    return lambda: calculator.evaluate([atoms] * count)
+def _milliseconds_of_md(atoms: ase.Atoms, calculator: Calculator, seconds: float) -> float:
+    """The mean for a crystal: lists of neighbours are made anew now and then."""
+    average = statistics.fmean if atoms.pbc.any() else statistics.median
+    return milliseconds(md_step(atoms, calculator), seconds, average)
 
 
-def _peer(folder: Path, atoms: ase.Atoms, count: int, report: Callable[[str], None]) -> float | None:
+def _peer(
+    folder: Path, atoms: ase.Atoms, count: int, seconds: float, report: Callable[[str], None]
+) -> float | None:
     if len(atoms) > PEER_LIMIT:
         return None
     from schnet_calc.tasks import peer
 
     report(f"SchNetPack, {count} x {len(atoms)} atoms")
     if count > 1:
-        return milliseconds(peer.batch_step(NETWORK, atoms, count))
-    skins = (False,) if len(atoms) < 100 else (False, True)
-    return min(milliseconds(md_step(atoms, peer.calculator(NETWORK, folder, s)), 2.0) for s in skins)
+        return milliseconds(peer.batch_step(NETWORK, atoms, count), seconds)
+    skins = (True, False) if atoms.pbc.any() else (False,)
+    return min(_milliseconds_of_md(atoms, peer.calculator(NETWORK, folder, s), seconds) for s in skins)
 
 
-def _overhead(model: Path) -> float:
+def _overhead(model: Path, seconds: float) -> float:
     calculator = SchNetCalculator(model, device="cpu")
     atoms = dodecahedron()
     structure = Structure.from_atoms(atoms)
-    engine = milliseconds(lambda: calculator.engine.evaluate([structure]), 2.0)
-    whole = milliseconds(lambda: calculator.calculate(atoms, ["energy", "forces"]), 2.0)
-    return whole - engine - milliseconds(lambda: Calculator.calculate(calculator, atoms), 0.5)
+    engine = milliseconds(lambda: calculator.engine.evaluate([structure]), seconds)
+    whole = milliseconds(lambda: calculator.calculate(atoms, ["energy", "forces"]), seconds)
+    return whole - engine - milliseconds(lambda: Calculator.calculate(calculator, atoms), seconds)
 
 
 def _peak() -> float:
