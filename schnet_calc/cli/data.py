@@ -1,9 +1,27 @@
 """Commands about data sets."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from cyclopts import Parameter
 
 from schnet_calc.cli.app import Output, app
 from schnet_calc.console import Stages, err, print_table, progress_bar, write_json
+
+
+@Parameter(name="*")
+@dataclass
+class Labels:
+    """Where the labels of a file are, and in which units."""
+
+    energy_key: str = "energy"
+    """Of the energies, in files that ASE reads."""
+    forces_key: str = "forces"
+    """Of the forces."""
+    energy_unit: str | None = None
+    """eV, meV, kcal/mol, kJ/mol or Hartree; by default what the file says."""
+    length_unit: str | None = None
+    """Ang, Bohr or nm."""
 
 
 @app.command
@@ -13,10 +31,7 @@ def data(
     frame: int = 0,
     output: Output = Path("data"),
     json: Path | None = None,
-    energy_key: str = "energy",
-    forces_key: str = "forces",
-    energy_unit: str | None = None,
-    length_unit: str | None = None,
+    labels: Labels | None = None,
 ) -> None:
     """What a data set holds, and whether its labels fit its structures.
 
@@ -35,13 +50,7 @@ def data(
     from schnet_calc.data import read_frames
     from schnet_calc.tasks.overview import look_over
 
-    frames = read_frames(
-        file,
-        energy_key=energy_key,
-        forces_key=forces_key,
-        energy_unit=energy_unit,
-        length_unit=length_unit,
-    )
+    frames = read_frames(file, **asdict(labels or Labels()))
     if not -len(frames) <= frame < len(frames):
         raise ValueError(f"there is no frame {frame}: {file} holds {len(frames)}")
     with progress_bar() as bar:

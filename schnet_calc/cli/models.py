@@ -8,6 +8,7 @@ from typing import Any
 from cyclopts import Parameter
 
 from schnet_calc.cli.app import Output, app
+from schnet_calc.cli.data import Labels
 from schnet_calc.console import Stages, out, print_table, progress_bar, write_json
 
 
@@ -157,10 +158,7 @@ def evaluate(
     split: Path | None = None,
     output: Output = Path("evaluation"),
     json: Path | None = None,
-    energy_key: str = "energy",
-    forces_key: str = "forces",
-    energy_unit: str | None = None,
-    length_unit: str | None = None,
+    labels: Labels | None = None,
     device: str = "auto",
 ) -> None:
     """Errors of a model on labelled structures.
@@ -182,13 +180,7 @@ def evaluate(
     from schnet_calc.data import Split, read_frames
     from schnet_calc.tasks.evaluate import evaluate as run
 
-    frames = read_frames(
-        data,
-        energy_key=energy_key,
-        forces_key=forces_key,
-        energy_unit=energy_unit,
-        length_unit=length_unit,
-    )
+    frames = read_frames(data, **asdict(labels or Labels()))
     if split is not None:
         chosen = Split.load(split)
         chosen.check(len(frames), split)
