@@ -27,6 +27,8 @@ class FusedEngine(Engine):
     """
 
     name = "fused"
+    force_error: float | None = None
+    """Largest error of a force component that the tables cause, measured when they were made, eV/Å."""
 
     def __init__(self, potential: Potential, device: torch.device, dtype: torch.dtype) -> None:
         super().__init__(potential, device, dtype)
@@ -45,9 +47,6 @@ class FusedEngine(Engine):
             self._compiled = Compiled(network, grid, dtype, self._offsets)
         else:
             self._tensors = TensorSequence(network, device, dtype)
-
-    force_error: float | None = None
-    """Largest error of a force component from the tables, measured when they were made, eV/Å."""
 
     def _evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
         if self._compiled is None:
