@@ -70,6 +70,7 @@ def draw_frame(axes: Any, atoms: ase.Atoms, forces: NDArray[np.float64]) -> Any:
     """A structure in space with arrows for the forces (N, 3), eV/Å, on axes with ``projection="3d"``."""
     arms = atoms.positions - atoms.positions.mean(axis=0)
     _, _, basis = np.linalg.svd(arms)  # the flat side of a molecule faces the reader
+    basis[2] *= np.sign(np.linalg.det(basis))  # a turn, no mirror image
     positions, forces = arms @ basis.T, forces @ basis.T
     radii = covalent_radii[atoms.numbers]
     i, j = np.triu_indices(len(atoms), 1)
