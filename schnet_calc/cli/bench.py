@@ -44,9 +44,11 @@ def bench(
     if threads is not None:
         torch.set_num_threads(threads)
     found = run_bench(atoms, against, seconds, lambda name: err.print(name))
-    title = f"T = 6, F = 128, 50 Gaussians, 5 Å, float32, {found.threads} thread(s); ms"
+    title = (
+        f"T = 6, F = 128, 50 Gaussians, 5 Å, float32, {found.threads} thread(s); ms per MD step or batch"
+    )
     table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for heading in (
         "fused",
         "script",

@@ -180,13 +180,13 @@ def run_bench(
 
 
 def _cases(sizes: Sequence[int]) -> Iterator[tuple[str, ase.Atoms, int]]:
-    """Name, structure, and how many of it."""
+    """Name, structure, and how many of it; one stands for a step of MD."""
     cage = dodecahedron()
     cage.rattle(0.02, seed=0)
     for count in BATCHES:
-        yield f"C20, batch of {count}" if count > 1 else "C20, MD step", cage, count
+        yield f"C20, batch of {count}" if count > 1 else "C20, one", cage, count
     for n_atoms in sizes:
-        yield f"diamond, {n_atoms:,} atoms, MD step", diamond(n_atoms), 1
+        yield f"diamond, {n_atoms:,} atoms", diamond(n_atoms), 1
 
 
 def _ours(model: Path, atoms: ase.Atoms, count: int, seconds: float) -> tuple[float, float | None]:
