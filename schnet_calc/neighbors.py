@@ -97,13 +97,12 @@ class SkinList:
         periodic = bool(pbc.any())
         if not periodic and len(positions) <= ALL_PAIRS_LIMIT:
             return _all_pairs(len(positions))
-        kept = self._kept
-        same = kept is not None and kept.fits(positions, cell, pbc)
-        if kept is not None and same:
+        kept, skin = self._kept, 0.0
+        if kept is not None and kept.fits(positions, cell, pbc):
             moves = positions - kept.positions
             if np.einsum("nk,nk->n", moves, moves).max() <= (0.5 * kept.skin) ** 2:
                 return kept.pairs
-        skin = self.skin if same else 0.0
+            skin = self.skin
         pairs = half_pairs(positions, cell, pbc, self.cutoff + skin)
         self._kept = _Kept(positions.copy(), cell.copy(), pbc.copy(), skin, pairs)
         return pairs

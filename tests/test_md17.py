@@ -15,12 +15,13 @@ from conftest import DATA, ethanol, needs_data, write_model
 from test_cli import run
 
 from schnet_calc import load_model
+from schnet_calc.analysis import covalent_bonds
 from schnet_calc.analysis.errors import KCAL_MOL, Errors
 from schnet_calc.data import Frames, read_frames
 from schnet_calc.data.fetch import fetch_md17
 from schnet_calc.tasks.evaluate import Evaluation
 from schnet_calc.tasks.md17 import PAPER, Paper, Row, check_names, configuration, find_data
-from schnet_calc.tasks.stability import Stability, check_stability, covalent_bonds
+from schnet_calc.tasks.stability import Stability, check_stability
 from schnet_calc.training.baseline import train_dense
 
 __all__ = ["run"]  # a fixture

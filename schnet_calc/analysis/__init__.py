@@ -1,6 +1,6 @@
 """Numbers from structures and trajectories."""
 
-from schnet_calc.analysis.bonds import Cluster, bonds, clusters, shells
+from schnet_calc.analysis.bonds import Cluster, bonds, clusters, covalent_bonds, shells
 from schnet_calc.analysis.distances import (
     Distribution,
     diameters,
@@ -15,6 +15,7 @@ __all__ = [
     "Distribution",
     "bonds",
     "clusters",
+    "covalent_bonds",
     "diameters",
     "distribution",
     "nearest_neighbors",

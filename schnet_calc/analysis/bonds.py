@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import ase
 import numpy as np
+from ase.data import covalent_radii
 from numpy.typing import NDArray
 
 
@@ -19,12 +20,23 @@ class Cluster:
     """Å: largest minus smallest."""
 
 
-def bonds(atoms: ase.Atoms, longest: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Pairs (B, 2) of a molecule closer than ``longest`` Å, and their lengths (B,) in Å."""
+def bonds(
+    atoms: ase.Atoms, longest: float | NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Pairs (B, 2) of a molecule closer than ``longest``, and their lengths (B,) in Å.
+
+    The limit is one for all pairs, or (N, N), in Å.
+    """
     i, j = np.triu_indices(len(atoms), 1)
     lengths = np.linalg.norm(atoms.positions[i] - atoms.positions[j], axis=1)
-    near = lengths < longest
+    near = lengths < np.broadcast_to(longest, (len(atoms), len(atoms)))[i, j]
     return np.stack((i[near], j[near]), axis=1), lengths[near]
+
+
+def covalent_bonds(atoms: ase.Atoms, reach: float = 1.3) -> NDArray[np.int64]:
+    """(B, 2) pairs of a molecule closer than ``reach`` times the sum of their covalent radii."""
+    radii = covalent_radii[atoms.numbers]
+    return bonds(atoms, reach * (radii[:, None] + radii))[0]
 
 
 def clusters(values: NDArray[np.float64], gap: float) -> list[Cluster]:

@@ -75,8 +75,7 @@ def data(
     plots.save_figure(figure, output)
     figure, ax = plots.new_figure(4.5, 4.5, subplot_kw={"projection": "3d"})
     k = frame % len(frames)
-    rows_of_frame = slice(frames.offsets[k], frames.offsets[k + 1])
-    plots.draw_frame(ax, frames.atoms(k), frames.forces[rows_of_frame])
+    plots.draw_frame(ax, frames.atoms(k), frames.forces[frames.rows(k)])
     plots.save_figure(figure, f"{output}_frame{k}")
     write_json(json, values)
 

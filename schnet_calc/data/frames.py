@@ -78,7 +78,11 @@ class Frames:
             info=self.info,
         )
 
+    def rows(self, k: int) -> slice:
+        """The rows of frame k's atoms."""
+        return slice(self.offsets[k], self.offsets[k + 1])
+
     def atoms(self, k: int) -> ase.Atoms:
         """Frame k as ``ase.Atoms``, without its labels."""
-        rows = slice(self.offsets[k], self.offsets[k + 1])
+        rows = self.rows(k)
         return ase.Atoms(self.numbers[rows], self.positions[rows], cell=self.cells[k], pbc=self.pbc[k])

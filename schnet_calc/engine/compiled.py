@@ -1,9 +1,6 @@
 """A SchNet on the CPU: one compiled call for a structure, structures or parts of a large one on threads."""
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 
 import numpy as np
 import torch
@@ -15,6 +12,7 @@ from schnet_calc.graph import Structure
 from schnet_calc.kernels.parallel import evaluate_parts
 from schnet_calc.kernels.spline import SplineGrid
 from schnet_calc.kernels.structure import evaluate, network_arrays
+from schnet_calc.kernels.threads import thread_pool
 from schnet_calc.neighbors import SkinList
 from schnet_calc.nn import SchNet
 
@@ -22,15 +20,6 @@ LARGE = 300
 """Atoms from which on the threads share one structure."""
 SLOTS = 256
 """Places in a batch whose neighbour lists are kept."""
-
-
-@cache
-def _pool(n_threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n_threads, thread_name_prefix="schnet-structures")
-
-
-# Threads do not survive a fork: a child makes its own.
-os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 class Compiled:
@@ -63,7 +52,7 @@ class Compiled:
         if n_threads <= 1:
             return [self._one(k, s) for k, s in zip(places, structures, strict=True)]
         # The structures are on threads already: each of them stays on its own.
-        return list(_pool(n_threads).map(lambda k: self._one(k, structures[k], alone=False), places))
+        return list(thread_pool(n_threads).map(lambda k: self._one(k, structures[k], alone=False), places))
 
     def _one(self, place: int, structure: Structure, alone: bool = True) -> Prediction:
         check_values(structure)
@@ -77,7 +66,7 @@ class Compiled:
         n_threads = torch.get_num_threads()
         arrays = (structure.numbers, positions, pairs.i, pairs.j, pairs.shifts, self.weights)
         if alone and n_threads > 1 and len(structure.numbers) >= LARGE:
-            found = evaluate_parts(*arrays, _pool(n_threads), n_threads)
+            found = evaluate_parts(*arrays, thread_pool(n_threads), n_threads)
         else:
             found = evaluate(*arrays)
         energies, forces, virial, closest, shortest = found

@@ -21,16 +21,11 @@ from schnet_calc.nn.basis import CosineCutoff
 LN2 = math.log(2.0)
 
 
-def filter_samples(network: SchNet, grid: SplineGrid) -> list[Tensor]:
-    """(K + 5, F) values per filter network at the samples of a grid, without the cutoff function."""
-    samples = grid.samples(network.output.weight.dtype, network.output.weight.device)
-    basis = network.basis(samples)
-    return [filters(basis) for filters in network.filters]
-
-
 def filter_tables(network: SchNet, grid: SplineGrid) -> list[Tensor]:
     """One (K + 3, F) table per filter network, without the cutoff function."""
-    return [spline_table(values) for values in filter_samples(network, grid)]
+    samples = grid.samples(network.output.weight.dtype, network.output.weight.device)
+    basis = network.basis(samples)
+    return [spline_table(filters(basis)) for filters in network.filters]
 
 
 def envelope(cutoff: CosineCutoff, distances: Tensor, n_neighbors: float) -> tuple[Tensor, Tensor]:

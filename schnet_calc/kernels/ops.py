@@ -1,9 +1,6 @@
 """The pair loops as differentiable torch operations: numba on the CPU, tensor operations elsewhere."""
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -14,15 +11,7 @@ from torch import Tensor
 from schnet_calc.kernels import loops
 from schnet_calc.kernels.loops import CHUNK
 from schnet_calc.kernels.spline import SplinePairs
-
-
-@cache
-def _pool(n_threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n_threads, thread_name_prefix="schnet-pairs")
-
-
-# Threads do not survive a fork: a child makes its own.
-os.register_at_fork(after_in_child=_pool.cache_clear)
+from schnet_calc.kernels.threads import thread_pool
 
 
 def _run(loop: Callable[..., None], n_chunks: int, arrays: list[Any]) -> None:
@@ -33,7 +22,7 @@ def _run(loop: Callable[..., None], n_chunks: int, arrays: list[Any]) -> None:
         return
     bounds = [n_chunks * n // n_threads for n in range(n_threads + 1)]
     ranges = list(pairwise(bounds))
-    futures = [_pool(n_threads).submit(loop, c0, c1, *arrays) for c0, c1 in ranges[1:]]
+    futures = [thread_pool(n_threads).submit(loop, c0, c1, *arrays) for c0, c1 in ranges[1:]]
     loop(*ranges[0], *arrays)
     for future in futures:
         future.result()

@@ -36,13 +36,8 @@ def evaluate_parts(
     memory grows with threads times atoms, not with the pairs.
     """
     n_atoms, kind = len(numbers), weights.embedding.dtype
-    near, knot = np.empty((len(i), 2), np.uint32), np.empty(len(i), np.uint32)
-    w, unit, length = np.empty((len(i), 12), kind), np.empty((len(i), 3)), np.empty(len(i))
-    n_intervals = weights.tables.shape[1] - 5
-    n_pairs, closest, shortest = geometry(
-        positions, i, j, shifts, weights.constants, n_intervals, near, knot, w, unit, length
-    )
-    near = near[:n_pairs]
+    near, knot, w, unit, length, closest, shortest = geometry(positions, i, j, shifts, weights)
+    n_pairs = len(near)
     edges = np.linspace(0, n_pairs, n_parts + 1).astype(int)
 
     def on_threads(work: Callable[[int, int, Array], None], shape: tuple[int, ...]) -> Array:

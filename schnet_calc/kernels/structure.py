@@ -85,11 +85,15 @@ def network_arrays(network: SchNet, grid: SplineGrid, dtype: torch.dtype) -> Wei
 
 
 @jit
-def geometry(positions, i, j, shifts, constants, n_intervals, near, knot, w, unit, length):  # type: ignore[no-untyped-def]
-    """Keep the pairs within the cutoff: atoms, row of the table, 6 weights of values and 6 of slopes.
+def geometry(positions, i, j, shifts, weights):  # type: ignore[no-untyped-def]
+    """The pairs within the cutoff: atoms, row of the table, 6 weights of values and 6 of slopes.
 
-    Returns how many there are, and which pair of all is the closest and how close.
+    Then unit vectors and lengths, and which pair of all is the closest and how close.
     """
+    n_all, kind = i.shape[0], weights.embedding.dtype
+    near, knot = np.empty((n_all, 2), np.uint32), np.empty(n_all, np.uint32)
+    w, unit, length = np.empty((n_all, 12), kind), np.empty((n_all, 3)), np.empty(n_all)
+    n_intervals, constants = weights.tables.shape[1] - 5, weights.constants
     start, spacing, cutoff, share = constants[1], constants[2], constants[3], constants[4]
     rate = np.pi / cutoff
     kept, closest, shortest = 0, -1, np.inf
@@ -115,7 +119,7 @@ def geometry(positions, i, j, shifts, constants, n_intervals, near, knot, w, uni
         for m in range(6):
             w[q, m] = factor * values[m]
             w[q, 6 + m] = slope * values[m] + factor * slopes[m] / spacing
-    return kept, closest, shortest
+    return near[:kept], knot, w, unit, length, closest, shortest
 
 
 @jit
@@ -243,17 +247,12 @@ def evaluate(numbers, positions, i, j, shifts, weights):  # type: ignore[no-unty
 
     The pairs (P,) may reach beyond the cutoff. Also which pair is the closest, and its distance.
     """
-    n_atoms, n_all = numbers.shape[0], i.shape[0]
+    n_atoms = numbers.shape[0]
     n_features = weights.embedding.shape[1]
     n_blocks, n_filters = weights.dense.shape[0], weights.tables.shape[0]
     kind = weights.embedding.dtype
-    near, knot = np.empty((n_all, 2), np.uint32), np.empty(n_all, np.uint32)
-    w, unit, length = np.empty((n_all, 12), kind), np.empty((n_all, 3)), np.empty(n_all)
-    n_intervals = weights.tables.shape[1] - 5
-    n_pairs, closest, shortest = geometry(
-        positions, i, j, shifts, weights.constants, n_intervals, near, knot, w, unit, length
-    )
-    near = near[:n_pairs]
+    near, knot, w, unit, length, closest, shortest = geometry(positions, i, j, shifts, weights)
+    n_pairs = near.shape[0]
     x = np.empty((n_atoms, n_features), kind)
     for n in range(n_atoms):
         x[n] = weights.embedding[numbers[n]]

@@ -10,7 +10,7 @@ from ase.data.colors import jmol_colors
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from schnet_calc.analysis import Cluster
+from schnet_calc.analysis import Cluster, covalent_bonds
 from schnet_calc.plots.style import COLORS
 
 
@@ -73,10 +73,8 @@ def draw_frame(axes: Any, atoms: ase.Atoms, forces: NDArray[np.float64]) -> Any:
     basis[2] *= np.sign(np.linalg.det(basis))  # a turn, no mirror image
     positions, forces = arms @ basis.T, forces @ basis.T
     radii = covalent_radii[atoms.numbers]
-    i, j = np.triu_indices(len(atoms), 1)
-    near = np.linalg.norm(positions[i] - positions[j], axis=1) < 1.25 * (radii[i] + radii[j])
-    for a, b in zip(i[near], j[near], strict=True):
-        axes.plot(*positions[[a, b]].T, color="0.55", lw=2.5, solid_capstyle="round")
+    for pair in covalent_bonds(atoms, 1.25):
+        axes.plot(*positions[pair].T, color="0.55", lw=2.5, solid_capstyle="round")
     axes.scatter(
         *positions.T,
         s=260 * radii**2 + 20,

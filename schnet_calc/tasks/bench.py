@@ -162,18 +162,18 @@ def run_bench(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             save_model(model, SchNet(NETWORK), {6: -1000.0})
-        rate = matrix_rate()
+        rate, cases = matrix_rate(), list(_cases(sizes))
         ours, memory = [], 0.0
-        for name, atoms, count in _cases(sizes):
+        for name, atoms, count in cases:
             report(name)
             ours.append(_ours(model, atoms, count, seconds))
             memory = max(memory, _peak())
         peers: list[float | None] = [None] * len(ours)
         if against:
-            peers = [_peer(Path(folder), a, n, seconds, report) for _, a, n in _cases(sizes)]
+            peers = [_peer(Path(folder), a, n, seconds, report) for _, a, n in cases]
         timings = [
             Timing(name, n * len(a), fused, script, peer, 1e-6 * n * operations(a) / rate)
-            for (name, a, n), (fused, script), peer in zip(_cases(sizes), ours, peers, strict=True)
+            for (name, a, n), (fused, script), peer in zip(cases, ours, peers, strict=True)
         ]
         overhead = _overhead(model, seconds)
     return Bench(timings, rate, overhead, memory, torch.get_num_threads())

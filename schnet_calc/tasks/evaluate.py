@@ -59,9 +59,8 @@ def evaluate(
     for start in range(0, len(frames), BATCH_SIZE):
         rows = range(start, min(start + BATCH_SIZE, len(frames)))
         for k, prediction in zip(rows, calculator.evaluate([frames.atoms(k) for k in rows]), strict=True):
-            atoms = slice(frames.offsets[k], frames.offsets[k + 1])
             energy.append(prediction.energy - frames.energies[k])
-            force.append((prediction.forces - frames.forces[atoms]).ravel())
+            force.append((prediction.forces - frames.forces[frames.rows(k)]).ravel())
         if progress is not None:
             progress(rows.stop)
     per_atom = frames.energies.sum() / frames.n_atoms.sum()

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
-from ase.formula import Formula
 from ase.geometry import find_mic
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
@@ -80,12 +79,15 @@ def look_over(frames: Frames, progress: Callable[[int, int], None] | None = None
     progress : callable, optional
         Called with the number of frames done, and their number.
     """
+    formulas: Counter[str] = Counter()
+    edges = Overview.edges()
     histograms: dict[str, NDArray[np.int64]] = {}
     shortest: dict[str, float] = {}
     closest = np.inf
     moments = np.zeros((len(frames), 4))
     for k in range(len(frames)):
         atoms = frames.atoms(k)
+        formulas[atoms.get_chemical_formula()] += 1
         periodic = bool(atoms.pbc.any())
         pairs = half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, REACH if periodic else np.inf)
         vectors = atoms.positions[pairs.j] - atoms.positions[pairs.i] + pairs.shifts
@@ -98,7 +100,7 @@ def look_over(frames: Frames, progress: Callable[[int, int], None] | None = None
             for a, b in np.unique(numbers, axis=1).T:
                 name = f"{chemical_symbols[a]}-{chemical_symbols[b]}"
                 these = d[(numbers[0] == a) & (numbers[1] == b)]
-                counts, _ = np.histogram(these, Overview.edges())
+                counts, _ = np.histogram(these, edges)
                 histograms[name] = histograms.get(name, 0) + counts
                 shortest[name] = min(shortest.get(name, np.inf), float(these.min()))
         if progress is not None:
@@ -107,7 +109,7 @@ def look_over(frames: Frames, progress: Callable[[int, int], None] | None = None
     slope = energy_over_work(frames)
     duplicates = _duplicates(frames, moments)
     return Overview(
-        formulas=_formulas(frames),
+        formulas=dict(formulas.most_common()),
         energies_per_atom=frames.energies / frames.n_atoms,
         force_norms={chemical_symbols[z]: norms[frames.numbers == z] for z in frames.elements},
         distances={name: (histograms[name], shortest[name]) for name in sorted(histograms)},
@@ -115,15 +117,6 @@ def look_over(frames: Frames, progress: Callable[[int, int], None] | None = None
         slope=slope,
         warnings=[*_unit_warnings(closest, slope), *_other_warnings(frames, duplicates)],
     )
-
-
-def _formulas(frames: Frames) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    for k in range(len(frames)):
-        rows = slice(frames.offsets[k], frames.offsets[k + 1])
-        numbers = Counter(chemical_symbols[z] for z in frames.numbers[rows])
-        counts[Formula.from_dict(dict(numbers)).format("hill")] += 1
-    return dict(counts.most_common())
 
 
 def _duplicates(frames: Frames, moments: NDArray[np.float64]) -> list[tuple[int, int]]:
@@ -162,8 +155,7 @@ def _alike(frames: Frames) -> list[NDArray[np.int64]]:
     """Frames with the same atoms in the same order, and the same cell; at most ``SAMPLE`` of each kind."""
     groups: dict[bytes, list[int]] = {}
     for k in range(len(frames)):
-        rows = slice(frames.offsets[k], frames.offsets[k + 1])
-        key = frames.numbers[rows].tobytes() + frames.cells[k].tobytes() + frames.pbc[k].tobytes()
+        key = frames.numbers[frames.rows(k)].tobytes() + frames.cells[k].tobytes() + frames.pbc[k].tobytes()
         groups.setdefault(key, []).append(k)
     rng = np.random.default_rng(0)
     return [rng.permutation(rows)[:SAMPLE] for rows in groups.values() if len(rows) > 1]
@@ -171,7 +163,7 @@ def _alike(frames: Frames) -> list[NDArray[np.int64]]:
 
 def _nearest(frames: Frames, rows: NDArray[np.int64]) -> list[tuple[int, int]]:
     """The frames that have a most similar partner, in their atoms' distances, and that partner."""
-    positions = np.stack([frames.atoms(k).positions for k in rows])
+    positions = np.stack([frames.positions[frames.rows(k)] for k in rows])
     i, j = np.triu_indices(positions.shape[1], 1)
     vectors = positions[:, i] - positions[:, j]
     if frames.pbc[rows[0]].any():
@@ -187,7 +179,7 @@ def _nearest(frames: Frames, rows: NDArray[np.int64]) -> list[tuple[int, int]]:
 
 def _between(frames: Frames, a: int, b: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Displacements from a to b and mean forces, (N, 3) each; molecules are laid upon each other."""
-    here, there = (slice(frames.offsets[k], frames.offsets[k + 1]) for k in (a, b))
+    here, there = frames.rows(a), frames.rows(b)
     step = frames.positions[there] - frames.positions[here]
     forces_there = frames.forces[there]
     if frames.pbc[a].any():

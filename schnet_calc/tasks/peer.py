@@ -19,7 +19,6 @@ setattr(torch.utils.data.dataloader, "T_co", TypeVar("T_co", covariant=True))  #
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import schnetpack as spk
-    from schnetpack import properties as keys
     from schnetpack.interfaces import AtomsConverter, SpkCalculator
     from schnetpack.transform import MatScipyNeighborList
 
@@ -47,12 +46,12 @@ def training_step(config: SchNetConfig, frames: Frames, batch_size: int) -> Call
     model = network(config).train()
     convert = AtomsConverter(MatScipyNeighborList(config.cutoff), dtype=torch.float32)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    mean = frames.energies.mean()
     batches = []
     for start in range(0, len(frames) - batch_size + 1, batch_size):
         rows = np.arange(start, start + batch_size)
         part = frames.select(rows)
         inputs = convert([part.atoms(k) for k in range(batch_size)])
-        mean = frames.energies.mean()
         batches.append(
             (
                 inputs,
@@ -105,9 +104,3 @@ def calculator(config: SchNetConfig, folder: Path, skin: bool = False) -> SpkCal
         position_unit="Ang",
         device="cpu",
     )
-
-
-def n_directed_pairs(atoms: Atoms, cutoff: float) -> int:
-    """Pairs that the peer's network sees, to check that both have the same."""
-    inputs = AtomsConverter(MatScipyNeighborList(cutoff), dtype=torch.float32)(atoms)
-    return len(inputs[keys.idx_i])

@@ -7,10 +7,9 @@ from typing import Any
 
 import ase
 import numpy as np
-from ase.data import covalent_radii
 from ase.io.trajectory import Trajectory
-from numpy.typing import NDArray
 
+from schnet_calc.analysis import covalent_bonds
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.tasks.md import MDSettings, run_md
 from schnet_calc.tasks.modes import normal_modes
@@ -18,8 +17,6 @@ from schnet_calc.tasks.relax import relax
 
 LONGEST_STRETCH = 1.6
 """A bond longer than this times its relaxed length is broken."""
-BOND = 1.3
-"""Atoms closer than this times the sum of their covalent radii are bonded."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +49,6 @@ class Stability:
             "time_ps": self.time,
             "passed": self.passed,
         }
-
-
-def covalent_bonds(atoms: ase.Atoms) -> NDArray[np.int64]:
-    """(B, 2) pairs of a molecule closer than 1.3 times the sum of their covalent radii."""
-    i, j = np.triu_indices(len(atoms), 1)
-    radii = covalent_radii[atoms.numbers]
-    distances = np.linalg.norm(atoms.positions[i] - atoms.positions[j], axis=1)
-    near = distances < BOND * (radii[i] + radii[j])
-    return np.column_stack((i[near], j[near]))
 
 
 def check_stability(

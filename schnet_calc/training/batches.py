@@ -52,7 +52,7 @@ class Batches:
         self.residuals = frames.energies - np.add.reduceat(per_atom, frames.offsets[:-1])
         lists = [
             half_pairs(
-                frames.positions[frames.offsets[k] : frames.offsets[k + 1]],
+                frames.positions[frames.rows(k)],
                 frames.cells[k],
                 frames.pbc[k],
                 cutoff,
