@@ -65,7 +65,7 @@ def parts_of_a_step(run: Run, repeats: int) -> dict[str, float]:
     training = run.config.training
 
     def forward() -> torch.Tensor:
-        return loss_function(*run.predict(run.network, batch), batch, training)
+        return loss_function(run.predict(run.network, batch), batch, training)
 
     def backward() -> None:
         forward().backward()

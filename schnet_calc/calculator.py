@@ -8,6 +8,7 @@
 (20, 3)
 """
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,19 @@ from typing import Any
 import ase
 import numpy as np
 import torch
-from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from ase.calculators.calculator import (
+    Calculator,
+    PropertyNotImplementedError,
+    all_changes,
+    external_calculators,
+    register_calculator_class,
+)
 from numpy.typing import NDArray
 
-from schnet_calc.engine import Committee, Engine, Prediction, ScriptEngine, make_engine
+from schnet_calc.engine import Prediction, ScriptEngine, make_engine
 from schnet_calc.graph import Structure
-from schnet_calc.potential import Potential, load_model
+from schnet_calc.potential import Potential, load_model, shipped_models
+from schnet_calc.watch import Watch
 
 Model = str | Path | Potential
 
@@ -53,16 +61,24 @@ class SchNetCalculator(Calculator):
     engine : str
         ``"fused"`` (fast, SchNet only), ``"script"`` (TorchScript and autograd, any model), or
         ``"auto"``.
+    on_doubt : str or path
+        What happens to structures outside of what the model knows: ``"warn"``, ``"ignore"``, ``"stop"``, or
+        the name of an ``.extxyz`` file to write them to (see :class:`~schnet_calc.watch.Watch`).
+    max_forces_std : float, optional
+        eV/Å; disagreement of a committee about the force on an atom that is a reason for doubt.
 
     Raises
     ------
     FileNotFoundError, ModelFileError
         From :func:`~schnet_calc.potential.load_model`.
     ValueError
-        Unknown device, dtype or engine; on evaluation, a structure that the model can't take.
+        Unknown device, dtype, engine or ``on_doubt``; on evaluation, a structure that the model can't take.
+    DoubtfulStructureError
+        On evaluation, with ``on_doubt="stop"``.
     """
 
     name = "schnet"
+    nolabel = True  # for ``ase run``: there are no files to label
     implemented_properties = [  # noqa: RUF012
         "energy",
         "free_energy",
@@ -77,20 +93,20 @@ class SchNetCalculator(Calculator):
         device: str = "auto",
         dtype: str | None = None,
         engine: str = "auto",
+        on_doubt: str | Path = "warn",
+        max_forces_std: float | None = None,
     ) -> None:
         super().__init__()
         models = [model] if isinstance(model, Model) else list(model)
         self.potentials = [m if isinstance(m, Potential) else load_model(m) for m in models]
         self._settings: dict[str, Any] = {"device": device, "dtype": dtype, "engine": engine}
-        self.engine = self._make_engine()
+        self.engine = make_engine(self.potentials, **self._settings)
+        self.watch = Watch(self.potentials, on_doubt, max_forces_std)
 
     @property
     def potential(self) -> Potential:
         """The loaded model; the first of a committee."""
         return self.potentials[0]
-
-    def _make_engine(self) -> Engine | Committee:
-        return make_engine(self.potentials, **self._settings)
 
     def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
         """What has changed since the last evaluation and matters to the energy, by exact comparison."""
@@ -113,8 +129,7 @@ class SchNetCalculator(Calculator):
     ) -> None:
         """Evaluate the model; ASE calls this when a result is missing."""
         super().calculate(atoms, list(properties), list(system_changes))
-        prediction = self.engine.evaluate([Structure.from_atoms(self.atoms)])[0]
-        self.results = results_of(prediction)
+        self.results = results_of(self._predict([self.atoms])[0])
         if "stress" in properties and "stress" not in self.results:
             raise PropertyNotImplementedError(
                 "stress needs a structure that is periodic along all three directions"
@@ -133,7 +148,14 @@ class SchNetCalculator(Calculator):
         list of Prediction
             In the same order, equal to what single calls give.
         """
-        return self.engine.evaluate([Structure.from_atoms(atoms) for atoms in structures])
+        return self._predict(structures)
+
+    def _predict(self, structures: Sequence[ase.Atoms]) -> list[Prediction]:
+        plain = [Structure.from_atoms(atoms) for atoms in structures]
+        predictions = self.engine.evaluate(plain)
+        for structure, prediction in zip(plain, predictions, strict=True):
+            self.watch.look(structure, prediction)
+        return predictions
 
     def hessian(self, atoms: ase.Atoms) -> NDArray[np.float64]:
         """(3N, 3N) second derivatives of the energy by automatic differentiation in float64, eV/Å².
@@ -147,17 +169,75 @@ class SchNetCalculator(Calculator):
         oracles = [ScriptEngine(p, self.engine.device, torch.float64) for p in self.potentials]
         return np.asarray(np.mean([oracle.hessian(structure) for oracle in oracles], axis=0))
 
+    def todict(self, skip_default: bool = True) -> dict[str, Any]:
+        """What makes this calculator, for ASE's databases and :meth:`fromdict`: plain values.
+
+        Parameters
+        ----------
+        skip_default : bool
+            Leave out what has its default value, as ASE's calculators do.
+
+        Raises
+        ------
+        ValueError
+            A model was not loaded from a file.
+        """
+        models = [_model_entry(potential) for potential in self.potentials]
+        watch = {"on_doubt": str(self.watch.on_doubt), "max_forces_std": self.watch.max_forces_std}
+        settings = {**self._settings, **watch}
+        if skip_default:
+            settings = {k: v for k, v in settings.items() if v != DEFAULTS[k]}
+        return {"model": models, **settings}
+
+    @classmethod
+    def fromdict(cls, values: dict[str, Any]) -> "SchNetCalculator":
+        """The calculator that :meth:`todict` describes.
+
+        Raises
+        ------
+        FileNotFoundError
+            A model is not there.
+        ValueError
+            A model has other weights than it had.
+        """
+        settings = dict(values)
+        models = [load_model(entry["name"]) for entry in settings.pop("model")]
+        for potential, entry in zip(models, values["model"], strict=True):
+            found = potential.metadata.get("weights_sha256")
+            if found != entry["sha256"]:
+                raise ValueError(
+                    f"{potential.path} has the weights {found}, but {entry['name']!r} had {entry['sha256']}"
+                )
+        return cls(models, **settings)
+
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the engine and the module, which can't be pickled: the file is loaded again."""
-        state = self.__dict__.copy()
-        del state["engine"]
-        state["potentials"] = [p.path for p in self.potentials]
-        return state
+        """Settings and results; engine and modules can't be pickled, the files are loaded again."""
+        return {
+            "made_of": self.todict(),
+            "atoms": self.atoms,
+            "results": self.results,
+            "doubtful": self.watch.count,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.potentials = [load_model(path) for path in state["potentials"]]
-        self.engine = self._make_engine()
+        self.__dict__.update(self.fromdict(state["made_of"]).__dict__)
+        self.atoms, self.results = state["atoms"], state["results"]
+        self.watch.count = state["doubtful"]
+
+
+DEFAULTS = {
+    name: parameter.default for name, parameter in inspect.signature(SchNetCalculator).parameters.items()
+}
+
+
+def _model_entry(potential: Potential) -> dict[str, Any]:
+    """Name and hash; shipped models by name, so that they are found on other machines, too."""
+    if not potential.path:
+        raise ValueError("a model that was not loaded from a file has no name to find it by: save it first")
+    path = Path(potential.path).resolve()
+    shipped = shipped_models().get(path.stem)
+    name = path.stem if shipped is not None and shipped.resolve() == path else str(path)
+    return {"name": name, "sha256": potential.metadata.get("weights_sha256")}
 
 
 def results_of(prediction: Prediction) -> dict[str, Any]:
@@ -174,3 +254,7 @@ def results_of(prediction: Prediction) -> dict[str, Any]:
         results["energy_std"] = prediction.energy_std
         results["forces_std"] = prediction.forces_std
     return results
+
+
+if SchNetCalculator.name not in external_calculators:
+    register_calculator_class(SchNetCalculator.name, SchNetCalculator)

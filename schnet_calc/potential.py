@@ -6,9 +6,7 @@ the weights inside, as safetensors, outlive TorchScript.
 
 import hashlib
 import io
-import json
 import warnings
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,19 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 
 from schnet_calc import __version__
+from schnet_calc.archive import (
+    FORMAT_VERSION,
+    UNITS,
+    WEIGHTS,
+    ModelFileError,
+    add_metadata,
+    read_archive,
+)
 from schnet_calc.nn import SchNet, SchNetConfig
-
-FORMAT_VERSION = 1
-METADATA, WEIGHTS = "metadata.json", "weights.safetensors"
-REQUIRED = ("format_version", "cutoff", "elements", "reference_energies_ev", "dtype")
-
-
-class ModelFileError(ValueError):
-    """A file that is not a usable model; the message says what is missing or wrong."""
 
 
 @dataclass
@@ -70,8 +69,13 @@ class Potential:
         """The network as a plain module, rebuilt from the weights; None if it is no SchNet."""
         if self.metadata.get("architecture") != "SchNet" or not self.weights:
             return None
-        network = SchNet(SchNetConfig(**self.metadata["hyperparameters"])).to(self.dtype)
-        network.load_state_dict(self.weights)
+        try:
+            network = SchNet(SchNetConfig(**self.metadata["hyperparameters"])).to(self.dtype)
+            network.load_state_dict(self.weights)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ModelFileError(
+                f"{self.path}: hyperparameters and weights are not those of a SchNet ({error})"
+            ) from error
         return network.eval().requires_grad_(False)
 
 
@@ -122,7 +126,7 @@ def save_model(
         "hyperparameters": config.to_dict(),
         "cutoff": config.cutoff if config.cutoff_function == "cosine" else None,
         "elements": sorted(reference_energies),
-        "units": {"energy": "eV", "length": "Ang"},
+        "units": UNITS,
         "reference_energies_ev": {str(z): e for z, e in sorted(reference_energies.items())},
         "dtype": str(network.output.weight.dtype).removeprefix("torch."),
         "training": training or {},
@@ -134,13 +138,10 @@ def save_model(
         torch.jit.save(
             torch.jit.script(network),
             buffer,
-            _extra_files={
-                METADATA: json.dumps(metadata, indent=1),
-                WEIGHTS: save_safetensors(weights),
-            },
+            _extra_files={WEIGHTS: save_safetensors(weights)},
         )
     temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(buffer.getvalue())
+    temporary.write_bytes(add_metadata(buffer.getvalue(), metadata))
     temporary.replace(path)
 
 
@@ -195,54 +196,26 @@ def load_model(path_or_name: str | Path) -> Potential:
     FileNotFoundError
         There is no such file or name.
     ModelFileError
-        The file is no TorchScript archive, lacks metadata, is newer than this package, or its
-        weights don't have the hash that it says.
+        The file is no TorchScript archive, lacks metadata, is newer than this package, holds entries
+        that no model has, or its contents don't have the hash that it says.
     """
     path = find_model(path_or_name)
-    extra: dict[str, Any] = {METADATA: "", WEIGHTS: ""}
-    if not zipfile.is_zipfile(path):
-        raise ModelFileError(f"{path} is not a model file: no TorchScript archive, or cut short")
+    archive = read_archive(path)
     try:
         with _quiet_jit():
-            module = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)
-    except RuntimeError as error:
+            module = torch.jit.load(io.BytesIO(archive.content), map_location="cpu")
+    except (RuntimeError, UnicodeDecodeError) as error:
         raise ModelFileError(
             f"{path} is not a model file: torch.jit.load says {str(error).splitlines()[0]!r}"
         ) from error
-    metadata = _metadata(path, extra[METADATA])
-    weights = load_safetensors(extra[WEIGHTS]) if extra[WEIGHTS] else {}
-    if weights and weights_sha256(weights) != metadata.get("weights_sha256"):
+    try:
+        weights = load_safetensors(archive.weights) if archive.weights else {}
+    except SafetensorError as error:
+        raise ModelFileError(f"{path}: {WEIGHTS} is not in that format ({error})") from error
+    if weights and weights_sha256(weights) != archive.metadata.get("weights_sha256"):
         raise ModelFileError(f"{path}: the weights do not have the SHA-256 that the metadata say")
     _check_forward(path, module)
-    return Potential(module.eval(), metadata, weights, str(path))
-
-
-def _metadata(path: Path, raw: bytes | str) -> dict[str, Any]:
-    if not raw:
-        raise ModelFileError(f"{path} is TorchScript, but holds no {METADATA} with {', '.join(REQUIRED)}")
-    try:
-        metadata: dict[str, Any] = json.loads(raw)
-    except ValueError as error:
-        raise ModelFileError(f"{path}: {METADATA} is no JSON ({error})") from error
-    missing = [key for key in REQUIRED if key not in metadata]
-    if missing:
-        raise ModelFileError(f"{path}: {METADATA} lacks {', '.join(missing)}")
-    if not isinstance(metadata["format_version"], int) or not metadata["elements"]:
-        raise ModelFileError(
-            f"{path}: format_version must be a whole number and elements a list with at least one "
-            f"entry, got {metadata['format_version']!r} and {metadata['elements']!r}"
-        )
-    if metadata["format_version"] > FORMAT_VERSION:
-        raise ModelFileError(
-            f"{path} has format version {metadata['format_version']}, "
-            f"newer than the {FORMAT_VERSION} that this version of schnet_calc reads"
-        )
-    if metadata["dtype"] not in ("float32", "float64"):
-        raise ModelFileError(f"{path}: dtype is float32 or float64, got {metadata['dtype']!r}")
-    lacking = {str(z) for z in metadata["elements"]} - set(metadata["reference_energies_ev"])
-    if lacking:
-        raise ModelFileError(f"{path}: no reference energy for the elements {sorted(lacking)}")
-    return metadata
+    return Potential(module.eval(), archive.metadata, weights, str(path))
 
 
 def _check_forward(path: Path, module: torch.jit.ScriptModule) -> None:

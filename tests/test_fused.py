@@ -147,7 +147,7 @@ def test_replicas_of_a_batch_have_lists_of_their_own(models):
             atoms.positions += rng.normal(scale=0.02 * (k + 1), size=(8, 3))
         order = replicas if step != 4 else replicas[::-1]  # another structure in each place
         for atoms, p in zip(order, fused.evaluate(order), strict=True):
-            fresh.engine._compiled.lists.clear()
+            fresh.engine.compiled.lists.clear()
             (q,) = fresh.evaluate([atoms])
             np.testing.assert_allclose(p.forces, q.forces, atol=1e-10)
 

@@ -9,10 +9,11 @@ PACKAGE = Path(__file__).parents[1] / "schnet_calc"
 FILES = sorted(PACKAGE.rglob("*.py"))
 ORDER = (
     ("__init__", "device"),
-    ("nn", "neighbors"),
+    ("nn", "neighbors", "archive"),
     ("graph", "kernels"),
-    ("potential",),
+    ("potential", "domain"),
     ("data", "analysis", "engine"),
+    ("watch",),
     ("calculator", "training", "ipi"),
     ("tasks",),
     ("plots",),

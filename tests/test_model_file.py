@@ -13,7 +13,8 @@ import torch
 from conftest import REFERENCES, ethanol, random_network, write_model
 
 from schnet_calc import SchNetCalculator, load_model
-from schnet_calc.potential import METADATA, ModelFileError, save_model, shipped_models, weights_sha256
+from schnet_calc.archive import METADATA, ModelFileError
+from schnet_calc.potential import save_model, shipped_models, weights_sha256
 
 WITHOUT_PACKAGE = """
 import sys, torch
@@ -128,20 +129,168 @@ def test_truncated_files_are_refused(models, tmp_path, keep):
         load_model(tmp_path / "cut.pt")
 
 
-def test_tampered_weights_are_refused(models, tmp_path):
-    """Swap the metadata's hash: the archive is intact, its parts don't belong together."""
-    source, buffer = zipfile.ZipFile(models["float32"]), io.BytesIO()
+def rewrite(path, change):
+    """A copy of an archive whose entries a function changes: (name, content) -> entries to write."""
+    source, buffer = zipfile.ZipFile(path), io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as target:
         for item in source.infolist():
-            content = source.read(item)
-            if item.filename.endswith(METADATA):
-                metadata = json.loads(content)
-                metadata["weights_sha256"] = "0" * 64
-                content = json.dumps(metadata).encode()
-            target.writestr(item, content)
-    (tmp_path / "tampered.pt").write_bytes(buffer.getvalue())
-    with pytest.raises(ModelFileError, match="do not have the SHA-256"):
-        load_model(tmp_path / "tampered.pt")
+            for name, content in change(item.filename, source.read(item)):
+                target.writestr(name, content)
+    return buffer.getvalue()
+
+
+def with_metadata(path, **changes):
+    """The archive with other metadata; None takes a key away."""
+
+    def change(name, content):
+        if name.endswith(METADATA):
+            metadata = {**json.loads(content), **changes}
+            content = json.dumps({k: v for k, v in metadata.items() if v is not None}).encode()
+        yield name, content
+
+    return rewrite(path, change)
+
+
+def refused(folder, content, message):
+    path = folder / "refused.pt"
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=message):
+        load_model(path)
+
+
+def test_tampered_weights_are_refused(models, tmp_path):
+    """Swap the metadata's hash: the archive is intact, its parts don't belong together."""
+    refused(tmp_path, with_metadata(models["float32"], weights_sha256="0" * 64), "do not have the SHA-256")
+
+
+@pytest.mark.parametrize("part", ["code/", "data/", "extra/weights", "constants.pkl"])
+def test_any_other_content_is_refused(models, tmp_path, part):
+    """Code or tensors of TorchScript that others put in: it isn't what was saved."""
+
+    def change(name, content):
+        hit = f"/{part}" in name and content
+        yield name, content[:-1] + bytes([content[-1] ^ 1]) if hit else content
+
+    refused(tmp_path, rewrite(models["float32"], change), "contents do not have the SHA-256")
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ("../../escape", "reaches out of the archive"),
+        ("/etc/passwd", "reaches out of the archive"),
+        ("archive\\..\\x", "reaches out of the archive"),
+        ("elsewhere/x", "outside the archive's one folder"),
+    ],
+)
+def test_escaping_entries_are_refused(models, tmp_path, extra, message):
+    buffer = io.BytesIO(models["float32"].read_bytes())
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(extra, b"x")
+    refused(tmp_path, buffer.getvalue(), message)
+
+
+def test_entries_that_occur_twice_are_refused(models, tmp_path):
+    def change(name, content):
+        yield name, content
+        if name.endswith(METADATA):
+            yield name, content
+
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        content = rewrite(models["float32"], change)
+    refused(tmp_path, content, "occurs twice")
+
+
+def test_oversized_entries_are_refused(models, tmp_path, monkeypatch):
+    """A bomb: 64 MiB of zeros in a few kB; and an entry beyond what any model has."""
+    buffer = io.BytesIO(models["float32"].read_bytes())
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
+        folder = archive.namelist()[0].split("/")[0]
+        archive.writestr(f"{folder}/zeros", bytes(2**26))
+    refused(tmp_path, buffer.getvalue(), "would be 67108864 bytes")
+    monkeypatch.setattr("schnet_calc.archive.LARGEST_ENTRY", 100)
+    refused(tmp_path, models["float32"].read_bytes(), "more than 100")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"units": {"energy": "kcal/mol", "length": "Ang"}}, "units must be .*eV.* got .*kcal/mol"),
+        ({"cutoff": -2.0}, "cutoff must be a positive number"),
+        ({"cutoff": "far"}, "cutoff must be a positive number"),
+        ({"elements": []}, "elements must be a list"),
+        ({"elements": [6, 400]}, "elements must be a list"),
+        ({"reference_energies_ev": {"6": "low"}}, "reference_energies_ev must be finite"),
+        ({"reference_energies_ev": {"6": float("nan")}}, "reference_energies_ev must be finite"),
+        ({"reference_energies_ev": {"carbon": 1.0}}, "reference_energies_ev must be finite"),
+        ({"format_version": "one"}, "format_version must be a whole number"),
+        ({"hyperparameters": 3}, "hyperparameters must be an object"),
+    ],
+)
+def test_metadata_of_the_wrong_kind_are_refused(models, tmp_path, changes, message):
+    refused(tmp_path, with_metadata(models["float32"], **changes), message)
+
+
+def test_hyperparameters_of_another_network_are_refused(models, tmp_path):
+    """Only the fused engine needs them; it says so instead of failing somewhere."""
+    metadata = load_model(models["float32"]).metadata
+    shape = {**metadata["hyperparameters"], "n_features": 25}
+    for n, changed in enumerate((shape, {**shape, "depth": 3}, {**shape, "cutoff": "far"})):
+        path = tmp_path / f"{n}.pt"
+        path.write_bytes(with_metadata(models["float32"], hyperparameters=changed))
+        with pytest.raises(ModelFileError, match="not those of a SchNet"):
+            SchNetCalculator(path, engine="fused")
+
+
+@pytest.mark.parametrize("raw", [b"", b"[1, 2]", b"{", b"\xff\xfe", b"[" * 100_000])
+def test_metadata_that_are_no_object_are_refused(models, tmp_path, raw):
+    def change(name, content):
+        yield name, raw if name.endswith(METADATA) else content
+
+    refused(tmp_path, rewrite(models["float32"], change), METADATA)
+
+
+def test_a_file_of_an_earlier_version_loads(models, tmp_path):
+    """Without the hash of its contents, which came later."""
+    path = tmp_path / "earlier.pt"
+    path.write_bytes(with_metadata(models["float32"], contents_sha256=None))
+    expected, found = (SchNetCalculator(p).evaluate([ethanol()])[0] for p in (models["float32"], path))
+    assert found.energy == expected.energy
+
+
+def test_a_damaged_byte_is_noticed(models, tmp_path):
+    content = bytearray(models["float32"].read_bytes())
+    for place in range(100, len(content), len(content) // 40):
+        damaged = content.copy()
+        damaged[place] ^= 0x40
+        path = tmp_path / "damaged.pt"
+        path.write_bytes(damaged)
+        try:
+            found = load_model(path)
+        except ModelFileError:
+            continue
+        assert found.metadata == load_model(models["float32"]).metadata  # padding between entries
+
+
+def test_no_pickle_is_run(models, tmp_path, monkeypatch):
+    """The archive's data.pkl is read by TorchScript's own reader, which knows no Python objects."""
+    monkeypatch.setattr("pickle.loads", lambda *_: pytest.fail("pickle.loads"))
+    monkeypatch.setattr("pickle.load", lambda *_: pytest.fail("pickle.load"))
+    monkeypatch.setattr("pickle.Unpickler", lambda *_: pytest.fail("pickle.Unpickler"))
+    load_model(models["float32"])
+    marker = tmp_path / "executed"
+    code = f"cbuiltins\nopen\n(S'{marker}'\nS'w'\ntR.".encode()
+
+    def change(name, content):
+        yield name, code if name.endswith("/data.pkl") else content
+
+    path = tmp_path / "evil.pt"
+    changed = rewrite(models["float32"], change)
+    path.write_bytes(changed)
+    path.write_bytes(with_metadata(path, contents_sha256=None))
+    with pytest.raises(ModelFileError, match=r"torch\.jit\.load says"):
+        load_model(path)
+    assert not marker.exists()
 
 
 def test_pickles_are_refused(tmp_path):

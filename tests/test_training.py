@@ -24,7 +24,7 @@ from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig, exp
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.checkpoint import load_checkpoint
 from schnet_calc.training.loss import learning_rate, loss_function
-from schnet_calc.training.predict import explicit_predictor, predict_autograd
+from schnet_calc.training.predict import Predicted, explicit_predictor, predict_autograd
 from schnet_calc.training.references import fit_references
 from schnet_calc.training.soap import SOAP
 
@@ -83,10 +83,10 @@ def test_explicit_forces_and_their_gradient_equal_autograd(data, options):
     results = []
     for predict in (predict_autograd, explicit_predictor(SplineGrid.covering(0.5, 4.0, 0.005))):
         network.zero_grad()
-        energies, forces = predict(network, batch)
-        loss_function(energies, forces, batch, TrainingConfig(rho=0.1)).backward()
+        found = predict(network, batch)
+        loss_function(found, batch, TrainingConfig(rho=0.1)).backward()
         gradients = [p.grad.clone() for p in network.parameters()]
-        results.append((energies.detach(), forces.detach(), gradients))
+        results.append((found.energies.detach(), found.forces.detach(), gradients))
     (e1, f1, g1), (e2, f2, g2) = results
     torch.testing.assert_close(e2, e1, atol=1e-6, rtol=0)
     torch.testing.assert_close(f2, f1, atol=1e-5, rtol=0)
@@ -112,7 +112,7 @@ def test_threads_change_nothing(data):
 def test_loss_is_equation_5_7(data):
     batch = batch_of(data)
     energies, forces = batch.energies + 0.3, batch.forces + torch.tensor([0.1, 0.0, 0.2])
-    loss = loss_function(energies, forces, batch, TrainingConfig(rho=0.5))
+    loss = loss_function(Predicted(energies, forces, None), batch, TrainingConfig(rho=0.5))
     assert float(loss) == pytest.approx(0.5 * 0.09 + 0.05)
 
 

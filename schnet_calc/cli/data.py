@@ -22,6 +22,12 @@ class Labels:
     """eV, meV, kcal/mol, kJ/mol or Hartree; by default what the file says."""
     length_unit: str | None = None
     """Ang, Bohr or nm."""
+    stress_key: str = ""
+    """Of the stresses, if they are to be read."""
+    stress_convention: str = "ase"
+    """ase (positive under tension), vasp (positive under compression, kbar) or virial (eV)."""
+    stress_unit: str | None = None
+    """eV/Ang3, GPa or kbar."""
 
 
 @app.command

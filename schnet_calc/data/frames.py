@@ -33,6 +33,9 @@ class Frames:
     """(M, 3)"""
     info: dict[str, Any] = field(default_factory=dict)
     """Name, level of theory and file they come from."""
+    virials: NDArray[np.float64] | None = None
+    """(M, 3, 3) eV, derivatives of the energies by strain (volume times stress), not a number where a frame
+    has no label; None if none were read."""
 
     def __len__(self) -> int:
         return len(self.energies)
@@ -59,6 +62,8 @@ class Frames:
         digest = hashlib.sha256()
         for name in ("numbers", "positions", "energies", "forces"):
             digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+        if self.virials is not None:
+            digest.update(np.ascontiguousarray(self.virials).tobytes())
         return digest.hexdigest()
 
     def select(self, indices: NDArray[np.int64]) -> "Frames":
@@ -76,6 +81,7 @@ class Frames:
             cells=self.cells[indices],
             pbc=self.pbc[indices],
             info=self.info,
+            virials=None if self.virials is None else self.virials[indices],
         )
 
     def rows(self, k: int) -> slice:

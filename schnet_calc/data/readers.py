@@ -11,6 +11,8 @@ from ase.io.formats import UnknownFileTypeError
 from numpy.typing import NDArray
 
 from schnet_calc.data.frames import Frames
+from schnet_calc.data.labels import find_label, label_keys
+from schnet_calc.data.stress import StressLabels, read_virials
 
 ENERGY_UNITS = {
     "eV": 1.0,
@@ -39,6 +41,9 @@ def read_frames(
     forces_key: str = "forces",
     energy_unit: str | None = None,
     length_unit: str | None = None,
+    stress_key: str = "",
+    stress_convention: str = "ase",
+    stress_unit: str | None = None,
 ) -> Frames:
     """Read labelled structures and convert them to eV and Å.
 
@@ -51,6 +56,9 @@ def read_frames(
     energy_unit, length_unit : str, optional
         One of :data:`ENERGY_UNITS` and :data:`LENGTH_UNITS`. By default what the file says
         (``e_unit``, ``r_unit``), else kcal/mol and Å for npz, eV and Å for others.
+    stress_key, stress_convention, stress_unit : str, optional
+        For files read by ASE: the key of the stresses, if they are to be read, and how it is written;
+        see :class:`~schnet_calc.data.stress.StressLabels`.
 
     Raises
     ------
@@ -62,9 +70,12 @@ def read_frames(
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no data file {path}")
+    stress = StressLabels(stress_key, stress_convention, stress_unit) if stress_key else None
     if path.suffix == ".npz":
+        if stress:
+            raise ValueError(f"{path}: stresses are read from files that ASE reads, not from npz")
         return _read_npz(path, energy_unit, length_unit)
-    return _read_ase(path, energy_key, forces_key, energy_unit or "eV", length_unit or "Ang")
+    return _read_ase(path, energy_key, forces_key, energy_unit or "eV", length_unit or "Ang", stress)
 
 
 def read_structure(path: str | Path) -> ase.Atoms:
@@ -124,7 +135,14 @@ def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None) -> F
     )
 
 
-def _read_ase(path: Path, energy_key: str, forces_key: str, energy_unit: str, length_unit: str) -> Frames:
+def _read_ase(
+    path: Path,
+    energy_key: str,
+    forces_key: str,
+    energy_unit: str,
+    length_unit: str,
+    stress: StressLabels | None,
+) -> Frames:
     ev = _factor(ENERGY_UNITS, "energy", energy_unit)
     ang = _factor(LENGTH_UNITS, "length", length_unit)
     images = _read_images(path, ":")
@@ -149,13 +167,12 @@ def _read_ase(path: Path, energy_key: str, forces_key: str, energy_unit: str, le
         cells=np.array([a.cell.array for a in images]) * ang,
         pbc=np.array([a.pbc for a in images]),
         info={"name": path.stem, "theory": "not stated in the file", "file": path.name},
+        virials=read_virials(path, images, stress, ang) if stress else None,
     )
 
 
 def _label(path: Path, k: int, atoms: ase.Atoms, key: str) -> NDArray[np.float64] | float:
-    results: dict[str, Any] = atoms.calc.results if atoms.calc is not None else {}
-    for source in (results, atoms.info, atoms.arrays):
-        if key in source:
-            return source[key]  # type: ignore[no-any-return]
-    known = sorted({*results, *atoms.info, *atoms.arrays})
-    raise ValueError(f"{path}, frame {k}: no {key!r}; it has {known}")
+    found = find_label(atoms, key)
+    if found is None:
+        raise ValueError(f"{path}, frame {k}: no {key!r}; it has {label_keys(atoms)}")
+    return found

@@ -65,6 +65,8 @@ class Engine(ABC):
         MemoryError
             There is too little memory, even for one structure at a time.
         """
+        if not structures:
+            return []
         try:
             return self._evaluate(structures)
         except (MemoryError, RuntimeError) as error:
@@ -79,8 +81,6 @@ class Engine(ABC):
         return self.evaluate(structures[:half]) + self.evaluate(structures[half:])
 
     def _evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
-        if not structures:
-            return []
         graph = self.graph(structures)
         atomic, forces, virials = (_numpy(x) for x in self.atomic(graph))
         check_finite(atomic, forces)

@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from schnet_calc.engine.base import Engine
+from schnet_calc.engine.compiled import evaluate_batch
+from schnet_calc.engine.fused import FusedEngine
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.graph import Structure
 
@@ -35,8 +37,20 @@ class Committee:
 
     def evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
         """Means over the members, which are in ``Prediction.members``; the errors of an engine."""
-        columns = zip(*(engine.evaluate(structures) for engine in self.members), strict=True)
-        return [mean_prediction(members) for members in columns]
+        rows = self._in_one_batch(structures) or [engine.evaluate(structures) for engine in self.members]
+        return [mean_prediction(members) for members in zip(*rows, strict=True)]
+
+    def _in_one_batch(self, structures: Sequence[Structure]) -> list[list[Prediction]] | None:
+        """All members' predictions at once; None where members can't share threads or memory is short."""
+        compiled = [
+            m.compiled for m in self.members if isinstance(m, FusedEngine) and m.compiled is not None
+        ]
+        if not structures or len(compiled) < len(self.members):
+            return None
+        try:
+            return evaluate_batch(compiled, structures)
+        except MemoryError:
+            return None
 
 
 def mean_prediction(members: Sequence[Prediction]) -> Prediction:

@@ -45,16 +45,8 @@ class Compiled:
         self.offsets = offsets
         self.lists: dict[int, SkinList] = {}
 
-    def evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
-        """Predictions in the order of the structures; the errors of :meth:`Engine.evaluate`."""
-        n_threads = min(torch.get_num_threads(), len(structures))
-        places = range(len(structures))
-        if n_threads <= 1:
-            return [self._one(k, s) for k, s in zip(places, structures, strict=True)]
-        # The structures are on threads already: each of them stays on its own.
-        return list(thread_pool(n_threads).map(lambda k: self._one(k, structures[k], alone=False), places))
-
-    def _one(self, place: int, structure: Structure, alone: bool = True) -> Prediction:
+    def one(self, place: int, structure: Structure, alone: bool) -> Prediction:
+        """The prediction for a structure in a place of a batch; ``alone`` if it may use all threads."""
         check_values(structure)
         check_elements(structure.numbers, self.offsets)
         if place >= SLOTS:
@@ -73,3 +65,16 @@ class Compiled:
         check_shortest(closest, shortest, pairs.i, pairs.j)
         check_finite(energies, forces)
         return Prediction(energies + self.offsets[structure.numbers], forces, virial, structure.volume)
+
+
+def evaluate_batch(networks: Sequence[Compiled], structures: Sequence[Structure]) -> list[list[Prediction]]:
+    """What every network says of every structure, all of them on as many threads as torch may use."""
+    jobs = [(network, k) for network in networks for k in range(len(structures))]
+    n_threads = min(torch.get_num_threads(), len(jobs))
+    if n_threads <= 1:
+        found = [network.one(k, structures[k], alone=True) for network, k in jobs]
+    else:
+        # The structures are on threads already: each of them stays on its own.
+        work = thread_pool(n_threads).map(lambda job: job[0].one(job[1], structures[job[1]], False), jobs)
+        found = list(work)
+    return [found[n : n + len(structures)] for n in range(0, len(found), len(structures))]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from schnet_calc.engine.base import Engine
-from schnet_calc.engine.compiled import Compiled
+from schnet_calc.engine.compiled import Compiled, evaluate_batch
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.engine.tensors import TensorSequence
 from schnet_calc.graph import Graph, Structure
@@ -40,18 +40,19 @@ class FusedEngine(Engine):
         network = potential.network()
         assert network is not None
         network = network.to(torch.float64)
-        self._compiled: Compiled | None = None
+        self.compiled: Compiled | None = None
+        """What evaluates structures on the CPU."""
         if device.type == "cpu":
             closest, _ = potential.metadata.get("training", {}).get("distance_range_ang", (0.0, 0.0))
             grid, self.force_error = choose_grid(network, potential.elements, closest, TOLERANCE[dtype])
-            self._compiled = Compiled(network, grid, dtype, self._offsets)
+            self.compiled = Compiled(network, grid, dtype, self._offsets)
         else:
             self._tensors = TensorSequence(network, device, dtype)
 
     def _evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
-        if self._compiled is None:
+        if self.compiled is None:
             return super()._evaluate(structures)
-        return self._compiled.evaluate(structures)
+        return evaluate_batch([self.compiled], structures)[0]
 
     @torch.no_grad()
     def atomic(self, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:

@@ -31,8 +31,7 @@ class Prediction:
         """(6,) eV/Å³ in ASE's sign and Voigt order xx, yy, zz, yz, xz, xy."""
         if not self.volume > 0:
             raise ValueError("stress needs a structure that is periodic along all three directions")
-        full = 0.5 * (self.virial + self.virial.T) / self.volume
-        return full[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+        return voigt_stress(self.virial, self.volume)
 
     @property
     def energy_std(self) -> float:
@@ -43,3 +42,9 @@ class Prediction:
     def forces_std(self) -> NDArray[np.float64]:
         """(N, 3) standard deviation of the committee's forces, eV/Å."""
         return np.asarray(np.std([m.forces for m in self.members], axis=0, ddof=1))
+
+
+def voigt_stress(virial: NDArray[np.float64], volume: float) -> NDArray[np.float64]:
+    """(6,) eV/Å³, xx, yy, zz, yz, xz, xy, from the derivative of the energy by strain (3, 3) and Å³."""
+    full = 0.5 * (virial + virial.T) / volume
+    return full[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]

@@ -9,6 +9,7 @@ from schnet_calc.kernels.explicit import (
     filter_tables,
     forces_from_slopes,
     look_up,
+    virials_from_slopes,
 )
 from schnet_calc.kernels.spline import SplineGrid
 from schnet_calc.nn import SchNet
@@ -47,6 +48,5 @@ class TensorSequence:
         energies, slope = atomic_energies(self.network, self.tables, graph.numbers, pairs)
         unit = vectors / distances[:, None]
         forces = forces_from_slopes(slope, unit, graph.i, graph.j, len(graph.numbers))
-        strain = (slope[:, None] * unit)[:, :, None] * vectors[:, None, :]
-        virials = strain.new_zeros(n_systems, 3, 3).index_add(0, graph.system[graph.i], strain)
+        virials = virials_from_slopes(slope, unit, vectors, graph.system[graph.i], n_systems)
         return energies, forces, virials

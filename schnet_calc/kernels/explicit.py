@@ -92,3 +92,11 @@ def forces_from_slopes(slope: Tensor, unit: Tensor, i: Tensor, j: Tensor, n_atom
     """(N, 3) forces from dE/dd (P,) and the unit vectors (P, 3) that point from i to j."""
     pull = slope[:, None] * unit
     return unit.new_zeros(n_atoms, 3).index_add(0, i, pull).index_add(0, j, -pull)
+
+
+def virials_from_slopes(
+    slope: Tensor, unit: Tensor, vectors: Tensor, system: Tensor, n_systems: int
+) -> Tensor:
+    """(B, 3, 3) virials from dE/dd (P,), pair vectors (P, 3), unit vectors and each pair's structure."""
+    strain = (slope[:, None] * unit)[:, :, None] * vectors[:, None, :]
+    return strain.new_zeros(n_systems, 3, 3).index_add(0, system, strain)

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ase import units
 from numpy.typing import NDArray
 
 from schnet_calc.analysis.errors import Errors
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.data import Frames
+from schnet_calc.engine.prediction import voigt_stress
 
 BATCH_SIZE = 32
 
@@ -27,6 +29,10 @@ class Evaluation:
     """(M,) model minus label, eV."""
     force_differences: NDArray[np.float64]
     """(3A,) components, model minus label, eV/Å."""
+    stress_differences: NDArray[np.float64]
+    """(6M',) components, model minus label, eV/Å³, of the frames that have labels for it."""
+    stress_labels: NDArray[np.float64]
+    """(6M',) eV/Å³"""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, in eV and in kcal/mol."""
@@ -34,6 +40,17 @@ class Evaluation:
             "n_frames": self.n_frames,
             **self.errors.to_dict(),
             "mean_predictor": self.mean_predictor.to_dict(),
+            **self._stress(),
+        }
+
+    def _stress(self) -> dict[str, float]:
+        if not len(self.stress_labels):
+            return {}
+        off = self.stress_differences / units.GPa
+        return {
+            "stress_mae_gpa": float(np.abs(off).mean()),
+            "stress_rmse_gpa": float(np.sqrt((off**2).mean())),
+            "stress_mae_of_zero_gpa": float(np.abs(self.stress_labels).mean() / units.GPa),
         }
 
 
@@ -55,16 +72,20 @@ def evaluate(
     """
     if not len(frames):
         raise ValueError("there are no frames to evaluate")
-    energy, force = [], []
+    energy, force, stress, labels = [], [], [np.zeros(0)], [np.zeros(0)]
     for start in range(0, len(frames), BATCH_SIZE):
         rows = range(start, min(start + BATCH_SIZE, len(frames)))
         for k, prediction in zip(rows, calculator.evaluate([frames.atoms(k) for k in rows]), strict=True):
             energy.append(prediction.energy - frames.energies[k])
             force.append((prediction.forces - frames.forces[frames.rows(k)]).ravel())
+            if frames.virials is not None and np.isfinite(frames.virials[k]).all():
+                labels.append(voigt_stress(frames.virials[k], prediction.volume))
+                stress.append(prediction.stress - labels[-1])
         if progress is not None:
             progress(rows.stop)
     per_atom = frames.energies.sum() / frames.n_atoms.sum()
     mean = Errors.of(frames.energies - per_atom * frames.n_atoms, frames.forces.ravel())
     energy_off, force_off = np.array(energy), np.concatenate(force)
     errors = Errors.of(energy_off, force_off)
-    return Evaluation(len(frames), errors, mean, energy_off, force_off)
+    stresses = (np.concatenate(stress), np.concatenate(labels))
+    return Evaluation(len(frames), errors, mean, energy_off, force_off, *stresses)

@@ -21,11 +21,15 @@ class Batch(NamedTuple):
     """(B,) eV, without the reference energies"""
     forces: Tensor
     """(N, 3) eV/Å"""
+    virials: Tensor | None
+    """(B, 3, 3) eV, not a number where a structure has no label; None if there are no labels at all"""
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
         dtype = self.energies.dtype
-        return Batch(self.graph.to(device, dtype), self.energies.to(device), self.forces.to(device))
+        graph, virials = self.graph.to(device, dtype), self.virials
+        virials = None if virials is None else virials.to(device)
+        return Batch(graph, self.energies.to(device), self.forces.to(device), virials)
 
 
 class Batches:
@@ -104,6 +108,7 @@ class Batches:
             graph=graph,
             energies=real(self.residuals[indices]),
             forces=real(frames.forces[rows]),
+            virials=None if frames.virials is None else real(frames.virials[indices]),
         )
 
 

@@ -27,6 +27,11 @@ class DataConfig:
     forces_key: str = "forces"
     energy_unit: str | None = None
     length_unit: str | None = None
+    stress_key: str = ""
+    """Of the stresses; empty if none are to be read."""
+    stress_convention: str = "ase"
+    """``"ase"``, ``"vasp"`` or ``"virial"``, see :class:`~schnet_calc.data.stress.StressLabels`."""
+    stress_unit: str | None = None
     n_train: int = 1000
     n_validation: int = 1000
     n_test: int | None = None
@@ -49,6 +54,8 @@ class TrainingConfig:
     """Weight of the energy loss (thesis Eq. 5.7); 0 trains on forces alone."""
     force_weight: float = 1.0
     """Weight of the force loss; 0 trains on energies alone."""
+    stress_weight: float = 0.0
+    """Weight of the squared error of the virial per atom, in eV²."""
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-6
     warmup: int = 500
@@ -98,10 +105,10 @@ class TrainingConfig:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if not (self.rho >= 0 and 0 <= self.ema < 1):
             raise ValueError(f"rho >= 0 and 0 <= ema < 1 are needed, got {self.rho}, {self.ema}")
-        if self.force_weight < 0 or self.rho + self.force_weight == 0:
+        if min(self.force_weight, self.stress_weight) < 0 or self.rho + self.force_weight == 0:
             raise ValueError(
-                "rho and force_weight must not be negative, and not both zero, "
-                f"got {self.rho}, {self.force_weight}"
+                "rho, force_weight and stress_weight must not be negative, the first two not both zero, "
+                f"got {self.rho}, {self.force_weight}, {self.stress_weight}"
             )
 
 
@@ -119,6 +126,9 @@ class RunConfig:
                 "pooling = 'mean' is for intensive properties: it needs reference = 'none', "
                 f"got {self.training.reference!r}"
             )
+
+        if self.training.stress_weight > 0 and not self.data.stress_key:
+            raise ValueError("stress_weight asks for stresses to train on: say stress_key in [data]")
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionaries of plain values."""

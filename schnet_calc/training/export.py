@@ -51,6 +51,8 @@ def export_model(
         "distance_range_ang": [round(float(d), 4) for d in np.asarray(state["distance_range"])],
         "config": state["config"]["training"],
     }
+    if "domain" in state:
+        training["domain"] = state["domain"]
     if command:
         training["command"] = command
     if test_errors:

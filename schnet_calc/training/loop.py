@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from schnet_calc.analysis.errors import Errors
 from schnet_calc.device import choose_device
+from schnet_calc.domain import Domain
+from schnet_calc.graph import Structure
 from schnet_calc.kernels.spline import SplineGrid
 from schnet_calc.nn import SchNet
 from schnet_calc.training.batches import Batches
@@ -88,6 +90,7 @@ class Run:
         self.train = Batches(train, self.references, cutoff, self.dtype)
         self.validation = Batches(frames.select(self.split.validation), self.references, cutoff, self.dtype)
         self.distance_range = self.train.distance_range()
+        self.domain = Domain.of(Structure.from_atoms(train.atoms(k)) for k in range(len(train)))
         self.info = frames.info
         self.digest = frames.digest()
         with torch.random.fork_rng(devices=[]):
@@ -147,7 +150,7 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
-        loss = loss_function(*self.predict(self.network, batch), batch, training)
+        loss = loss_function(self.predict(self.network, batch), batch, training)
         loss = loss * (len(mine) / len(indices))
         loss.backward()  # type: ignore[no-untyped-call]
         parameters: list[Tensor] = list(self.network.parameters())
@@ -189,12 +192,14 @@ class Run:
         how = (self.predict, training.n_validate, 32, self.device)
         if training.rho == 0:
             # Forces say nothing of the energy's constant: fit it to the mean (thesis Section 5.3).
-            energy, _, n_atoms = differences(self.average, self.train, *how)
-            self.constant = float(-energy.sum() / n_atoms.sum())
-        energy, force, n_atoms = differences(self.average, self.validation, *how)
-        errors = Errors.of(energy + self.constant * n_atoms, force)
+            off = differences(self.average, self.train, *how)
+            self.constant = float(-off.energies.sum() / off.n_atoms.sum())
+        off = differences(self.average, self.validation, *how)
+        errors = Errors.of(off.energies + self.constant * off.n_atoms, off.forces)
         score = training.force_weight * errors.force_rmse_ev_ang**2 * 3
         score += training.rho * errors.energy_rmse_ev**2
+        if len(off.virials):
+            score += training.stress_weight * 9 * float((off.virials**2).mean())
         self.stale += 1
         if score < self.best:
             self.best, self.stale = score, 0
@@ -218,6 +223,7 @@ class Run:
             "references": {str(z): e + self.constant for z, e in self.references.items()},
             "validation": errors.to_dict(),
             "distance_range": self.distance_range,
+            "domain": self.domain.to_dict(),
             "info": self.info,
             "data_sha256": self.digest,
             "n_train": len(self.train),

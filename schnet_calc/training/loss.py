@@ -7,6 +7,7 @@ from torch import Tensor
 
 from schnet_calc.training.batches import Batch
 from schnet_calc.training.config import TrainingConfig
+from schnet_calc.training.predict import Predicted
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
@@ -22,15 +23,22 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return top
 
 
-def loss_function(energies: Tensor, forces: Tensor, batch: Batch, config: TrainingConfig) -> Tensor:
-    """Mean over the batch of thesis Eq. 5.7, in eV² and (eV/Å)²."""
-    loss = torch.zeros_like(energies[0])
+def loss_function(predicted: Predicted, batch: Batch, config: TrainingConfig) -> Tensor:
+    """Mean over the batch of thesis Eq. 5.7 in eV² and (eV/Å)², and of virials per atom in eV²."""
+    loss = torch.zeros_like(predicted.energies[0])
+    counts = atoms_per_system(batch)
     if config.force_weight > 0:
-        counts = torch.zeros_like(batch.energies).index_add(
-            0, batch.graph.system, torch.ones_like(batch.forces[:, 0])
-        )
-        squares = ((forces - batch.forces) ** 2).sum(1) / counts[batch.graph.system]
-        loss = loss + config.force_weight * squares.sum() / len(batch.energies)
+        squares = ((predicted.forces - batch.forces) ** 2).sum(1) / counts[batch.graph.system]
+        loss = loss + config.force_weight * squares.sum() / len(counts)
     if config.rho > 0:
-        loss = loss + config.rho * ((energies - batch.energies) ** 2).mean()
+        loss = loss + config.rho * ((predicted.energies - batch.energies) ** 2).mean()
+    if config.stress_weight > 0 and predicted.virials is not None and batch.virials is not None:
+        off = torch.nan_to_num(predicted.virials - batch.virials) / counts[:, None, None]
+        loss = loss + config.stress_weight * (off**2).sum((1, 2)).mean()
     return loss
+
+
+def atoms_per_system(batch: Batch) -> Tensor:
+    """(B,) numbers of atoms."""
+    ones = torch.ones_like(batch.forces[:, 0])
+    return torch.zeros_like(batch.energies).index_add(0, batch.graph.system, ones)

@@ -1,5 +1,7 @@
 """What a network says of held-out frames during training, minus their labels."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,6 +13,19 @@ from schnet_calc.training.predict import Predict
 FloatArray = NDArray[np.float64]
 
 
+class Differences(NamedTuple):
+    """Predictions minus labels of M frames with A atoms."""
+
+    energies: FloatArray
+    """(M,) eV"""
+    forces: FloatArray
+    """(3A,) components, eV/Å"""
+    virials: FloatArray
+    """(9M',) components of the virial per atom, eV, of the frames that have labels for it"""
+    n_atoms: FloatArray
+    """(M,)"""
+
+
 def differences(
     network: nn.Module,
     batches: Batches,
@@ -18,15 +33,20 @@ def differences(
     n_frames: int,
     batch_size: int,
     device: torch.device,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Energies (M,) and force components minus labels of the first frames, and their atoms (M,)."""
+) -> Differences:
+    """Predictions minus labels of the first frames."""
     n_frames = min(n_frames, len(batches))
     counts = batches.frames.n_atoms[:n_frames].astype(float)
-    energy, force = [], []
+    energy, force, virial = [], [], [np.zeros(0)]
     with torch.no_grad():
         for start in range(0, n_frames, batch_size):
-            batch = batches.batch(np.arange(start, min(start + batch_size, n_frames))).to(device)
-            energies, forces = predict(network, batch)
-            energy.append((energies.detach() - batch.energies).cpu().numpy())
-            force.append((forces.detach() - batch.forces).cpu().numpy().ravel())
-    return np.concatenate(energy).astype(float), np.concatenate(force).astype(float), counts
+            rows = np.arange(start, min(start + batch_size, n_frames))
+            batch = batches.batch(rows).to(device)
+            found = predict(network, batch)
+            energy.append((found.energies.detach() - batch.energies).cpu().numpy())
+            force.append((found.forces.detach() - batch.forces).cpu().numpy().ravel())
+            if found.virials is not None and batch.virials is not None:
+                off = (found.virials.detach() - batch.virials).cpu().numpy() / counts[rows, None, None]
+                virial.append(off[np.isfinite(off)])
+    energies, forces, virials = (np.concatenate(x).astype(float) for x in (energy, force, virial))
+    return Differences(energies, forces, virials, counts)

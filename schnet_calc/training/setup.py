@@ -46,6 +46,9 @@ def read_data(config: RunConfig) -> Frames:
         forces_key=data.forces_key,
         energy_unit=data.energy_unit,
         length_unit=data.length_unit,
+        stress_key=data.stress_key,
+        stress_convention=data.stress_convention,
+        stress_unit=data.stress_unit,
     )
 
 

@@ -1,0 +1,97 @@
+"""Stresses as codes write them, as derivatives of the energy by strain."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase
+import numpy as np
+from ase import units
+from numpy.typing import NDArray
+
+from schnet_calc.data.labels import find_label, label_keys
+
+STRESS_UNITS = {"eV/Ang3": 1.0, "GPa": units.GPa, "kbar": 0.1 * units.GPa}
+CONVENTIONS = {"ase": "eV/Ang3", "vasp": "kbar", "virial": "eV"}
+VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
+"""Places of a (3, 3) tensor in xx, yy, zz, yz, xz, xy."""
+VASP = np.array([[0, 3, 5], [3, 1, 4], [5, 4, 2]])
+"""The same in xx, yy, zz, xy, yz, zx."""
+
+
+@dataclass(frozen=True)
+class StressLabels:
+    """Where the stresses of a file are and how they are written."""
+
+    key: str
+    """In ``info`` or a calculator's results."""
+    convention: str = "ase"
+    """``"ase"``: stress, positive under tension; (3, 3), 9 numbers or xx, yy, zz, yz, xz, xy.
+    ``"vasp"``: positive under compression, xx, yy, zz, xy, yz, zx.
+    ``"virial"``: minus the derivative of the energy by strain in eV, written as with ``"ase"``."""
+    unit: str | None = None
+    """One of :data:`STRESS_UNITS`; by default that of the convention: eV/Å³, kbar, eV."""
+
+    def __post_init__(self) -> None:
+        if self.convention not in CONVENTIONS:
+            raise ValueError(
+                f"stress_convention is one of {', '.join(CONVENTIONS)}, got {self.convention!r}"
+            )
+        allowed = ["eV"] if self.convention == "virial" else list(STRESS_UNITS)
+        if self.unit is not None and self.unit not in allowed:
+            raise ValueError(
+                f"stress_unit with the convention {self.convention!r} is one of {', '.join(allowed)}, "
+                f"got {self.unit!r}"
+            )
+
+    def virial(self, values: NDArray[np.float64], volume: float) -> NDArray[np.float64]:
+        """(3, 3) eV: derivative of the energy by strain, from what a file says; the volume in Å³."""
+        if values.size == 6:
+            tensor = values.ravel()[VASP if self.convention == "vasp" else VOIGT]
+        elif values.size == 9 and self.convention != "vasp":
+            tensor = values.reshape(3, 3)
+        else:
+            raise ValueError(f"{values.size} numbers are no stress of the convention {self.convention!r}")
+        if self.convention == "virial":
+            return -tensor
+        sign = -1.0 if self.convention == "vasp" else 1.0
+        return sign * STRESS_UNITS[self.unit or CONVENTIONS[self.convention]] * volume * tensor
+
+
+def read_virials(
+    path: Path, images: list[ase.Atoms], labels: StressLabels, length: float
+) -> NDArray[np.float64]:
+    """(M, 3, 3) eV; not a number for frames without the key.
+
+    Parameters
+    ----------
+    path : path
+        For messages.
+    images : list of Atoms
+        As the file has them.
+    labels : StressLabels
+        Where and how.
+    length : float
+        Å per unit of length of the images.
+
+    Raises
+    ------
+    ValueError
+        No frame has the key, or a frame that has it isn't periodic along all three directions.
+    """
+    virials = np.full((len(images), 3, 3), np.nan)
+    for k, atoms in enumerate(images):
+        found = find_label(atoms, labels.key)
+        if found is None:
+            continue
+        if not atoms.pbc.all():
+            raise ValueError(
+                f"{path}, frame {k}: a stress needs periodicity along all directions, pbc is {atoms.pbc}"
+            )
+        volume = float(atoms.get_volume()) * length**3
+        try:
+            virials[k] = labels.virial(np.asarray(found, dtype=float), volume)
+        except ValueError as error:
+            raise ValueError(f"{path}, frame {k}, {labels.key}: {error}") from error
+    if np.isnan(virials).all():
+        raise ValueError(f"{path}: no frame has {labels.key!r}; the first has {label_keys(images[0])}")
+    return virials
