@@ -1,6 +1,7 @@
 """A batch of structures as flat arrays: what every engine and every training step starts from."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import ase
@@ -70,30 +71,28 @@ class Graph(NamedTuple):
         return self.positions[self.j] + self.shifts - self.positions[self.i]
 
 
-def build_graph(structures: Sequence[Structure], cutoff: float) -> Graph:
-    """Pairs within the cutoff for one or more structures, in float64 on the CPU.
+def build_graph(structure: Structure, cutoff: float) -> Graph:
+    """Pairs within the cutoff for one structure, in float64 on the CPU.
 
     Positions are moved close to the origin, by whole lattice vectors where periodic: a float32
     network then sees the same numbers wherever the structure lies.
     """
-    positions, i, j, shifts, counts = [], [], [], [], []
-    start = 0
-    for structure in structures:
-        moved = _near_origin(structure)
-        pairs = half_pairs(moved, structure.cell, structure.pbc, cutoff)
-        positions.append(moved)
-        i.append(pairs.i + start)
-        j.append(pairs.j + start)
-        shifts.append(pairs.shifts)
-        counts.append(len(moved))
-        start += len(moved)
+    moved = _near_origin(structure)
+    pairs = half_pairs(moved, structure.cell, structure.pbc, cutoff)
+    arrays = (structure.numbers, moved, np.zeros(len(moved), int), pairs.i, pairs.j, pairs.shifts)
+    return Graph(*(torch.from_numpy(x) for x in arrays))
+
+
+def join_graphs(graphs: Sequence[Graph]) -> Graph:
+    """One graph of all structures, in order."""
+    starts = [0, *accumulate(len(g.numbers) for g in graphs)]
     return Graph(
-        numbers=torch.from_numpy(np.concatenate([s.numbers for s in structures])),
-        positions=torch.from_numpy(np.concatenate(positions)),
-        system=torch.from_numpy(np.repeat(np.arange(len(counts)), counts)),
-        i=torch.from_numpy(np.concatenate(i)),
-        j=torch.from_numpy(np.concatenate(j)),
-        shifts=torch.from_numpy(np.concatenate(shifts)),
+        numbers=torch.cat([g.numbers for g in graphs]),
+        positions=torch.cat([g.positions for g in graphs]),
+        system=torch.cat([g.system + k for k, g in enumerate(graphs)]),
+        i=torch.cat([g.i + start for g, start in zip(graphs, starts, strict=False)]),
+        j=torch.cat([g.j + start for g, start in zip(graphs, starts, strict=False)]),
+        shifts=torch.cat([g.shifts for g in graphs]),
     )
 
 

@@ -21,7 +21,7 @@ from schnet_calc.analysis import (
     shells,
 )
 from schnet_calc.tasks.c20 import dodecahedron
-from schnet_calc.tasks.md import MDSettings, _start, degrees_of_freedom, run_md
+from schnet_calc.tasks.md import MDSettings, degrees_of_freedom, first_momenta, run_md
 from schnet_calc.tasks.modes import normal_modes, rigid_motions
 from schnet_calc.tasks.relax import relax
 
@@ -192,7 +192,7 @@ def test_md_does_not_go_on_with_another_model(tmp_path, models):
     ],
 )
 def test_degrees_of_freedom(atoms, thermostat, expected):
-    moving = _start(atoms, MDSettings(300, 1))
+    moving = first_momenta(atoms, 300, 0)
     assert degrees_of_freedom(moving, thermostat) == expected
 
 

@@ -9,6 +9,7 @@ import ase.io
 import numpy as np
 import pytest
 import torch
+from ase import units
 from ase.build import bulk, molecule
 from ase.md.verlet import VelocityVerlet
 from conftest import REFERENCES, ethanol, random_network, write_model
@@ -17,6 +18,9 @@ from schnet_calc import SchNetCalculator, load_model
 from schnet_calc.archive import ModelFileError
 from schnet_calc.domain import NONE, RADII, SLACK_ANG, SLACK_COORDINATION, Domain, DomainCheck
 from schnet_calc.graph import Structure
+from schnet_calc.ipi.errors import StructureError
+from schnet_calc.ipi.evaluator import Evaluator
+from schnet_calc.ipi.wire import Request
 from schnet_calc.potential import save_model
 from schnet_calc.watch import MOST_WRITTEN, DoubtfulStructureError, Watch
 
@@ -137,6 +141,20 @@ def test_stopping_a_simulation(guarded):
     with pytest.raises(DoubtfulStructureError, match="outside of what the model knows: at"):
         dynamics.run(1000)
     assert 1 < dynamics.nsteps < 1000
+
+
+def test_stopping_i_pi(guarded):
+    """The client answers with the structure that it stopped at, as for any that can't be evaluated."""
+    inside, outside = molecule("CH3CH2OH"), broken()
+    cells = np.stack([np.eye(3) * 99] * 2)
+    request = Request(cells, np.stack([inside.positions, outside.positions]) / units.Bohr)
+    calculator = SchNetCalculator(guarded, on_doubt="stop")
+    evaluate = Evaluator(calculator.engine, inside, watch=calculator.watch)
+    with pytest.raises(StructureError, match="outside of what the model knows") as caught:
+        evaluate(request)
+    np.testing.assert_allclose(caught.value.positions, outside.positions)
+    lenient = SchNetCalculator(guarded, on_doubt="ignore")
+    assert len(Evaluator(lenient.engine, inside, watch=lenient.watch)(request).energies) == 2
 
 
 def test_writing_what_is_doubtful(guarded, tmp_path):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from schnet_calc.engine.checks import check_elements, check_finite, check_shortest, check_values
 from schnet_calc.engine.prediction import Prediction
-from schnet_calc.graph import Graph, Structure, build_graph
+from schnet_calc.graph import Graph, Structure, build_graph, join_graphs
 from schnet_calc.potential import Potential
 
 
@@ -28,6 +28,8 @@ class Engine(ABC):
     """
 
     name = ""
+    memory: float = 2**31
+    """Bytes that a batch may need; what needs more is evaluated in parts."""
 
     def __init__(self, potential: Potential, device: torch.device, dtype: torch.dtype) -> None:
         self.potential = potential
@@ -41,12 +43,21 @@ class Engine(ABC):
     def atomic(self, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
         """Atomic energies (N,), forces (N, 3) and virials (B, 3, 3) of a float64 graph on the CPU."""
 
-    def graph(self, structures: Sequence[Structure]) -> Graph:
-        """Check structures and find their pairs; the errors of :meth:`evaluate`."""
-        for structure in structures:
-            check_values(structure)
-            check_elements(structure.numbers, self._offsets)
-        graph = build_graph(structures, self.potential.cutoff)
+    @property
+    def pair_bytes(self) -> int:
+        """Bytes that a batch needs for each of its unordered pairs, about."""
+        shape = {
+            "n_features": 128,
+            "n_interactions": 6,
+            **self.potential.metadata.get("hyperparameters", {}),
+        }
+        return int(20 * shape["n_features"] * shape["n_interactions"] * self.dtype.itemsize)
+
+    def graph(self, structure: Structure) -> Graph:
+        """Check a structure and find its pairs; the errors of :meth:`evaluate`."""
+        check_values(structure)
+        check_elements(structure.numbers, self._offsets)
+        graph = build_graph(structure, self.potential.cutoff)
         distances = torch.linalg.vector_norm(graph.vectors(), dim=1)
         if len(distances):
             closest = int(distances.argmin())
@@ -81,12 +92,24 @@ class Engine(ABC):
         return self.evaluate(structures[:half]) + self.evaluate(structures[half:])
 
     def _evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
-        graph = self.graph(structures)
-        atomic, forces, virials = (_numpy(x) for x in self.atomic(graph))
+        results: list[Prediction] = []
+        waiting: list[Graph] = []
+        for structure in structures:
+            graph = self.graph(structure)
+            n_pairs = len(graph.i) + sum(len(g.i) for g in waiting)
+            if waiting and n_pairs * self.pair_bytes > self.memory:
+                results += self._predict(structures[len(results) :], waiting)
+                waiting = []
+            waiting.append(graph)
+        return results + self._predict(structures[len(results) :], waiting)
+
+    def _predict(self, structures: Sequence[Structure], graphs: Sequence[Graph]) -> list[Prediction]:
+        """Predictions for the first structures, whose graphs are given, as one batch."""
+        atomic, forces, virials = (_numpy(x) for x in self.atomic(join_graphs(graphs)))
         check_finite(atomic, forces)
-        ends = np.cumsum([len(s.numbers) for s in structures])
+        ends = np.cumsum([len(g.numbers) for g in graphs])
         results = []
-        for k, (end, structure) in enumerate(zip(ends, structures, strict=True)):
+        for k, (end, structure) in enumerate(zip(ends, structures, strict=False)):
             rows = slice(end - len(structure.numbers), end)
             energies = atomic[rows] + self._offsets[structure.numbers]
             results.append(Prediction(energies, forces[rows], virials[k], structure.volume))

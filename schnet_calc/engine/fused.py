@@ -49,6 +49,11 @@ class FusedEngine(Engine):
         else:
             self._tensors = TensorSequence(network, device, dtype)
 
+    @property
+    def pair_bytes(self) -> int:
+        """See :class:`Engine`: a few rows of features at a time, none kept."""
+        return int(8 * self.potential.metadata["hyperparameters"]["n_features"] * self.dtype.itemsize)
+
     def _evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
         if self.compiled is None:
             return super()._evaluate(structures)

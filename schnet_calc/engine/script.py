@@ -40,7 +40,7 @@ class ScriptEngine(Engine):
 
     def hessian(self, structure: Structure) -> NDArray[np.float64]:
         """(3N, 3N) second derivatives of the energy of one structure, eV/Å²."""
-        graph = self.graph([structure]).to(self.device, self.dtype)
+        graph = self.graph(structure).to(self.device, self.dtype)
         pairs, shifts = graph.directed()
         positions = graph.positions.requires_grad_()
         energy = self.module(graph.numbers, positions, pairs, shifts, graph.system).sum()

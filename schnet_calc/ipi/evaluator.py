@@ -13,6 +13,7 @@ from schnet_calc.engine import Committee, Engine, Prediction
 from schnet_calc.graph import Structure
 from schnet_calc.ipi.errors import ProtocolError, StructureError
 from schnet_calc.ipi.wire import Reply, Request
+from schnet_calc.watch import DoubtfulStructureError, Watch
 
 
 class Evaluator:
@@ -27,13 +28,22 @@ class Evaluator:
         Species and periodic directions. Positions and cell come from i-PI.
     energies : bool
         Whether the extras hold the energy of each atom (``energies``, eV).
+    watch : Watch, optional
+        Of a calculator: what it does about structures outside of what the model knows.
     """
 
-    def __init__(self, engine: Engine | Committee, atoms: ase.Atoms, energies: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine | Committee,
+        atoms: ase.Atoms,
+        energies: bool = False,
+        watch: Watch | None = None,
+    ) -> None:
         self.engine = engine
         self.numbers = atoms.numbers.astype(np.int64)
         self.pbc = np.array(atoms.pbc, dtype=bool)
         self.energies = energies
+        self.watch = watch
 
     def __call__(self, request: Request) -> Reply:
         """Evaluate all structures of a request as one batch.
@@ -43,7 +53,7 @@ class Evaluator:
         ProtocolError
             Another number of atoms than the template's.
         StructureError
-            A structure that the engine refuses, or that gives forces which are no numbers.
+            A structure that the engine or the watch refuses, or that gives forces which are no numbers.
         MemoryError
             Even a single structure needs more memory than there is.
         """
@@ -57,7 +67,18 @@ class Evaluator:
         structures = [
             Structure(self.numbers, p, c, self.pbc) for p, c in zip(positions, cells, strict=True)
         ]
-        return self._reply(self._predict(structures))
+        predictions = self._predict(structures)
+        self._look(structures, predictions)
+        return self._reply(predictions)
+
+    def _look(self, structures: Sequence[Structure], predictions: Sequence[Prediction]) -> None:
+        if self.watch is None:
+            return
+        for k, (structure, prediction) in enumerate(zip(structures, predictions, strict=True)):
+            try:
+                self.watch.look(structure, prediction)
+            except DoubtfulStructureError as error:
+                raise _refused(k, structure, error) from error
 
     def _predict(self, structures: Sequence[Structure]) -> list[Prediction]:
         try:

@@ -26,6 +26,7 @@ from schnet_calc.ipi.errors import StructureError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.wire import Request
 from schnet_calc.potential import load_models
+from schnet_calc.watch import Watch
 
 FAILED = Path("failed_structure.xyz")
 """Where a structure is written that can't be evaluated, in i-PI's folder."""
@@ -60,10 +61,12 @@ class SchNetPES:
         **kwargs: Any,
     ) -> None:
         self.template = read_structure(Path(template))
+        potentials = load_models(str(model))
         self.evaluate = Evaluator(
-            make_engine(load_models(str(model)), engine, device, dtype),
+            make_engine(potentials, engine, device, dtype),
             self.template,
             energies=str(energies).lower() == "true",
+            watch=Watch(potentials),
         )
 
     def __call__(

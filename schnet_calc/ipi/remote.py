@@ -12,14 +12,16 @@ from schnet_calc.ipi.errors import WorkerError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.worker import ModelSpec, serve
 from schnet_calc.potential import load_models
+from schnet_calc.watch import Watch
 
 
 def build(spec: ModelSpec) -> Evaluator:
     """The evaluator of a specification."""
     if spec.threads:
         torch.set_num_threads(spec.threads)
-    engine = make_engine(load_models(spec.model), spec.engine, spec.device, spec.dtype)
-    return Evaluator(engine, read_structure(spec.structure), spec.energies)
+    potentials = load_models(spec.model)
+    engine = make_engine(potentials, spec.engine, spec.device, spec.dtype)
+    return Evaluator(engine, read_structure(spec.structure), spec.energies, Watch(potentials))
 
 
 def main() -> None:

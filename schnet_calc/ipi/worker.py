@@ -150,7 +150,7 @@ def as_worker(worker: Any, atoms: ase.Atoms, energies: bool) -> Worker:
     if hasattr(worker, "engine"):
         from schnet_calc.ipi.evaluator import Evaluator  # needs torch, which not every client does
 
-        return ThreadWorker(Evaluator(worker.engine, atoms, energies))
+        return ThreadWorker(Evaluator(worker.engine, atoms, energies, worker.watch))
     raise TypeError(f"a client takes a calculator, a worker or a function, got {type(worker).__name__}")
 
 

@@ -83,6 +83,7 @@ def run_md(
     directory: str | Path,
     resume: bool = False,
     progress: Callable[[int, ase.Atoms], None] | None = None,
+    n_free: int | None = None,
 ) -> MDRun:
     """Run molecular dynamics, writing ``md.traj``, ``md.csv`` and ``md.json`` into a folder.
 
@@ -102,6 +103,8 @@ def run_md(
         continues with fresh random numbers or a fresh chain.
     progress : callable, optional
         Called with the step and the atoms at every frame.
+    n_free : int, optional
+        Momenta that can take up heat; by default as :func:`degrees_of_freedom` counts them.
 
     Raises
     ------
@@ -119,9 +122,9 @@ def run_md(
         raise FileExistsError(f"{run.trajectory} exists: resume it or choose another folder")
     if found is None:
         (directory / "md.json").write_text(json.dumps(identity, indent=1))
-    moving, done = found or (_start(atoms, settings), -settings.interval)
+    moving, done = found or (first_momenta(atoms, settings.temperature, settings.seed), -settings.interval)
     moving.calc = calculator
-    free = degrees_of_freedom(moving, settings.thermostat)
+    free = degrees_of_freedom(moving, settings.thermostat) if n_free is None else n_free
     dynamics = _integrator(moving, settings, free, np.random.default_rng([settings.seed, 1, max(done, 0)]))
     mode = "w" if found is None else "a"
     with Trajectory(run.trajectory, mode) as trajectory, run.log.open(mode, newline="") as stream:
@@ -169,11 +172,12 @@ def _identity(atoms: ase.Atoms, calculator: Any, settings: MDSettings) -> dict[s
     }
 
 
-def _start(atoms: ase.Atoms, settings: MDSettings) -> ase.Atoms:
+def first_momenta(atoms: ase.Atoms, temperature: float, seed: int | list[int]) -> ase.Atoms:
+    """A copy with its own momenta, or if it has none with momenta drawn for K, free of rigid motion."""
     moving = atoms.copy()
     if not np.any(moving.get_momenta()):
-        rng = np.random.default_rng(settings.seed)
-        thermalize_momenta(moving, temperature_K=settings.temperature, rng=rng)
+        rng = np.random.default_rng(seed)
+        thermalize_momenta(moving, temperature_K=temperature, rng=rng)
         if len(moving) > 1:
             _stop_rigid_motion(moving)
     return moving
