@@ -18,6 +18,16 @@ LARGEST_ENTRY = 2**30
 LARGEST_RATIO = 200
 """Times that an entry beyond a MiB may grow when it is unpacked."""
 MOST_ENTRIES = 10_000
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    UnicodeDecodeError,
+)
+"""What the standard library raises for damaged archives."""
 
 
 class ModelFileError(ValueError):
@@ -51,7 +61,7 @@ def read_archive(path: Path) -> Archive:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _check_entries(path, archive.infolist())
             entries = {_inner(name): archive.read(name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error) as error:
+    except ZIP_ERRORS as error:
         raise ModelFileError(f"{path} is not a model file: damaged archive ({error})") from error
     if "constants.pkl" not in entries:
         raise ModelFileError(f"{path} is not a model file: an archive, but not of TorchScript")

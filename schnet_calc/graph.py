@@ -105,4 +105,5 @@ def _near_origin(structure: Structure) -> NDArray[np.float64]:
         box = structure.cell[axes]
         fractional = positions @ np.linalg.pinv(box)
         return positions - np.floor(fractional) @ box
-    return positions - positions.mean(axis=0)
+    # Of the median: a single atom far away must not carry the others off.
+    return positions - np.median(positions, axis=0)

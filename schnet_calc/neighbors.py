@@ -4,14 +4,30 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from ase.neighborlist import primitive_neighbor_list
 from numpy.typing import NDArray
 from vesin import NeighborList
+
+from schnet_calc.memory import available_memory
+from schnet_calc.vacuum import Folded, fold
 
 ALL_PAIRS_LIMIT = 100
 """Up to this many atoms, comparing all pairs of a molecule is faster than a cell list."""
 
 SKIN = 0.5
 """Å; more pairs to look at, fewer lists to make."""
+
+
+PAIR_BYTES = 250
+"""What a pair needs from the search for it to the forces, about."""
+
+
+WORTH_ASKING = 2**28
+"""Bytes of pairs from which on it is asked how much memory there is."""
+
+
+class TooManyPairsError(MemoryError):
+    """The pairs of a structure would not fit into memory."""
 
 
 class HalfPairs(NamedTuple):
@@ -48,20 +64,24 @@ def half_pairs(
     ------
     ValueError
         All pairs are asked for in a periodic cell, or a periodic direction has no lattice vector.
+    TooManyPairsError
+        They would not fit into memory: a tiny cell, or many atoms in one place.
     """
     periodic = bool(np.any(pbc))
     if periodic:
-        return _periodic(positions, cell, pbc, cutoff)
+        box = _checked_box(cell, pbc, cutoff)
+        _check_number(positions, box, pbc, cutoff)
+        return _with_cells(positions, box, pbc, cutoff)
     n_atoms = len(positions)
+    if n_atoms > ALL_PAIRS_LIMIT:
+        _check_number(positions, np.eye(3), pbc, cutoff)
     if n_atoms <= ALL_PAIRS_LIMIT or not np.isfinite(cutoff):
         i, j = np.triu_indices(n_atoms, 1)
         vectors = positions[j] - positions[i]
         near = np.einsum("pk,pk->p", vectors, vectors) < cutoff**2
         i, j = i[near], j[near]
     else:
-        neighbors = NeighborList(cutoff=cutoff, full_list=False)
-        i, j = neighbors.compute(positions, np.zeros((3, 3)), False, "ij")
-        i, j = i.astype(np.int64), j.astype(np.int64)
+        return _with_cells(positions, np.eye(3), np.zeros(3, bool), cutoff)
     return HalfPairs(i, j, np.zeros((len(i), 3)))
 
 
@@ -128,12 +148,8 @@ class _Kept(NamedTuple):
         )
 
 
-def _periodic(
-    positions: NDArray[np.float64],
-    cell: NDArray[np.float64],
-    pbc: NDArray[np.bool_],
-    cutoff: float,
-) -> HalfPairs:
+def _checked_box(cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float) -> NDArray[np.float64]:
+    """The cell, completed along open directions; errors where it is none."""
     if not np.isfinite(cutoff):
         raise ValueError("a periodic structure has no end of pairs: this model needs a cutoff")
     box = np.array(cell, dtype=float)
@@ -142,13 +158,64 @@ def _periodic(
         if pbc[axis] and not lengths[axis] > 0:
             raise ValueError(f"the structure is periodic along axis {axis}, but that cell vector is zero")
     box = _complete(box, pbc)
-    if abs(np.linalg.det(box)) < 1e-9 * np.prod(np.linalg.norm(box, axis=1)):
+    lengths = np.linalg.norm(box, axis=1)
+    if not abs(np.linalg.det(box / lengths[:, None])) > 1e-9:
         raise ValueError(f"the lattice vectors of the cell do not span a volume: {box.tolist()}")
-    neighbors = NeighborList(cutoff=cutoff, full_list=False)
-    home = np.floor(positions @ np.linalg.inv(box)) * pbc  # atoms may lie in any image of the cell
-    i, j, images = neighbors.compute(positions - home @ box, box, [bool(p) for p in pbc], "ijS")
+    return box
+
+
+def _check_number(
+    positions: NDArray[np.float64], box: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
+) -> None:
+    """Raise where there are more pairs than memory holds, by the density of atoms and of their images."""
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(box), axis=0)
+    extents = np.maximum(np.ptp(positions, axis=0), 1e-9)
+    share = (
+        np.where(pbc, 2.0 * cutoff / heights, 1.0) if pbc.any() else np.minimum(2.0 * cutoff / extents, 1.0)
+    )
+    n_atoms, images = len(positions), float(np.prod(np.maximum(share, 1.0)))
+    needed = 0.5 * n_atoms * max(n_atoms * float(np.prod(share)), images) * PAIR_BYTES
+    if needed < WORTH_ASKING:
+        return
+    there = available_memory()
+    if needed > there:
+        raise TooManyPairsError(
+            f"{n_atoms} atoms have about {needed / PAIR_BYTES:.1e} pairs within {cutoff:g} Å, which need "
+            f"{needed / 1e9:.1f} GB of memory, but {there / 1e9:.1f} GB are free: are the cell "
+            f"({', '.join(f'{h:.3g}' for h in heights)} Å high) and the positions in Å?"
+        )
+
+
+def _with_cells(
+    positions: NDArray[np.float64], box: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
+) -> HalfPairs:
+    folded = fold(positions, box, pbc, cutoff)
+    if _vesin_would_crash(folded, cutoff):
+        i, j, images = _by_ase(folded, cutoff)
+    else:
+        neighbors = NeighborList(cutoff=cutoff, full_list=False)
+        i, j, images = neighbors.compute(folded.positions, folded.box, folded.pbc.tolist(), "ijS")
     i, j = i.astype(np.int64), j.astype(np.int64)
-    return HalfPairs(i, j, (images + home[i] - home[j]) @ box)
+    return HalfPairs(i, j, (images + folded.home[i] - folded.home[j]) @ box)
+
+
+def _vesin_would_crash(folded: Folded, cutoff: float) -> bool:
+    """Whether vesin would divide by zero: it has 1e5 cells at most, and then none along a short axis."""
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(folded.box), axis=0)
+    cells = np.where(folded.pbc, np.maximum(heights / cutoff, 1.0), 1.0)
+    excess = float(np.prod(cells)) / 9e4
+    return excess > 1.0 and float(cells.min()) < 2.0 * excess ** (1.0 / 3.0)
+
+
+def _by_ase(
+    folded: Folded, cutoff: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Each pair once, from ASE's slower list of both directions."""
+    i, j, images = primitive_neighbor_list("ijS", folded.pbc, folded.box, folded.positions, cutoff)
+    first = np.argmax(images != 0, axis=1)
+    forward = images[np.arange(len(images)), first] > 0
+    once = (i < j) | ((i == j) & forward)
+    return i[once], j[once], images[once]
 
 
 def _complete(box: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.float64]:

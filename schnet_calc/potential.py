@@ -201,13 +201,7 @@ def load_model(path_or_name: str | Path) -> Potential:
     """
     path = find_model(path_or_name)
     archive = read_archive(path)
-    try:
-        with _quiet_jit():
-            module = torch.jit.load(io.BytesIO(archive.content), map_location="cpu")
-    except (RuntimeError, UnicodeDecodeError) as error:
-        raise ModelFileError(
-            f"{path} is not a model file: torch.jit.load says {str(error).splitlines()[0]!r}"
-        ) from error
+    module = _load_module(archive.content, path)
     try:
         weights = load_safetensors(archive.weights) if archive.weights else {}
     except SafetensorError as error:
@@ -215,7 +209,7 @@ def load_model(path_or_name: str | Path) -> Potential:
     if weights and weights_sha256(weights) != archive.metadata.get("weights_sha256"):
         raise ModelFileError(f"{path}: the weights do not have the SHA-256 that the metadata say")
     _check_forward(path, module)
-    return Potential(module.eval(), archive.metadata, weights, str(path))
+    return Potential(module, archive.metadata, weights, str(path))
 
 
 def _check_forward(path: Path, module: torch.jit.ScriptModule) -> None:
@@ -233,5 +227,14 @@ def private_module(potential: Potential) -> torch.jit.ScriptModule:
     buffer = io.BytesIO()
     with _quiet_jit():
         torch.jit.save(potential.module, buffer)
-        buffer.seek(0)
-        return torch.jit.load(buffer, map_location="cpu").eval()
+    return _load_module(buffer.getvalue(), potential.path)
+
+
+def _load_module(content: bytes, path: str | Path) -> torch.jit.ScriptModule:
+    try:
+        with _quiet_jit():
+            return torch.jit.load(io.BytesIO(content), map_location="cpu").eval()
+    except Exception as error:  # of many kinds, none of them documented
+        raise ModelFileError(
+            f"{path} is not a model file: torch.jit.load says {str(error).partition(chr(10))[0]!r}"
+        ) from error

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "schnet_calc"
 FILES = sorted(PACKAGE.rglob("*.py"))
 ORDER = (
-    ("__init__", "device"),
+    ("__init__", "device", "memory", "vacuum"),
     ("nn", "neighbors", "archive"),
     ("graph", "kernels"),
     ("potential", "domain"),

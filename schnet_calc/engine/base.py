@@ -11,6 +11,7 @@ from torch import Tensor
 from schnet_calc.engine.checks import check_elements, check_finite, check_shortest, check_values
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.graph import Graph, Structure, build_graph, join_graphs
+from schnet_calc.neighbors import TooManyPairsError
 from schnet_calc.potential import Potential
 
 
@@ -82,6 +83,8 @@ class Engine(ABC):
             return self._evaluate(structures)
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
+                raise
+            if len(structures) < 2 and isinstance(error, TooManyPairsError):
                 raise
             if len(structures) < 2:
                 n_atoms = len(structures[0].numbers)

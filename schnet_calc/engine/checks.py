@@ -11,6 +11,10 @@ SHORTEST_DISTANCE = 1e-3
 """Å; atoms closer than this count as being at the same place."""
 
 
+LARGEST_COORDINATE = 1e9
+"""Å; beyond it, neighbouring numbers of float64 are farther apart than 1e-7 Å."""
+
+
 def check_values(structure: Structure) -> None:
     """Raise ``ValueError`` for no atoms, a wrong shape, and numbers that are not finite."""
     if not len(structure.numbers):
@@ -25,18 +29,30 @@ def check_values(structure: Structure) -> None:
         raise ValueError(
             f"position of atom {atom} is not finite: {'xyz'[axis]} = {structure.positions[atom, axis]}"
         )
+    if np.abs(structure.positions).max() > LARGEST_COORDINATE:
+        atom = int(np.abs(structure.positions).max(axis=1).argmax())
+        raise ValueError(
+            f"atom {atom} is at {structure.positions[atom].tolist()}: more than {LARGEST_COORDINATE:g} Å "
+            "from the origin, where distances can't be told precisely"
+        )
     if not np.isfinite(structure.cell).all():
         raise ValueError(f"the cell is not finite: {structure.cell.tolist()}")
+    if np.abs(structure.cell).max() > LARGEST_COORDINATE:
+        raise ValueError(f"the cell is larger than {LARGEST_COORDINATE:g} Å: {structure.cell.tolist()}")
 
 
 def check_elements(numbers: NDArray[np.int64], energies: NDArray[np.float64]) -> None:
     """Raise ``ValueError`` for an element without a reference energy in (Z,) ``energies``."""
-    if np.isfinite(energies.take(numbers, mode="clip")).all() and int(numbers.max()) < len(energies):
+    first, last = int(numbers.min()), int(numbers.max())
+    if first >= 0 and last < len(energies) and np.isfinite(energies[numbers]).all():
         return
     known = np.flatnonzero(np.isfinite(energies))
     atom = int(np.flatnonzero(~np.isin(numbers, known))[0])
+    number = int(numbers[atom])
+    named = 0 <= number < len(chemical_symbols)
+    what = chemical_symbols[number] if named else f"an atom of number {number}"
     symbols = ", ".join(chemical_symbols[z] for z in known)
-    raise ValueError(f"atom {atom} is {chemical_symbols[numbers[atom]]}, but this model knows {symbols}")
+    raise ValueError(f"atom {atom} is {what}, but this model knows {symbols}")
 
 
 def check_shortest(closest: int, shortest: float, i: Tensor | NDArray, j: Tensor | NDArray) -> None:
