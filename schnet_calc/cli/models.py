@@ -90,6 +90,8 @@ def train(
     data: str | None = None,
     output: Output = Path("runs/model"),
     resume: bool = False,
+    members: int = 1,
+    bootstrap: bool = False,
     json: Path | None = None,
     options: Options | None = None,
 ) -> None:
@@ -105,6 +107,10 @@ def train(
         Folder of the run.
     resume
         Go on with the run in the folder.
+    members
+        Of a committee: each has a folder member_K, and a seed of its own.
+    bootstrap
+        Draw the training frames with replacement, for every member others.
     json
         Where to write the errors on the test frames.
     """
@@ -119,6 +125,11 @@ def train(
     settings = given.changed(changes)
     if not settings.data.file:
         raise ValueError("no data: name a config file or give --data FILE")
+    if bootstrap:
+        settings = settings.changed({"bootstrap": True})
+    if members != 1:
+        _train_committee(settings, output, members, resume, json)
+        return
     run = Run(settings, output, resume=resume)
     with progress_bar() as bar:
         stages = Stages(bar)
@@ -148,6 +159,39 @@ def train(
         rows["mean predictor"] = test.mean_predictor
     print_table("training", rows)
     write_json(json, {"steps": run.step, "test": test.to_dict() if test else None})
+
+
+def _train_committee(settings: Any, output: Path, members: int, resume: bool, json: Path | None) -> None:
+    from schnet_calc.data import Split
+    from schnet_calc.tasks.committee import assess, train_members
+    from schnet_calc.training.setup import read_data
+
+    command = "schnet-calc " + " ".join(sys.argv[1:])
+    with progress_bar() as bar:
+        stages = Stages(bar)
+
+        def report(member: int, run: Any, errors: Any) -> None:
+            if errors is not None:
+                bar.console.print(f"member {member}, step {run.step}: {errors}")
+            stages(f"member {member}", run.step, settings.training.steps)
+
+        paths = train_members(settings, output, members, resume=resume, report=report, command=command)
+    rows: dict[str, Any] = {"models": " ".join(str(p) for p in paths)}
+    numbers: dict[str, Any] = {"models": [str(p) for p in paths]}
+    frames = read_data(settings)
+    test = Split.load(paths[0].parent / "split.npz").test
+    if len(test):
+        found = assess(paths, frames.select(test), settings.training.device)
+        numbers |= found.to_dict()
+        rows |= {
+            f"{len(test)} test frames": found.mean.errors,
+            "force MAE of members": ", ".join(f"{1e3 * m:.1f}" for m in found.members) + " meV/Å",
+            "disagreement": f"{1e3 * found.spread:.1f} meV/Å, "
+            f"error {1e3 * found.mean.errors.force_rmse_ev_ang:.1f} meV/Å (RMS)",
+            "ranks of both": f"correlate by {found.correlation:.2f}",
+        }
+    print_table("committee", rows)
+    write_json(json, numbers)
 
 
 @app.command
@@ -192,14 +236,17 @@ def evaluate(
             frames,
             progress=lambda done: stages("frames", done, len(frames)),
         )
-    print_table(
-        f"{model} on {len(frames)} frames of {data.name}",
-        {"model": result.errors, "mean predictor": result.mean_predictor},
-    )
+    rows: dict[str, Any] = {"model": result.errors, "mean predictor": result.mean_predictor}
+    numbers = result.to_dict()
+    if "stress_mae_gpa" in numbers:
+        rows["stress"] = (
+            f"MAE {numbers['stress_mae_gpa']:.3f} GPa (of zero: {numbers['stress_mae_of_zero_gpa']:.3f})"
+        )
+    print_table(f"{model} on {len(frames)} frames of {data.name}", rows)
     figure, axes = plots.new_figure(8, 3.2, 2)
     plots.draw_errors(axes, result.energy_differences, result.force_differences)
     plots.save_figure(figure, output)
-    write_json(json, result.to_dict())
+    write_json(json, numbers)
 
 
 @app.command

@@ -39,6 +39,8 @@ class DataConfig:
     """``"random"``, ``"blocks"``, or a split file written by an earlier run."""
     n_blocks: int = 10
     split_seed: int = 0
+    bootstrap: bool = False
+    """Draw the training frames from those of the split, with replacement, by the seed of the training."""
 
     def __post_init__(self) -> None:
         _check_types(self)

@@ -38,6 +38,7 @@ from schnet_calc.training.setup import (
     make_optimizer,
     read_data,
     start_from,
+    training_frames,
 )
 
 
@@ -81,7 +82,7 @@ class Run:
         self.split = self.world.tell(
             choose_split(config, frames, self.directory, checkpoint.exists()) if self.world.first else None
         )
-        train = frames.select(self.split.train)
+        train = frames.select(training_frames(config, self.split))
         self.references = fit_references(train, training.reference)
         missing = sorted(set(frames.elements) - set(self.references))
         if missing:

@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from schnet_calc.data import Frames, Split, read_frames, split_frames
@@ -71,6 +73,14 @@ def choose_split(config: RunConfig, frames: Frames, directory: Path, resumed: bo
         )
     split.save(saved)
     return split
+
+
+def training_frames(config: RunConfig, split: Split) -> NDArray[np.int64]:
+    """Indices of the frames to train on: those of the split, or a bootstrap sample of them."""
+    if not config.data.bootstrap:
+        return split.train
+    rng = np.random.default_rng([config.training.seed, len(split.train)])
+    return np.sort(rng.choice(split.train, len(split.train)))
 
 
 def _checked(split: Split, frames: Frames, path: Path) -> Split:
