@@ -44,7 +44,7 @@ def committee(config, tmp_path_factory):
 
 
 def test_members_differ_and_share_the_test_frames(committee):
-    folder, paths = committee
+    _, paths = committee
     assert [p.parent.name for p in paths] == ["member_0", "member_1", "member_2"]
     potentials = [load_model(p) for p in paths]
     assert len({p.metadata["weights_sha256"] for p in potentials}) == 3
@@ -75,7 +75,7 @@ def test_a_bootstrap_draws_from_the_training_frames(config):
 
 
 def test_its_mean_beats_its_members(config, committee):
-    folder, paths = committee
+    _, paths = committee
     frames = read_frames(config.data.file).select(Split.load(paths[0].parent / "split.npz").test)
     found = assess(paths, frames)
     assert found.mean.errors.force_mae_ev_ang < np.mean(found.members)

@@ -1,11 +1,14 @@
 """The application that the commands register with."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from schnet_calc import __version__
+
+if TYPE_CHECKING:
+    from schnet_calc import SchNetCalculator
 
 app = App(
     name="schnet-calc",
@@ -14,3 +17,11 @@ app = App(
     suppress_keyboard_interrupt=False,  # main() says what an interruption leaves behind
 )
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+
+
+def open_model(model: str, device: str, dtype: str | None = None, **options: Any) -> "SchNetCalculator":
+    """The calculator of a model, or of several joined by ``+``."""
+    from schnet_calc import SchNetCalculator
+    from schnet_calc.potential import load_models
+
+    return SchNetCalculator(load_models(model), device, dtype, **options)

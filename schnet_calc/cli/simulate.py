@@ -1,8 +1,9 @@
-"""Commands that run a model: relaxation, normal modes, dynamics."""
+"""Commands that run a model: relaxation, normal modes, paths, dynamics."""
 
 from pathlib import Path
+from typing import Any
 
-from schnet_calc.cli.app import Output, app
+from schnet_calc.cli.app import Output, app, open_model
 from schnet_calc.console import Speed, Stages, err, print_table, progress_bar, write_json
 
 
@@ -14,6 +15,8 @@ def relax(
     fmax: float = 1e-3,
     steps: int = 1000,
     optimizer: str = "BFGS",
+    cell: bool = False,
+    pressure: float = 0.0,
     dtype: str = "float64",
     device: str = "auto",
     output: Output = Path("relaxed.xyz"),
@@ -29,31 +32,42 @@ def relax(
         A model file, or the name of a shipped model.
     fmax
         Largest force to end with, eV/Å.
+    cell
+        Relax the cell of a crystal as well.
+    pressure
+        GPa, on that cell.
     output
         The relaxed structure, in any format that ASE writes; figures get its name.
     """
     import ase.io
+    from ase.units import GPa
 
-    from schnet_calc import SchNetCalculator, plots
+    from schnet_calc import plots
     from schnet_calc.data import read_structure
     from schnet_calc.tasks.relax import relax as run
 
-    atoms = read_structure(structure)
-    result = run(atoms, SchNetCalculator(model, device, dtype), fmax, steps, optimizer)
+    calculator = open_model(model, device, dtype)
+    result = run(read_structure(structure), calculator, fmax, steps, optimizer, cell, pressure * GPa)
     ase.io.write(output, result.atoms)
     figure, axes = plots.new_figure(5.5, 3.6)
     plots.draw_relaxation(axes, result.energies)
     plots.save_figure(figure, output.with_suffix(""))
-    print_table(
-        f"relaxation of {structure.name}",
-        {
-            "converged": result.converged,
-            "steps": result.steps,
-            "energy": f"{result.energies[-1]:.6f} eV",
-            "largest force": f"{result.fmax:.2e} eV/Å",
-            "structure": output,
-        },
-    )
+    rows = {
+        "converged": result.converged,
+        "steps": result.steps,
+        "energy": f"{result.energies[-1]:.6f} eV",
+        "largest force": f"{result.fmax:.2e} eV/Å",
+        "structure": output,
+    }
+    if cell:
+        lengths = result.atoms.cell.cellpar()
+        rows["cell"] = (
+            ", ".join(f"{x:.4f}" for x in lengths[:3])
+            + " Å, "
+            + ", ".join(f"{x:.2f}" for x in lengths[3:])
+            + "°"
+        )
+    print_table(f"relaxation of {structure.name}", rows)
     write_json(json, result.to_dict())
     if not result.converged:
         raise RuntimeError(f"not converged after {steps} steps: largest force {result.fmax:.2e} eV/Å")
@@ -81,11 +95,11 @@ def modes(
     json
         Where to write the numbers.
     """
-    from schnet_calc import SchNetCalculator, plots
+    from schnet_calc import plots
     from schnet_calc.data import read_structure
     from schnet_calc.tasks.modes import normal_modes
 
-    result = normal_modes(read_structure(structure), SchNetCalculator(model, device))
+    result = normal_modes(read_structure(structure), open_model(model, device))
     if result.fmax > 1e-2:
         err.print(f"[yellow]warning: the largest force is {result.fmax:.1e} eV/Å; relax first")
     figure, axes = plots.new_figure(6.5, 3.4)
@@ -105,6 +119,63 @@ def modes(
 
 
 @app.command
+def neb(
+    first: Path,
+    last: Path,
+    *,
+    model: str,
+    images: int = 7,
+    fmax: float = 0.05,
+    steps: int = 500,
+    dtype: str = "float64",
+    device: str = "auto",
+    output: Output = Path("neb"),
+    json: Path | None = None,
+) -> None:
+    """The minimum energy path between two relaxed structures, and its barrier.
+
+    Parameters
+    ----------
+    first, last
+        Files that ASE reads: the same atoms in the same order.
+    model
+        A model file, or the name of a shipped model.
+    images
+        Between the two.
+    fmax
+        Largest force across the band to end with, eV/Å.
+    output
+        Name of the trajectory of the band and of the figures, without ending.
+    """
+    import ase.io
+
+    from schnet_calc import plots
+    from schnet_calc.data import read_structure
+    from schnet_calc.tasks.neb import relax_band
+
+    ends = (read_structure(first), read_structure(last))
+    band = relax_band(*ends, open_model(model, device, dtype), images, fmax, steps)
+    ase.io.write(output.with_suffix(".traj"), band.images)
+    figure, axes = plots.new_figure(5.5, 3.6)
+    plots.draw_band(axes, band.images)
+    plots.save_figure(figure, output)
+    values = band.to_dict()
+    print_table(
+        f"{first.name} to {last.name}",
+        {
+            "converged": band.converged,
+            "steps": band.steps,
+            "barrier": f"{band.barrier:.4f} eV",
+            "back": f"{values['reverse_barrier_ev']:.4f} eV",
+            "path": output.with_suffix(".traj"),
+        },
+    )
+    write_json(json, values)
+    if not band.converged:
+        raise RuntimeError(f"not converged after {steps} steps: largest force {band.fmax:.2e} eV/Å")
+
+
+@app.command
 def md(
     structure: Path,
     *,
@@ -116,6 +187,9 @@ def md(
     time_constant: float = 100.0,
     interval: int = 10,
     seed: int = 0,
+    replicas: int = 1,
+    on_doubt: str = "warn",
+    max_forces_std: float | None = None,
     resume: bool = False,
     device: str = "auto",
     dtype: str | None = None,
@@ -142,28 +216,38 @@ def md(
         fs, of the thermostat.
     interval
         Steps between frames.
+    replicas
+        Copies with velocities of their own, one batch per step; thermostats none and langevin only.
+    on_doubt
+        Structures outside of what the model knows: warn, ignore, stop, or an .extxyz file to write them to.
+    max_forces_std
+        eV/Å; disagreement of a committee (models joined by +) about a force that is a reason for doubt.
     resume
         Go on with the run in the folder.
     output
         Folder for md.traj, md.csv and the figures.
     """
-    from schnet_calc import SchNetCalculator, plots
+    from schnet_calc import plots
     from schnet_calc.data import read_structure
     from schnet_calc.tasks.md import MDSettings, run_md
+    from schnet_calc.tasks.replicas import run_replicas
 
     settings = MDSettings(temperature, time, timestep, thermostat, time_constant, interval, seed)
+    if replicas < 1:
+        raise ValueError(f"replicas must be at least 1, got {replicas}")
     atoms = read_structure(structure)
+    calculator = open_model(model, device, dtype, on_doubt=on_doubt, max_forces_std=max_forces_std)
     speed = Speed(timestep)
     with progress_bar() as bar:
         stages = Stages(bar)
-        run = run_md(
-            atoms,
-            SchNetCalculator(model, device, dtype),
-            settings,
-            output,
-            resume=resume,
-            progress=lambda step, _: stages("MD", step, settings.n_steps, speed(step)),
-        )
+
+        def progress(step: int, _: Any) -> None:
+            stages("MD", step, settings.n_steps, speed(step))
+
+        if replicas > 1:
+            run = run_replicas([atoms] * replicas, calculator, settings, output, resume, progress).run
+        else:
+            run = run_md(atoms, calculator, settings, output, resume, progress)
     table = run.table()
     figure, axes = plots.new_figure(9, 3.2, 2)
     plots.draw_energy_and_temperature(axes, table)
@@ -173,6 +257,7 @@ def md(
         "mean_temperature_k": float(table["temperature_k"].mean()),
         "total_energy_change_ev": float(table["total_ev"][-1] - table["total_ev"][0]),
         "speed": speed(settings.n_steps),
+        "doubtful_structures": calculator.watch.count,
     }
     print_table(f"MD of {structure.name}", {**numbers, "trajectory": run.trajectory})
     write_json(json, numbers)

@@ -2,7 +2,7 @@
 
 from schnet_calc.plots.datasets import draw_overview
 from schnet_calc.plots.dynamics import draw_distribution, draw_energy_and_temperature, draw_pimd
-from schnet_calc.plots.spectra import draw_frequency_errors, draw_relaxation, draw_spectrum
+from schnet_calc.plots.spectra import draw_band, draw_frequency_errors, draw_relaxation, draw_spectrum
 from schnet_calc.plots.speed import draw_bench
 from schnet_calc.plots.structures import draw_cage, draw_frame
 from schnet_calc.plots.style import COLORS, new_figure, save_figure
@@ -11,6 +11,7 @@ from schnet_calc.plots.training import draw_ablation, draw_errors, draw_learning
 __all__ = [
     "COLORS",
     "draw_ablation",
+    "draw_band",
     "draw_bench",
     "draw_cage",
     "draw_distribution",

@@ -3,11 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
+import ase
 import numpy as np
+from ase.utils.forcecurve import fit_images
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from schnet_calc.plots.style import COLORS, plain
+
+
+def draw_band(axes: Axes, images: list[ase.Atoms]) -> Axes:
+    """Energies along a minimum energy path, with ASE's fit through energies and forces."""
+    fit = fit_images(images)
+    plain(axes).plot(fit.fit_path, fit.fit_energies, color=COLORS[0])
+    axes.plot(fit.path, fit.energies, "o", color=COLORS[0])
+    axes.set_xlabel("path, Å")
+    axes.set_ylabel("energy, eV")
+    return axes
 
 
 def draw_relaxation(axes: Axes, energies: NDArray[np.float64]) -> Axes:
