@@ -23,7 +23,8 @@ from schnet_calc.tasks.train import finish
 from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig, export_model
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.checkpoint import load_checkpoint
-from schnet_calc.training.loss import learning_rate, loss_function
+from schnet_calc.training.loss import atoms_per_system, learning_rate, loss_function, mean_squares
+from schnet_calc.training.metrics import Differences
 from schnet_calc.training.predict import Predicted, explicit_predictor, predict_autograd
 from schnet_calc.training.references import fit_references
 from schnet_calc.training.soap import SOAP
@@ -114,6 +115,21 @@ def test_loss_is_equation_5_7(data):
     energies, forces = batch.energies + 0.3, batch.forces + torch.tensor([0.1, 0.0, 0.2])
     loss = loss_function(Predicted(energies, forces, None), batch, TrainingConfig(rho=0.5))
     assert float(loss) == pytest.approx(0.5 * 0.09 + 0.05)
+
+
+def test_hot_frames_can_weigh_less(data):
+    """Each frame's share is divided by 1 + (its forces / scale)²; validation weighs as the loss does."""
+    batch = batch_of(data)
+    found = Predicted(batch.energies, batch.forces + torch.tensor([0.1, 0.0, 0.2]), None)
+    config = TrainingConfig(rho=0.0, force_scale=0.5)
+    squares = mean_squares(batch.forces, batch)
+    expected = (0.05 / (1 + squares / 0.25)).mean()
+    assert float(loss_function(found, batch, config)) == pytest.approx(float(expected))
+    counts = atoms_per_system(batch).numpy()
+    off = (found.forces - batch.forces).numpy().ravel()
+    held_out = Differences(np.zeros(6), off, np.zeros(0), counts, squares.numpy())
+    assert held_out.mean_square_force(0.5) == pytest.approx(float(expected))
+    assert held_out.mean_square_force(0.0) == pytest.approx(0.05)
 
 
 def test_references_reproduce_compositions(data):

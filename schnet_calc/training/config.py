@@ -56,6 +56,9 @@ class TrainingConfig:
     """Weight of the energy loss (thesis Eq. 5.7); 0 trains on forces alone."""
     force_weight: float = 1.0
     """Weight of the force loss; 0 trains on energies alone."""
+    force_scale: float = 0.0
+    """eV/Å; the force loss of a frame is divided by 1 + (its forces, RMS per atom / scale)², so that hot
+    frames don't drown those near equilibrium. 0: all weigh the same."""
     stress_weight: float = 0.0
     """Weight of the squared error of the virial per atom, in eV²."""
     learning_rate: float = 1e-3
@@ -107,10 +110,11 @@ class TrainingConfig:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if not (self.rho >= 0 and 0 <= self.ema < 1):
             raise ValueError(f"rho >= 0 and 0 <= ema < 1 are needed, got {self.rho}, {self.ema}")
-        if min(self.force_weight, self.stress_weight) < 0 or self.rho + self.force_weight == 0:
+        weights = (self.rho, self.force_weight, self.stress_weight, self.force_scale)
+        if min(weights) < 0 or self.rho + self.force_weight == 0:
             raise ValueError(
-                "rho, force_weight and stress_weight must not be negative, the first two not both zero, "
-                f"got {self.rho}, {self.force_weight}, {self.stress_weight}"
+                "rho, force_weight, stress_weight and force_scale must not be negative, "
+                f"the first two not both zero, got {', '.join(map(str, weights))}"
             )
 
 

@@ -197,7 +197,7 @@ class Run:
             self.constant = float(-off.energies.sum() / off.n_atoms.sum())
         off = differences(self.average, self.validation, *how)
         errors = Errors.of(off.energies + self.constant * off.n_atoms, off.forces)
-        score = training.force_weight * errors.force_rmse_ev_ang**2 * 3
+        score = training.force_weight * off.mean_square_force(training.force_scale)
         score += training.rho * errors.energy_rmse_ev**2
         if len(off.virials):
             score += training.stress_weight * 9 * float((off.virials**2).mean())

@@ -28,14 +28,22 @@ def loss_function(predicted: Predicted, batch: Batch, config: TrainingConfig) ->
     loss = torch.zeros_like(predicted.energies[0])
     counts = atoms_per_system(batch)
     if config.force_weight > 0:
-        squares = ((predicted.forces - batch.forces) ** 2).sum(1) / counts[batch.graph.system]
-        loss = loss + config.force_weight * squares.sum() / len(counts)
+        squares = mean_squares(predicted.forces - batch.forces, batch)
+        if config.force_scale > 0:
+            squares = squares / (1.0 + mean_squares(batch.forces, batch) / config.force_scale**2)
+        loss = loss + config.force_weight * squares.mean()
     if config.rho > 0:
         loss = loss + config.rho * ((predicted.energies - batch.energies) ** 2).mean()
     if config.stress_weight > 0 and predicted.virials is not None and batch.virials is not None:
         off = torch.nan_to_num(predicted.virials - batch.virials) / counts[:, None, None]
         loss = loss + config.stress_weight * (off**2).sum((1, 2)).mean()
     return loss
+
+
+def mean_squares(vectors: Tensor, batch: Batch) -> Tensor:
+    """(B,) mean over the atoms of a structure of the squared lengths of (N, 3) vectors."""
+    sums = torch.zeros_like(batch.energies).index_add(0, batch.graph.system, (vectors**2).sum(1))
+    return sums / atoms_per_system(batch)
 
 
 def atoms_per_system(batch: Batch) -> Tensor:

@@ -24,6 +24,16 @@ class Differences(NamedTuple):
     """(9M',) components of the virial per atom, eV, of the frames that have labels for it"""
     n_atoms: FloatArray
     """(M,)"""
+    force_labels: FloatArray
+    """(M,) mean squared lengths of the labels' forces, (eV/Å)²"""
+
+    def mean_square_force(self, scale: float) -> float:
+        """Mean over the frames of the squared error per atom, (eV/Å)², weighted as in the loss."""
+        starts = np.concatenate([[0], np.cumsum(3 * self.n_atoms[:-1])]).astype(int)
+        squares = np.add.reduceat(self.forces**2, starts) / self.n_atoms
+        if scale > 0:
+            squares = squares / (1.0 + self.force_labels / scale**2)
+        return float(squares.mean())
 
 
 def differences(
@@ -49,4 +59,6 @@ def differences(
                 off = (found.virials.detach() - batch.virials).cpu().numpy() / counts[rows, None, None]
                 virial.append(off[np.isfinite(off)])
     energies, forces, virials = (np.concatenate(x).astype(float) for x in (energy, force, virial))
-    return Differences(energies, forces, virials, counts)
+    squares = (batches.frames.forces**2).sum(1)
+    labels = np.add.reduceat(squares, batches.frames.offsets[:-1])[:n_frames] / counts
+    return Differences(energies, forces, virials, counts, labels)
