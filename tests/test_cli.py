@@ -9,9 +9,11 @@ import time
 import ase.io
 import numpy as np
 import pytest
+from ase.build import bulk, molecule
+from ase.units import GPa
 from conftest import REFERENCES, ethanol, random_network
 
-from schnet_calc import cli
+from schnet_calc import SchNetCalculator, cli
 from schnet_calc.ipi.server import Server
 from schnet_calc.potential import save_model
 from schnet_calc.tasks.c20 import dodecahedron
@@ -277,3 +279,91 @@ def test_modes_off_the_minimum_warn(run, cage, tmp_path):
     code, _, err = run("modes", cage, "--model", "m.pt")
     assert code == 0
     assert "relax first" in err
+
+
+def test_cells_are_relaxed_under_pressure(run, tmp_path):
+    ase.io.write(tmp_path / "si.cif", bulk("Si", a=5.3))
+    code, out, err = run(
+        *("relax", "si.cif", "--model", "silicon", "--cell", "--pressure", "2", "--fmax", "1e-4"),
+        *("-o", "squeezed.extxyz", "--json", "r.json"),
+    )
+    assert (code, err) == (0, "")
+    assert "60.00, 60.00, 60.00°" in out
+    atoms = ase.io.read(tmp_path / "squeezed.extxyz")
+    np.testing.assert_allclose(atoms.get_stress()[:3] / GPa, -2.0, atol=0.02)
+
+
+def test_a_path_between_two_minima(run, tmp_path):
+    """A hydroxyl group turned by half a turn is its own mirror image: there and back cost the same."""
+    first = molecule("CH3CH2OH")
+    ase.io.write(tmp_path / "start.xyz", first)
+    assert run("relax", "start.xyz", "--model", "ethanol", "--fmax", "5e-3", "-o", "first.xyz")[0] == 0
+    last = ase.io.read(tmp_path / "first.xyz")
+    carbon = next(n for n in (0, 1) if last.get_distance(n, 2) > 2.0)
+    group = sorted(range(3, 9), key=lambda n: last.get_distance(carbon, n))[:3]
+    turned = last[group]
+    turned.rotate(120, last.positions[1 - carbon] - last.positions[carbon], center=last.positions[carbon])
+    last.positions[group] = turned.positions
+    ase.io.write(tmp_path / "last.xyz", last)
+    code, out, err = run(
+        *("neb", "first.xyz", "last.xyz", "--model", "ethanol", "--images", "3", "--json", "n.json")
+    )
+    assert code == 0, err
+    assert "barrier" in out
+    values = json.loads((tmp_path / "n.json").read_text())
+    assert values["barrier_ev"] == pytest.approx(values["reverse_barrier_ev"], abs=2e-3)
+    assert len(ase.io.read(tmp_path / "neb.traj", ":")) == 5
+    assert (tmp_path / "neb.png").stat().st_size > 1000
+    code, _, err = run("neb", "first.xyz", "last.xyz", "--model", "ethanol", "--steps", "1")
+    assert code == 1
+    assert "not converged after 1 steps" in err
+
+
+def test_replicas(run, tmp_path):
+    ase.io.write(tmp_path / "start.xyz", molecule("CH3CH2OH"))
+    settings = ("--model", "ethanol", "--temperature", "300", "--replicas", "3", "-o", "run")
+    assert run("md", "start.xyz", *settings, "--time", "0.01", "--json", "m.json")[0] == 0
+    assert len(ase.io.read(tmp_path / "run" / "md.traj")) == 27
+    assert run("md", "start.xyz", *settings, "--time", "0.02", "--resume")[0] == 0
+    assert json.loads((tmp_path / "m.json").read_text())["doubtful_structures"] == 0
+    code, _, err = run("md", "start.xyz", *settings, "--time", "0.01", "--thermostat", "bussi")
+    assert code == 1
+    assert "acts on each atom alone" in err
+    code, _, err = run("md", "start.xyz", *settings[:-3], "0", "-o", "run", "--time", "1")
+    assert "replicas must be at least 1, got 0" in err
+
+
+def test_a_committee_from_training_to_its_doubts(run, tmp_path):
+    rng = np.random.default_rng(0)
+    positions = molecule("CH3CH2OH").positions + rng.normal(scale=0.02, size=(30, 9, 3))
+    labels = {"E": rng.normal(size=30), "F": rng.normal(size=(30, 9, 3))}
+    np.savez(tmp_path / "data.npz", R=positions, z=ethanol().numbers, **labels)
+    size = ("--n-train", "16", "--n-validation", "4", "--n-features", "8", "--n-interactions", "1")
+    code, out, err = run(
+        *("train", "--data", "data.npz", *size, "--steps", "6", "--members", "3", "--bootstrap"),
+        *("-o", "three", "--json", "c.json"),
+    )
+    assert code == 0, err
+    assert "disagreement" in out
+    values = json.loads((tmp_path / "c.json").read_text())
+    assert len(values["models"]) == len(values["members_force_mae_ev_ang"]) == 3
+    ase.io.write(tmp_path / "start.xyz", molecule("CH3CH2OH"))
+    models = "+".join(values["models"])
+    settings = ("start.xyz", "--model", models, "--temperature", "300", "--time", "0.01")
+    code, _, err = run("md", *settings, "--max-forces-std", "1e-6", "--on-doubt", "stop", "-o", "a")
+    assert code == 1
+    assert "committee's forces on atom" in err.replace("\n", " ")
+    doubtful = ("--max-forces-std", "1e-6", "--on-doubt", "odd.extxyz", "-o", "b")
+    assert run("md", *settings, *doubtful)[0] == 0
+    assert len(ase.io.read(tmp_path / "odd.extxyz", ":")) > 5
+
+
+def test_evaluation_of_stresses(run, tmp_path):
+    atoms = bulk("Si")
+    atoms.calc = SchNetCalculator("silicon")
+    atoms.get_stress()
+    ase.io.write(tmp_path / "si.extxyz", [atoms, atoms])
+    code, out, err = run("evaluate", "silicon", "si.extxyz", "--stress-key", "stress", "--json", "e.json")
+    assert code == 0, err
+    assert "GPa" in out
+    assert json.loads((tmp_path / "e.json").read_text())["stress_mae_gpa"] < 1e-3
