@@ -24,6 +24,7 @@ from ase.io.trajectory import Trajectory
 from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS
 from conftest import REFERENCES, ethanol, random_network, write_model
+from dftd3.ase import DFTD3
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.potential import save_model
@@ -237,11 +238,8 @@ def test_sums_of_calculators(models):
 
 
 def test_dispersion_from_dftd3(models):
-    dftd3 = pytest.importorskip("dftd3.ase", reason="the package dftd3 is not installed")
     atoms = ethanol()
-    atoms.calc = SumCalculator(
-        [SchNetCalculator(models["float64"]), dftd3.DFTD3(method="pbe", damping="d3bj")]
-    )
+    atoms.calc = SumCalculator([SchNetCalculator(models["float64"]), DFTD3(method="pbe", damping="d3bj")])
     alone = SchNetCalculator(models["float64"]).evaluate([atoms])[0]
     assert -1.0 < atoms.get_potential_energy() - alone.energy < 0.0
 
