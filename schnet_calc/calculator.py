@@ -15,7 +15,6 @@ from typing import Any
 
 import ase
 import numpy as np
-import torch
 from ase.calculators.calculator import (
     Calculator,
     PropertyNotImplementedError,
@@ -25,7 +24,7 @@ from ase.calculators.calculator import (
 )
 from numpy.typing import NDArray
 
-from schnet_calc.engine import Prediction, ScriptEngine, make_engine
+from schnet_calc.engine import Prediction, make_engine
 from schnet_calc.graph import Structure
 from schnet_calc.potential import Potential, load_model, shipped_models
 from schnet_calc.watch import Watch
@@ -158,16 +157,18 @@ class SchNetCalculator(Calculator):
         return predictions
 
     def hessian(self, atoms: ase.Atoms) -> NDArray[np.float64]:
-        """(3N, 3N) second derivatives of the energy by automatic differentiation in float64, eV/Å².
+        """(3N, 3N) second derivatives of the energy, in float64 whatever the calculator's type, eV/Å².
+
+        The fused engine takes differences of its exact forces, all columns in one batch; the script engine
+        differentiates automatically.
 
         Parameters
         ----------
         atoms : Atoms
             One structure.
         """
-        structure = Structure.from_atoms(atoms)
-        oracles = [ScriptEngine(p, self.engine.device, torch.float64) for p in self.potentials]
-        return np.asarray(np.mean([oracle.hessian(structure) for oracle in oracles], axis=0))
+        engine = make_engine(self.potentials, **{**self._settings, "dtype": "float64"})
+        return engine.hessian(Structure.from_atoms(atoms))
 
     def todict(self, skip_default: bool = True) -> dict[str, Any]:
         """What makes this calculator, for ASE's databases and :meth:`fromdict`: plain values.

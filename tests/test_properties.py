@@ -88,8 +88,18 @@ def test_stress_is_the_strain_derivative(models, engine, seed):
     np.testing.assert_allclose(full, atoms.get_stress())
 
 
-def test_hessian_equals_differences_of_forces(models):
-    calculator = SchNetCalculator(models["float64"], engine="script")
+@pytest.mark.parametrize("shape", [ethanol, skewed_silicon])
+def test_hessians_of_both_engines_agree(models, shape):
+    script, fused = (
+        SchNetCalculator(models["float64"], engine=e).hessian(shape()) for e in ("script", "fused")
+    )
+    np.testing.assert_allclose(fused, script, atol=2e-5 * np.abs(script).max())
+    committee = SchNetCalculator([models["float64"]] * 2, engine="fused").hessian(shape())
+    np.testing.assert_allclose(committee, fused, atol=1e-10)
+
+
+def test_hessian_equals_differences_of_forces(models, engine):
+    calculator = SchNetCalculator(models["float64"], engine=engine)
     atoms = ethanol()
     hessian = calculator.hessian(atoms)
     step = 1e-4
@@ -103,9 +113,11 @@ def test_hessian_equals_differences_of_forces(models):
         np.testing.assert_allclose(hessian[column], numerical, atol=1e-6 * np.abs(hessian).max())
 
 
-def test_hessian_of_a_float32_model_is_float64(models):
-    hessian = SchNetCalculator(models["float32"]).hessian(ethanol())
-    assert np.abs(hessian - hessian.T).max() < 1e-9
+def test_hessian_of_a_float32_model_is_float64(models, engine):
+    hessian = SchNetCalculator(models["float32"], engine=engine).hessian(ethanol())
+    exact = SchNetCalculator(models["float32"], engine="script", dtype="float64").hessian(ethanol())
+    np.testing.assert_allclose(hessian, exact, atol=2e-5 * np.abs(exact).max())
+    assert np.abs(hessian - hessian.T).max() < 1e-6
 
 
 def test_batch_equals_single_calls(calculator, dtype):

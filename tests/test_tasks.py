@@ -63,8 +63,8 @@ def test_modes_equal_finite_differences(c20, tmp_path):
     atoms = relax(start, c20, fmax=1e-5, steps=2000).atoms
     modes = normal_modes(atoms, c20)
     assert len(modes.frequencies) == 54
-    assert modes.asymmetry < 1e-8
-    assert modes.sum_rule < 1e-8
+    assert modes.asymmetry < 1e-5
+    assert modes.sum_rule < 1e-5
     atoms.calc = c20
     vibrations = Vibrations(atoms, delta=1e-3, name=str(tmp_path / "vib"), nfree=4)
     vibrations.run()

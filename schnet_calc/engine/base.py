@@ -54,6 +54,10 @@ class Engine(ABC):
         }
         return int(20 * shape["n_features"] * shape["n_interactions"] * self.dtype.itemsize)
 
+    @abstractmethod
+    def hessian(self, structure: Structure) -> NDArray[np.float64]:
+        """(3N, 3N) second derivatives of the energy of one structure, eV/Å²."""
+
     def graph(self, structure: Structure) -> Graph:
         """Check a structure and find its pairs; the errors of :meth:`evaluate`."""
         check_values(structure)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schnet_calc.engine.base import Engine
 from schnet_calc.engine.compiled import evaluate_batch
@@ -39,6 +40,10 @@ class Committee:
         """Means over the members, which are in ``Prediction.members``; the errors of an engine."""
         rows = self._in_one_batch(structures) or [engine.evaluate(structures) for engine in self.members]
         return [mean_prediction(members) for members in zip(*rows, strict=True)]
+
+    def hessian(self, structure: Structure) -> NDArray[np.float64]:
+        """(3N, 3N) mean of the members' second derivatives, eV/Å²."""
+        return np.asarray(np.mean([engine.hessian(structure) for engine in self.members], axis=0))
 
     def _in_one_batch(self, structures: Sequence[Structure]) -> list[list[Prediction]] | None:
         """All members' predictions at once; None where members can't share threads or memory is short."""

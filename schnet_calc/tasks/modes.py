@@ -84,7 +84,7 @@ def rigid_motions(atoms: ase.Atoms) -> NDArray[np.float64]:
 def normal_modes(atoms: ase.Atoms, calculator: SchNetCalculator) -> NormalModes:
     """Frequencies and displacements of the harmonic vibrations of a molecule.
 
-    The Hessian comes from automatic differentiation in float64, whatever the calculator's dtype.
+    The Hessian is that of :meth:`SchNetCalculator.hessian`, in float64 whatever the calculator's type.
 
     Parameters
     ----------
