@@ -36,7 +36,7 @@ class DataConfig:
     n_validation: int = 1000
     n_test: int | None = None
     split: str = "random"
-    """``"random"``, ``"blocks"``, or a split file written by an earlier run."""
+    """``"random"``, ``"blocks"``, or a split file such as an earlier run's ``split.npz``."""
     n_blocks: int = 10
     split_seed: int = 0
     bootstrap: bool = False
@@ -170,13 +170,13 @@ class RunConfig:
 
     @classmethod
     def from_toml(cls, path: str | Path) -> "RunConfig":
-        """Read a configuration file; a relative data file is looked for beside it too."""
+        """Read a configuration file; relative data and split files are looked for beside it, too."""
         path = Path(path)
         with path.open("rb") as stream:
             tables = tomllib.load(stream)
         data = tables.get("data", {})
-        if "file" in data and not Path(data["file"]).exists():
-            beside = path.parent / data["file"]
-            if beside.exists():
-                data["file"] = str(beside)
+        for key in {"file", "split"} & set(data):
+            beside = path.parent / data[key]
+            if not Path(data[key]).exists() and beside.is_file():
+                data[key] = str(beside)
         return cls.from_dict(tables)
