@@ -235,7 +235,7 @@ def _model_entry(potential: Potential) -> dict[str, Any]:
     """Name and hash; shipped models by name, so that they are found on other machines, too."""
     if not potential.path:
         raise ValueError("a model that was not loaded from a file has no name to find it by: save it first")
-    path = Path(potential.path).resolve()
+    path = Path(potential.path)
     shipped = shipped_models().get(path.stem)
     name = path.stem if shipped is not None and shipped.resolve() == path else str(path)
     return {"name": name, "sha256": potential.metadata.get("weights_sha256")}

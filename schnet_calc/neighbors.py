@@ -21,7 +21,6 @@ SKIN = 0.5
 PAIR_BYTES = 250
 """What a pair needs from the search for it to the forces, about."""
 
-
 WORTH_ASKING = 2**28
 """Bytes of pairs from which on it is asked how much memory there is."""
 

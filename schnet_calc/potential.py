@@ -42,7 +42,7 @@ class Potential:
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
     """Plain weights; empty in foreign files without them."""
     path: str = ""
-    """Where it was loaded from."""
+    """Where it was loaded from, absolute."""
 
     @property
     def cutoff(self) -> float:
@@ -209,7 +209,7 @@ def load_model(path_or_name: str | Path) -> Potential:
     if weights and weights_sha256(weights) != archive.metadata.get("weights_sha256"):
         raise ModelFileError(f"{path}: the weights do not have the SHA-256 that the metadata say")
     _check_forward(path, module)
-    return Potential(module, archive.metadata, weights, str(path))
+    return Potential(module, archive.metadata, weights, str(path.resolve()))
 
 
 def _check_forward(path: Path, module: torch.jit.ScriptModule) -> None:

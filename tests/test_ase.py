@@ -134,8 +134,9 @@ def test_copies_keep_results(models, clone):
 def test_a_relative_path_survives_a_change_of_folder(tmp_path, monkeypatch):
     write_model(tmp_path / "m.pt")
     monkeypatch.chdir(tmp_path)
-    pickled = pickle.dumps(SchNetCalculator("m.pt"))
+    calculator = SchNetCalculator("m.pt")
     monkeypatch.chdir("/")
+    pickled = pickle.dumps(calculator)
     assert np.isfinite(pickle.loads(pickled).evaluate([ethanol()])[0].energy)
 
 
