@@ -17,6 +17,8 @@ LARGEST_ENTRY = 2**30
 """Bytes that an entry may have when it is unpacked."""
 LARGEST_RATIO = 200
 """Times that an entry beyond a MiB may grow when it is unpacked."""
+LARGEST_TOTAL = 2**31
+"""Bytes that all entries may have together."""
 MOST_ENTRIES = 10_000
 ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -101,8 +103,16 @@ def _inner(name: str) -> str:
 
 
 def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    if not entries:
+        raise ModelFileError(f"{path} is not a model file: an empty archive")
     if len(entries) > MOST_ENTRIES:
         raise ModelFileError(f"{path}: {len(entries)} entries, but a model has at most {MOST_ENTRIES}")
+    total, packed = sum(e.file_size for e in entries), sum(e.compress_size for e in entries)
+    if total > LARGEST_TOTAL or (total > 2**26 and total > LARGEST_RATIO * packed):
+        raise ModelFileError(
+            f"{path}: the entries would be {total} bytes from {packed}, "
+            f"more than {LARGEST_TOTAL} or {LARGEST_RATIO} times as many"
+        )
     seen: set[str] = set()
     for entry in entries:
         name = entry.orig_filename

@@ -22,6 +22,7 @@ from ase.calculators.calculator import (
     external_calculators,
     register_calculator_class,
 )
+from ase.outputs import _defineprop, all_outputs
 from numpy.typing import NDArray
 
 from schnet_calc.engine import Prediction, make_engine
@@ -128,6 +129,7 @@ class SchNetCalculator(Calculator):
     ) -> None:
         """Evaluate the model; ASE calls this when a result is missing."""
         super().calculate(atoms, list(properties), list(system_changes))
+        self.results = {}  # nothing old survives a failure
         self.results = results_of(self._predict([self.atoms])[0])
         if "stress" in properties and "stress" not in self.results:
             raise PropertyNotImplementedError(
@@ -152,8 +154,7 @@ class SchNetCalculator(Calculator):
     def _predict(self, structures: Sequence[ase.Atoms]) -> list[Prediction]:
         plain = [Structure.from_atoms(atoms) for atoms in structures]
         predictions = self.engine.evaluate(plain)
-        for structure, prediction in zip(plain, predictions, strict=True):
-            self.watch.look(structure, prediction)
+        self.watch.look(plain, predictions)
         return predictions
 
     def hessian(self, atoms: ase.Atoms) -> NDArray[np.float64]:
@@ -204,26 +205,24 @@ class SchNetCalculator(Calculator):
         settings = dict(values)
         models = [load_model(entry["name"]) for entry in settings.pop("model")]
         for potential, entry in zip(models, values["model"], strict=True):
-            found = potential.metadata.get("weights_sha256")
-            if found != entry["sha256"]:
+            if potential.sha256 != entry["sha256"]:
                 raise ValueError(
-                    f"{potential.path} has the weights {found}, but {entry['name']!r} had {entry['sha256']}"
+                    f"{potential.path} has the weights {potential.sha256}, "
+                    f"but {entry['name']!r} had {entry['sha256']}"
                 )
         return cls(models, **settings)
 
     def __getstate__(self) -> dict[str, Any]:
         """Settings and results; engine and modules can't be pickled, the files are loaded again."""
-        return {
-            "made_of": self.todict(),
-            "atoms": self.atoms,
-            "results": self.results,
-            "doubtful": self.watch.count,
-        }
+        loaded = ("engine", "potentials", "watch")
+        state = {k: v for k, v in self.__dict__.items() if k not in loaded}
+        return {**state, "made_of": self.todict(), "doubtful": self.watch.count}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(self.fromdict(state["made_of"]).__dict__)
-        self.atoms, self.results = state["atoms"], state["results"]
-        self.watch.count = state["doubtful"]
+        again = SchNetCalculator.fromdict(state.pop("made_of"))
+        self.engine, self.potentials, self.watch = again.engine, again.potentials, again.watch
+        self.watch.count = state.pop("doubtful")
+        self.__dict__.update(state)
 
 
 DEFAULTS = {
@@ -238,7 +237,7 @@ def _model_entry(potential: Potential) -> dict[str, Any]:
     path = Path(potential.path)
     shipped = shipped_models().get(path.stem)
     name = path.stem if shipped is not None and shipped.resolve() == path else str(path)
-    return {"name": name, "sha256": potential.metadata.get("weights_sha256")}
+    return {"name": name, "sha256": potential.sha256}
 
 
 def results_of(prediction: Prediction) -> dict[str, Any]:
@@ -257,5 +256,8 @@ def results_of(prediction: Prediction) -> dict[str, Any]:
     return results
 
 
+for name, shape in (("energy_std", ()), ("forces_std", ("natoms", 3))):
+    if name not in all_outputs:  # else ASE's get_properties() refuses results that hold them
+        _defineprop(name, float, shape=shape)
 if SchNetCalculator.name not in external_calculators:
     register_calculator_class(SchNetCalculator.name, SchNetCalculator)

@@ -167,12 +167,12 @@ def _check_number(
     positions: NDArray[np.float64], box: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
 ) -> None:
     """Raise where there are more pairs than memory holds, by the density of atoms and of their images."""
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(box), axis=0)
-    extents = np.maximum(np.ptp(positions, axis=0), 1e-9)
-    share = (
-        np.where(pbc, 2.0 * cutoff / heights, 1.0) if pbc.any() else np.minimum(2.0 * cutoff / extents, 1.0)
-    )
+    inverse = np.linalg.inv(box)
+    heights = 1.0 / np.linalg.norm(inverse, axis=0)
+    extents = np.maximum(np.ptp(positions @ inverse, axis=0) * heights, 1e-9)
+    share = np.where(pbc, 2.0 * cutoff / heights, np.minimum(2.0 * cutoff / extents, 1.0))
     n_atoms, images = len(positions), float(np.prod(np.maximum(share, 1.0)))
+    lengths = " x ".join(f"{x:.3g}" for x in np.where(pbc, heights, extents))
     needed = 0.5 * n_atoms * max(n_atoms * float(np.prod(share)), images) * PAIR_BYTES
     if needed < WORTH_ASKING:
         return
@@ -180,8 +180,8 @@ def _check_number(
     if needed > there:
         raise TooManyPairsError(
             f"{n_atoms} atoms have about {needed / PAIR_BYTES:.1e} pairs within {cutoff:g} Å, which need "
-            f"{needed / 1e9:.1f} GB of memory, but {there / 1e9:.1f} GB are free: are the cell "
-            f"({', '.join(f'{h:.3g}' for h in heights)} Å high) and the positions in Å?"
+            f"{needed / 1e9:.1f} GB of memory, but {there / 1e9:.1f} GB are free: are positions and cell "
+            f"in Å? The atoms extend over {lengths} Å"
         )
 
 

@@ -43,6 +43,10 @@ class Potential:
     """Plain weights; empty in foreign files without them."""
     path: str = ""
     """Where it was loaded from, absolute."""
+    sha256: str = ""
+    """Of the weights; of the whole file where it holds no plain weights."""
+    content: bytes = field(default=b"", repr=False)
+    """The file, for copies of the module."""
 
     @property
     def cutoff(self) -> float:
@@ -209,7 +213,8 @@ def load_model(path_or_name: str | Path) -> Potential:
     if weights and weights_sha256(weights) != archive.metadata.get("weights_sha256"):
         raise ModelFileError(f"{path}: the weights do not have the SHA-256 that the metadata say")
     _check_forward(path, module)
-    return Potential(module, archive.metadata, weights, str(path.resolve()))
+    sha256 = weights_sha256(weights) if weights else hashlib.sha256(archive.content).hexdigest()
+    return Potential(module, archive.metadata, weights, str(path.resolve()), sha256, archive.content)
 
 
 def _check_forward(path: Path, module: torch.jit.ScriptModule) -> None:
@@ -224,17 +229,21 @@ def _check_forward(path: Path, module: torch.jit.ScriptModule) -> None:
 
 def private_module(potential: Potential) -> torch.jit.ScriptModule:
     """A copy of the module that may be moved and cast without touching the potential."""
-    buffer = io.BytesIO()
-    with _quiet_jit():
-        torch.jit.save(potential.module, buffer)
-    return _load_module(buffer.getvalue(), potential.path)
+    return _load_module(potential.content, potential.path)
 
 
 def _load_module(content: bytes, path: str | Path) -> torch.jit.ScriptModule:
+    with _torchscript(path):
+        return torch.jit.load(io.BytesIO(content), map_location="cpu").eval()
+
+
+@contextmanager
+def _torchscript(path: str | Path) -> Iterator[None]:
+    """Make errors of TorchScript, of many kinds and none of them documented, errors of the file."""
     try:
         with _quiet_jit():
-            return torch.jit.load(io.BytesIO(content), map_location="cpu").eval()
-    except Exception as error:  # of many kinds, none of them documented
+            yield
+    except Exception as error:
         raise ModelFileError(
-            f"{path} is not a model file: torch.jit.load says {str(error).partition(chr(10))[0]!r}"
+            f"{path} is not a model file: TorchScript says {str(error).partition(chr(10))[0]!r}"
         ) from error

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_CELLS = 10**6
-"""Cells of the width of the cutoff that are no reason to look for vacuum."""
+MOST_CELLS = 2000
+"""Cells of the width of the cutoff, beside one per atom, that are no reason to look for vacuum."""
 
 
 class Folded(NamedTuple):

@@ -42,7 +42,8 @@ class Watch:
     Raises
     ------
     ValueError
-        Another ``on_doubt``, or a threshold that is not positive or has no committee.
+        Another ``on_doubt``, one that could never act, or a threshold that is not positive or has no
+        committee.
     """
 
     def __init__(
@@ -51,7 +52,10 @@ class Watch:
         on_doubt: str | Path = "warn",
         max_forces_std: float | None = None,
     ) -> None:
-        self.file = Path(on_doubt) if Path(on_doubt).suffix in (".xyz", ".extxyz") else None
+        named = isinstance(on_doubt, (str, Path)) and Path(on_doubt).suffix in (".xyz", ".extxyz")
+        self.file = Path(on_doubt) if named else None
+        if self.file is not None and not self.file.parent.is_dir():
+            raise ValueError(f"on_doubt names {str(on_doubt)!r}, but there is no folder for it")
         if self.file is None and on_doubt not in ACTIONS:
             raise ValueError(
                 f"on_doubt is one of {', '.join(ACTIONS)}, or the name of an .xyz or .extxyz file, "
@@ -66,12 +70,18 @@ class Watch:
         self.count = 0
         """Doubtful structures so far."""
         self.reasons: list[str] = []
-        """For doubt in the last structure; empty if there are none."""
+        """For doubt in the structures of the last evaluation; empty if there are none."""
         domain = known_domain(potentials)
+        if domain is None and max_forces_std is None and on_doubt not in ("warn", "ignore"):
+            names = ", ".join(p.path for p in potentials)
+            raise ValueError(
+                f"on_doubt is {str(on_doubt)!r}, but nothing would ever be doubted: {names} says nothing "
+                "of its training data, and there is no max_forces_std"
+            )
         self._check = DomainCheck(domain) if domain is not None and on_doubt != "ignore" else None
 
-    def look(self, structure: Structure, prediction: Prediction) -> None:
-        """Examine a structure and its prediction, and act.
+    def look(self, structures: Sequence[Structure], predictions: Sequence[Prediction]) -> None:
+        """Examine structures and their predictions, and act.
 
         Raises
         ------
@@ -80,11 +90,15 @@ class Watch:
         """
         if self.on_doubt == "ignore":
             return
-        self.reasons = [] if self._check is None else self._check.reasons(structure)
-        if self.max_forces_std is not None:
-            self.reasons += self._disagreement(prediction, self.max_forces_std)
-        if self.reasons:
-            self._act(structure)
+        self.reasons = []
+        for k, (structure, prediction) in enumerate(zip(structures, predictions, strict=True)):
+            found = [] if self._check is None else self._check.reasons(structure)
+            if self.max_forces_std is not None:
+                found += self._disagreement(prediction, self.max_forces_std)
+            if found:
+                which = f"structure {k}: " if len(structures) > 1 else ""
+                self.reasons += [which + reason for reason in found]
+                self._act(structure, which + "; ".join(found))
 
     def _disagreement(self, prediction: Prediction, limit: float) -> list[str]:
         spread = np.linalg.norm(prediction.forces_std, axis=1)
@@ -96,9 +110,8 @@ class Watch:
             f"max_forces_std is {limit:g}"
         ]
 
-    def _act(self, structure: Structure) -> None:
+    def _act(self, structure: Structure, text: str) -> None:
         self.count += 1
-        text = "; ".join(self.reasons)
         if self.on_doubt == "stop":
             raise DoubtfulStructureError(f"the structure is outside of what the model knows: {text}")
         if self.file is not None and self.count <= MOST_WRITTEN:
@@ -113,14 +126,14 @@ class Watch:
 
 
 def known_domain(potentials: Sequence[Potential]) -> Domain | None:
-    """What the members' training data hold together; None if a file doesn't say."""
+    """What the members' training data hold together; None if no file says."""
     found = []
     for potential in potentials:
         values = potential.metadata.get("training", {}).get("domain")
         if values is None:
-            return None
+            continue
         try:
             found.append(Domain.from_dict(values))
         except ValueError as error:
             raise ModelFileError(f"{potential.path}: {error}") from error
-    return Domain.joined(found)
+    return Domain.joined(found) if found else None

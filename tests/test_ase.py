@@ -25,6 +25,7 @@ from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS
 from conftest import REFERENCES, ethanol, random_network, write_model
 from dftd3.ase import DFTD3
+from test_model_file import FOREIGN, write_foreign
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.potential import save_model
@@ -78,7 +79,7 @@ def test_ase_run(models, tmp_path):
     [
         {},
         {"dtype": "float64", "engine": "script", "device": "cpu"},
-        {"on_doubt": "stop"},
+        {"on_doubt": "ignore"},
     ],
 )
 def test_a_dictionary_makes_the_same_calculator(models, settings):
@@ -115,6 +116,28 @@ def test_other_weights_are_noticed(tmp_path):
     path.unlink()
     with pytest.raises(FileNotFoundError, match="no model file"):
         SchNetCalculator.fromdict(values)
+
+
+def test_other_foreign_weights_are_noticed(tmp_path):
+    """Files without plain weights go by the hash of the whole."""
+    values = SchNetCalculator(write_foreign(tmp_path / "f.pt", FOREIGN)).todict()
+    SchNetCalculator.fromdict(values)
+    write_foreign(tmp_path / "f.pt", {**FOREIGN, "note": "other"})
+    with pytest.raises(ValueError, match="has the weights"):
+        SchNetCalculator.fromdict(values)
+
+
+class Annotated(SchNetCalculator):
+    """A user's own, with an attribute."""
+
+    def __init__(self, model, note):
+        super().__init__(model)
+        self.note = note
+
+
+def test_a_subclass_keeps_what_is_its_own(models):
+    again = pickle.loads(pickle.dumps(Annotated(models["float32"], note="mine")))
+    assert (type(again), again.note) == (Annotated, "mine")
 
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, copy.copy, lambda c: pickle.loads(pickle.dumps(c))])

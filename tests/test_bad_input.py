@@ -127,6 +127,15 @@ def test_many_atoms_in_one_place_are_refused(calculator, monkeypatch):
         calculator.evaluate([heap])
 
 
+@pytest.mark.parametrize("pbc", [(0, 0, 1), (1, 1, 0), (1, 0, 0)], ids=str)
+def test_wires_and_slabs_are_not_taken_for_heaps(pbc, monkeypatch):
+    """Along open directions atoms are as far apart as they are."""
+    monkeypatch.setattr("schnet_calc.neighbors.available_memory", lambda: 2 * 10**9)
+    atoms = bulk("Si", "sc", a=2.5) * (25, 25, 25)
+    atoms.pbc = pbc
+    assert len(half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, 5.5).i) > 10**5
+
+
 def test_the_estimate_of_pairs_is_about_right(monkeypatch):
     """Never far below what there are, for the crystals and molecules of every day."""
     monkeypatch.setattr("schnet_calc.neighbors.WORTH_ASKING", 0)

@@ -53,15 +53,21 @@ def test_a_bound_on_memory_splits_the_batch(models, monkeypatch):
     assert sizes == [1] * len(images)
 
 
+def test_a_committee_hands_the_bound_on(models):
+    calculator = SchNetCalculator([models["float64"]] * 2, device="cpu", engine="script")
+    calculator.engine.memory = 123.0
+    assert [m.memory for m in calculator.engine.members] == [123.0, 123.0]
+
+
 def test_no_structures(models, engine):
     assert SchNetCalculator(models["float64"], engine=engine).evaluate([]) == []
     assert SchNetCalculator([models["float64"]] * 2, engine=engine).evaluate([]) == []
 
 
-def test_an_error_names_the_structure_not_the_batch(models, engine):
+def test_an_error_names_the_structure_of_the_batch(models, engine):
     images = mixed()
     images[3].positions[2, 1] = np.nan
-    with pytest.raises(ValueError, match="position of atom 2 is not finite"):
+    with pytest.raises(ValueError, match="structure 3: position of atom 2 is not finite"):
         SchNetCalculator(models["float64"], engine=engine).evaluate(images)
 
 
@@ -177,7 +183,9 @@ def test_a_band_is_one_batch(counted):
     [
         (molecule("CH3COOH"), {}, "same atoms in the same order"),
         (ase.Atoms(molecule("CH3CH2OH"), cell=[9, 9, 9], pbc=True), {}, "same cell"),
-        (molecule("CH3CH2OH"), {"n_images": 0}, "at least one image"),
+        (molecule("CH3CH2OH"), {"n_images": 1}, "at least two images"),
+        (molecule("CH3CH2OH"), {"fmax": -1.0}, "fmax must be positive"),
+        (molecule("CH3CH2OH"), {}, "the same structure"),
     ],
 )
 def test_bad_bands_are_named(models, last, options, message):
@@ -235,6 +243,27 @@ def test_replicas_of_any_kind_resume(models, tmp_path):
     for k in (0, 1):
         expected = calculator.evaluate([list(second.frames(k))[-1]])[0].energy
         assert list(second.frames(k))[-1].info["energy"] == pytest.approx(expected, abs=1e-8)
+
+
+def test_replicas_go_on_with_their_own_cells_and_models_only(models, tmp_path):
+    calculator = SchNetCalculator(models["float64"])
+    settings = MDSettings(300, 0.005, thermostat="langevin", interval=5)
+    run_replicas([bulk("Si")] * 2, calculator, settings, tmp_path)
+    with pytest.raises(ValueError, match="has cells"):
+        run_replicas([bulk("Si", a=5.8)] * 2, calculator, settings, tmp_path, resume=True)
+    with pytest.raises(ValueError, match="has atomic_numbers"):
+        run_replicas([bulk("Si")], calculator, settings, tmp_path, resume=True)
+    other = SchNetCalculator([models["float64"], models["float32"]])
+    with pytest.raises(ValueError, match="has model"):
+        run_replicas([bulk("Si")] * 2, other, settings, tmp_path, resume=True)
+
+
+def test_equal_replicas_are_refused(models, tmp_path):
+    atoms = ethanol()
+    atoms.set_momenta(np.ones((9, 3)))
+    calculator = SchNetCalculator(models["float64"])
+    with pytest.raises(ValueError, match="replicas 0 and 1 have the same positions and momenta"):
+        run_replicas([atoms, atoms], calculator, MDSettings(300, 0.1, thermostat="none"), tmp_path)
 
 
 def test_bad_replicas_are_named(models, tmp_path):

@@ -97,6 +97,16 @@ def test_wrong_labels_are_named(data, options, message):
         read_frames(data, **options)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_damaged_stress_is_no_missing_one(images, tmp_path, value):
+    atoms = images[1].copy()
+    atoms.info["s"] = np.array([value, 0, 0, 0, 0, 0])
+    atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=np.zeros((2, 3)))
+    ase.io.write(tmp_path / "s.extxyz", atoms)
+    with pytest.raises(ValueError, match="frame 0, s: a stress that is not finite"):
+        read_frames(tmp_path / "s.extxyz", stress_key="s")
+
+
 def test_stress_of_a_molecule_is_no_label(tmp_path):
     atoms = ase.Atoms("CO", [(0, 0, 0), (0, 0, 1.1)])
     atoms.info["s"] = np.zeros(6)

@@ -186,6 +186,9 @@ def test_files_without_a_domain_are_not_doubted(models, caplog):
     [
         ({"on_doubt": "panic"}, "on_doubt is one of ignore, warn, stop, or the name of .* got 'panic'"),
         ({"max_forces_std": 0.1}, "threshold for committees"),
+        ({"on_doubt": None}, "on_doubt is one of"),
+        ({"on_doubt": "nowhere/x.extxyz"}, "no folder for it"),
+        ({"on_doubt": "stop"}, r"nothing would ever be doubted: .* says nothing of its training data"),
     ],
 )
 def test_bad_options_are_named(models, options, message):
@@ -241,7 +244,8 @@ def test_a_committee_is_the_mean_of_its_members(members, engine, structures):
 def test_results_of_a_committee(members):
     atoms = ethanol()
     atoms.calc = SchNetCalculator(members)
-    atoms.get_potential_energy()
+    assert atoms.get_properties(["energy", "forces"])["forces_std"].shape == (len(atoms), 3)
+    assert atoms.calc.export_properties()["energy_std"] > 0
     assert atoms.calc.results["energy_std"] > 0
     assert atoms.calc.results["forces_std"].shape == (len(atoms), 3)
 
@@ -254,6 +258,25 @@ def test_disagreement_is_doubt(members, caplog):
     strict = SchNetCalculator(members, on_doubt="stop", max_forces_std=0.99 * spread)
     with pytest.raises(DoubtfulStructureError, match=r"committee's forces on atom .* max_forces_std is"):
         strict.evaluate([atoms])
+
+
+def test_a_member_that_says_nothing_does_not_silence_the_others(guarded, models):
+    with pytest.raises(DoubtfulStructureError):
+        SchNetCalculator([guarded, models["float64"]], on_doubt="stop").evaluate([broken()])
+
+
+def test_batches_say_which_structure(guarded):
+    calculator = SchNetCalculator(guarded)
+    calculator.evaluate([rattled()[0], broken(), rattled()[1]])
+    assert calculator.watch.reasons[0].startswith("structure 1: atom")
+
+
+def test_nothing_old_survives_a_failure(guarded):
+    calculator = SchNetCalculator(guarded, on_doubt="stop")
+    calculator.calculate(molecule("CH3CH2OH"))
+    with pytest.raises(DoubtfulStructureError):
+        calculator.calculate(broken())
+    assert calculator.results == {}
 
 
 def test_a_committee_knows_what_any_member_knows(tmp_path, domain):

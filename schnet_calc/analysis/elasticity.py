@@ -7,6 +7,8 @@ import numpy as np
 from ase.optimize import BFGS
 from numpy.typing import NDArray
 
+STEPS = 200
+"""Of a relaxation, at most."""
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
@@ -20,7 +22,7 @@ def elastic_constants(
     Parameters
     ----------
     atoms : Atoms
-        A crystal whose cell is relaxed; not changed.
+        A crystal whose cell is relaxed; not changed. Its constraints are ignored.
     calculator : Calculator
         Any ASE calculator with stress, best in float64.
     strain : float
@@ -32,6 +34,8 @@ def elastic_constants(
     ------
     ValueError
         The structure isn't periodic along all directions, or the strain isn't positive.
+    RuntimeError
+        The atoms don't relax.
     """
     if not atoms.pbc.all():
         raise ValueError(f"elastic constants need a crystal, pbc is {atoms.pbc.tolist()}")
@@ -46,9 +50,13 @@ def elastic_constants(
             deformation[b, a] += 0.5 * sign * strain
             strained = atoms.copy()
             strained.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
+            strained.set_constraint()
             strained.calc = calculator
             with BFGS(strained, logfile=None) as dynamics:
-                dynamics.run(fmax=fmax, steps=200)
+                if not dynamics.run(fmax=fmax, steps=STEPS):
+                    raise RuntimeError(
+                        f"the atoms of a strained cell did not relax below {fmax} eV/Å in {STEPS} steps"
+                    )
             stresses.append(strained.get_stress())
         columns.append((stresses[0] - stresses[1]) / (2.0 * strain))
     return np.stack(columns, axis=1)

@@ -52,6 +52,9 @@ def data(
     json
         Where to write the numbers.
     """
+    import numpy as np
+    from ase.units import GPa
+
     from schnet_calc import plots
     from schnet_calc.data import read_frames
     from schnet_calc.tasks.overview import look_over
@@ -73,6 +76,11 @@ def data(
         "copies": len(found.duplicates),
         "energy / work of forces": "can't tell" if found.slope is None else f"{found.slope:.3f}",
     }
+    if frames.virials is not None:
+        given = np.isfinite(frames.virials).all(axis=(1, 2))
+        volumes = np.abs(np.linalg.det(frames.cells[given]))
+        pressures = -np.trace(frames.virials[given], axis1=1, axis2=2) / (3 * volumes * GPa)
+        rows["stresses"] = f"{given.sum()}, pressures {pressures.min():.2f} to {pressures.max():.2f} GPa"
     print_table(file.name, rows)
     for warning in found.warnings:
         err.print(f"[yellow]warning:[/yellow] {warning}", soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from cyclopts import Parameter
 
-from schnet_calc.cli.app import Output, app
+from schnet_calc.cli.app import Output, app, open_model
 from schnet_calc.cli.data import Labels
 from schnet_calc.console import Stages, out, print_table, progress_bar, write_json
 
@@ -42,6 +42,11 @@ def info(model: str, *, json: Path | None = None) -> None:
     for key in ("data", "n_train", "steps", "command"):
         if key in training:
             rows[key] = training[key]
+    if "domain" in training:
+        numbers = training["domain"]["coordination"]
+        rows["neighbours in training"] = ", ".join(
+            f"{symbol} {low:.1f} to {high:.1f}" for symbol, (low, high) in numbers.items()
+        )
     errors = training.get("test_errors") or training.get("validation_errors") or {}
     rows.update({k: f"{v:.5f}" for k, v in errors.items() if isinstance(v, float)})
     print_table("model", rows)
@@ -220,7 +225,7 @@ def evaluate(
     json
         Where to write the numbers.
     """
-    from schnet_calc import SchNetCalculator, plots
+    from schnet_calc import plots
     from schnet_calc.data import Split, read_frames
     from schnet_calc.tasks.evaluate import evaluate as run
 
@@ -232,7 +237,7 @@ def evaluate(
     with progress_bar() as bar:
         stages = Stages(bar)
         result = run(
-            SchNetCalculator(model, device=device),
+            open_model(model, device, on_doubt="ignore"),
             frames,
             progress=lambda done: stages("frames", done, len(frames)),
         )

@@ -46,6 +46,8 @@ def relax(
     from schnet_calc.data import read_structure
     from schnet_calc.tasks.relax import relax as run
 
+    if pressure and not cell:
+        raise ValueError(f"--pressure {pressure:g} (GPa) acts on the cell: say --cell, too")
     calculator = open_model(model, device, dtype)
     result = run(read_structure(structure), calculator, fmax, steps, optimizer, cell, pressure * GPa)
     ase.io.write(output, result.atoms)
@@ -155,7 +157,8 @@ def neb(
 
     ends = (read_structure(first), read_structure(last))
     band = relax_band(*ends, open_model(model, device, dtype), images, fmax, steps)
-    ase.io.write(output.with_suffix(".traj"), band.images)
+    path = Path(f"{output}.traj")
+    ase.io.write(path, band.images)
     figure, axes = plots.new_figure(5.5, 3.6)
     plots.draw_band(axes, band.images)
     plots.save_figure(figure, output)
@@ -167,7 +170,7 @@ def neb(
             "steps": band.steps,
             "barrier": f"{band.barrier:.4f} eV",
             "back": f"{values['reverse_barrier_ev']:.4f} eV",
-            "path": output.with_suffix(".traj"),
+            "path": path,
         },
     )
     write_json(json, values)
@@ -245,6 +248,7 @@ def md(
             stages("MD", step, settings.n_steps, speed(step))
 
         if replicas > 1:
+            atoms.set_momenta(None)  # each draws its own
             run = run_replicas([atoms] * replicas, calculator, settings, output, resume, progress).run
         else:
             run = run_md(atoms, calculator, settings, output, resume, progress)

@@ -76,7 +76,8 @@ def read_virials(
     Raises
     ------
     ValueError
-        No frame has the key, or a frame that has it isn't periodic along all three directions.
+        No frame has the key, or a frame that has it isn't periodic along all three directions, or holds
+        something else than a stress.
     """
     virials = np.full((len(images), 3, 3), np.nan)
     for k, atoms in enumerate(images):
@@ -89,7 +90,10 @@ def read_virials(
             )
         volume = float(atoms.get_volume()) * length**3
         try:
-            virials[k] = labels.virial(np.asarray(found, dtype=float), volume)
+            values = np.asarray(found, dtype=float)
+            if not np.isfinite(values).all():
+                raise ValueError(f"a stress that is not finite: {values.ravel().tolist()}")
+            virials[k] = labels.virial(values, volume)
         except ValueError as error:
             raise ValueError(f"{path}, frame {k}, {labels.key}: {error}") from error
     if np.isnan(virials).all():

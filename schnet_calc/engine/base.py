@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from schnet_calc.engine.checks import check_elements, check_finite, check_shortest, check_values
+from schnet_calc.engine.checks import check_elements, check_finite, check_shortest, check_values, named
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.graph import Graph, Structure, build_graph, join_graphs
 from schnet_calc.neighbors import TooManyPairsError
@@ -30,7 +30,8 @@ class Engine(ABC):
 
     name = ""
     memory: float = 2**31
-    """Bytes that a batch may need; what needs more is evaluated in parts."""
+    """Bytes that a batch may need; what needs more is evaluated in parts. The fused engine needs no bound
+    on the CPU: it keeps nothing per pair beyond the structures that it is at."""
 
     def __init__(self, potential: Potential, device: torch.device, dtype: torch.dtype) -> None:
         self.potential = potential
@@ -101,8 +102,9 @@ class Engine(ABC):
     def _evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
         results: list[Prediction] = []
         waiting: list[Graph] = []
-        for structure in structures:
-            graph = self.graph(structure)
+        for k, structure in enumerate(structures):
+            with named(k, len(structures)):
+                graph = self.graph(structure)
             n_pairs = len(graph.i) + sum(len(g.i) for g in waiting)
             if waiting and n_pairs * self.pair_bytes > self.memory:
                 results += self._predict(structures[len(results) :], waiting)

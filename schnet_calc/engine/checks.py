@@ -1,5 +1,8 @@
 """Named errors for structures that no network can say anything about."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
@@ -13,6 +16,17 @@ SHORTEST_DISTANCE = 1e-3
 
 LARGEST_COORDINATE = 1e9
 """Å; beyond it, neighbouring numbers of float64 are farther apart than 1e-7 Å."""
+
+
+@contextmanager
+def named(k: int, n_structures: int) -> Iterator[None]:
+    """Let errors say which structure of a batch they mean."""
+    try:
+        yield
+    except (ValueError, FloatingPointError) as error:
+        if n_structures < 2:
+            raise
+        raise type(error)(f"structure {k}: {error}") from error
 
 
 def check_values(structure: Structure) -> None:

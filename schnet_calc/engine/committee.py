@@ -36,6 +36,17 @@ class Committee:
         self.device = members[0].device
         self.dtype = members[0].dtype
 
+    @property
+    def memory(self) -> float:
+        """Bytes that a batch of one member may need; see :class:`Engine`."""
+        return self.members[0].memory
+
+    @memory.setter
+    def memory(self, value: float) -> None:
+        """Set it for every member."""
+        for member in self.members:
+            member.memory = value
+
     def evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
         """Means over the members, which are in ``Prediction.members``; the errors of an engine."""
         rows = self._in_one_batch(structures) or [engine.evaluate(structures) for engine in self.members]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from schnet_calc.engine.checks import check_elements, check_finite, check_shortest, check_values
+from schnet_calc.engine.checks import check_elements, check_finite, check_shortest, check_values, named
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.graph import Structure
 from schnet_calc.kernels.parallel import evaluate_parts
@@ -71,10 +71,12 @@ def evaluate_batch(networks: Sequence[Compiled], structures: Sequence[Structure]
     """What every network says of every structure, all of them on as many threads as torch may use."""
     jobs = [(network, k) for network in networks for k in range(len(structures))]
     n_threads = min(torch.get_num_threads(), len(jobs))
-    if n_threads <= 1:
-        found = [network.one(k, structures[k], alone=True) for network, k in jobs]
-    else:
-        # The structures are on threads already: each of them stays on its own.
-        work = thread_pool(n_threads).map(lambda job: job[0].one(job[1], structures[job[1]], False), jobs)
-        found = list(work)
+
+    def work(job: tuple[Compiled, int]) -> Prediction:
+        network, k = job
+        with named(k, len(structures)):
+            # With several jobs the threads are taken: each structure stays on its own.
+            return network.one(k, structures[k], alone=n_threads <= 1)
+
+    found = [work(job) for job in jobs] if n_threads <= 1 else list(thread_pool(n_threads).map(work, jobs))
     return [found[n : n + len(structures)] for n in range(0, len(found), len(structures))]

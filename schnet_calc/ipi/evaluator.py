@@ -76,7 +76,7 @@ class Evaluator:
             return
         for k, (structure, prediction) in enumerate(zip(structures, predictions, strict=True)):
             try:
-                self.watch.look(structure, prediction)
+                self.watch.look([structure], [prediction])
             except DoubtfulStructureError as error:
                 raise _refused(k, structure, error) from error
 

@@ -95,7 +95,8 @@ def train_members(
         data = replace(config.data, bootstrap=bootstrap or config.data.bootstrap)
         run = Run(replace(config, training=training, data=data), folder, resume=resume)
         run.run(None if report is None else partial(report, k))
-        finish(run, command)
+        if run.world.first:
+            finish(run, command)
         paths.append(folder / "model.pt")
     return paths
 

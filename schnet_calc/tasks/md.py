@@ -162,13 +162,13 @@ def degrees_of_freedom(atoms: ase.Atoms, thermostat: str) -> int:
 
 def _identity(atoms: ase.Atoms, calculator: Any, settings: MDSettings) -> dict[str, Any]:
     """What has to be the same for a run to go on."""
-    potential = getattr(calculator, "potential", None)
-    metadata = potential.metadata if potential is not None else {}
+    hashes = [p.sha256 for p in getattr(calculator, "potentials", [])]
     kept = {k: v for k, v in asdict(settings).items() if k != "time"}
     return {
         **kept,
         "atomic_numbers": atoms.numbers.tolist(),
-        "model": metadata.get("weights_sha256", type(calculator).__name__),
+        "model": "+".join(hashes) or type(calculator).__name__,
+        **getattr(calculator, "identity", {}),
     }
 
 

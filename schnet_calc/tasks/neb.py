@@ -73,7 +73,7 @@ def relax_band(
     calculator : SchNetCalculator
         For all images.
     n_images : int
-        Images between the two.
+        Images between the two, at least two.
     fmax : float
         Largest force across the band to end with, eV/Å.
     steps : int
@@ -84,10 +84,13 @@ def relax_band(
     Raises
     ------
     ValueError
-        The ends hold different atoms or cells, or there are no images between them.
+        The ends hold different atoms or cells or are the same, there are too few images, or ``fmax`` isn't
+        positive.
     """
-    if n_images < 1:
-        raise ValueError(f"a band needs at least one image between its ends, got {n_images}")
+    if n_images < 2:
+        raise ValueError(f"a band needs at least two images between its ends, got {n_images}")
+    if not fmax > 0:
+        raise ValueError(f"fmax must be positive, got {fmax} eV/Å")
     if not np.array_equal(first.numbers, last.numbers):
         raise ValueError(
             "the ends of a band hold the same atoms in the same order, "
@@ -95,6 +98,8 @@ def relax_band(
         )
     if not (np.allclose(first.cell, last.cell) and (first.pbc == last.pbc).all()):
         raise ValueError("the ends of a band have the same cell and periodic directions")
+    if np.allclose(first.positions, last.positions, atol=1e-6):
+        raise ValueError("the ends of the band are the same structure: there is no path between them")
     images = [first.copy(), *(first.copy() for _ in range(n_images)), last.copy()]
     share_batch(images, calculator)
     band = NEB(images, method="improvedtangent", climb=False)

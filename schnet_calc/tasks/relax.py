@@ -137,10 +137,13 @@ def relax_many(
             runs[k].nsteps += 1
         # The first structure that is asked for forces here has all others evaluated with it.
         going = [k for k in going if advanced(k)]
-    return [
+    found = [
         _outcome(atoms, run, k not in going, e)
         for k, (atoms, run, e) in enumerate(zip(moving, runs, energies, strict=True))
     ]
+    for atoms in moving:
+        atoms.calc = calculator
+    return found
 
 
 def _optimizer(atoms: ase.Atoms, fmax: float, name: str, cell: bool, pressure: float) -> Optimizer:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import ase
-import ase.io
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 from ase.io.trajectory import Trajectory
@@ -38,6 +38,7 @@ class Replica(Calculator):
     ) -> None:
         """Evaluate this structure, and all others of the batch that have changed."""
         super().calculate(atoms, list(properties), list(system_changes))
+        self.results: dict[str, Any] = {}
         self._batch.update(self)
 
 
@@ -82,7 +83,10 @@ class Joined(Calculator):
         super().__init__()
         self._structures = [atoms.copy() for atoms in structures]
         self._calculator = calculator
-        self.potential = calculator.potential
+        self.potentials = calculator.potentials
+        cells = [[*a.cell.array.ravel().tolist(), *map(bool, a.pbc)] for a in structures]
+        self.identity = {"replicas": [len(a) for a in structures], "cells": cells}
+        """What else has to be the same for a run to go on."""
 
     def calculate(
         self,
@@ -92,6 +96,7 @@ class Joined(Calculator):
     ) -> None:
         """Evaluate all replicas as one batch."""
         super().calculate(atoms, list(properties), list(system_changes))
+        self.results = {}
         for replica, rows in zip(self._structures, parts(self._structures), strict=True):
             replica.positions = self.atoms.positions[rows]
         found = self._calculator.evaluate(self._structures)
@@ -115,7 +120,7 @@ class ReplicaRun:
     run: MDRun
     """Of all replicas as one system: energies are their sums, the temperature is their mean."""
     structures: list[ase.Atoms]
-    """The first structures: species, cells, constraints of each replica."""
+    """The first structures: species, cells and momenta of each replica."""
 
     def frames(self, k: int) -> Iterator[ase.Atoms]:
         """Replica k through time, with momenta; ``info["energy"]`` is its potential energy, eV."""
@@ -149,12 +154,13 @@ def run_replicas(
     settings : MDSettings
         Its thermostat is one of :data:`INDEPENDENT`.
     directory, resume, progress
-        As for :func:`~schnet_calc.tasks.md.run_md`; the folder gets ``replicas.extxyz``, too.
+        As for :func:`~schnet_calc.tasks.md.run_md`.
 
     Raises
     ------
     ValueError
-        No structures, constraints, or a thermostat that would couple the replicas.
+        No structures, constraints, a thermostat that would couple the replicas, or replicas that start from
+        the same momenta and would stay the same.
     FileExistsError
         As :func:`~schnet_calc.tasks.md.run_md`.
     """
@@ -167,6 +173,8 @@ def run_replicas(
         )
     if any(atoms.constraints for atoms in structures):
         raise ValueError("replicas with constraints are not supported: run them one by one")
+    if settings.thermostat == "none":
+        _check_different(structures)
     started = [first_momenta(a, settings.temperature, [settings.seed, k]) for k, a in enumerate(structures)]
     free = sum(degrees_of_freedom(atoms, settings.thermostat) for atoms in started)
     run = run_md(
@@ -178,8 +186,19 @@ def run_replicas(
         progress=progress,
         n_free=free,
     )
-    ase.io.write(Path(directory) / "replicas.extxyz", started, format="extxyz")
     return ReplicaRun(run, started)
+
+
+def _check_different(structures: Sequence[ase.Atoms]) -> None:
+    seen: dict[bytes, int] = {}
+    for k, atoms in enumerate(structures):
+        if not np.any(atoms.get_momenta()):
+            continue
+        other = seen.setdefault(atoms.positions.tobytes() + atoms.get_momenta().tobytes(), k)
+        if other != k:
+            raise ValueError(
+                f"replicas {other} and {k} have the same positions and momenta: no thermostat parts them"
+            )
 
 
 def _join(structures: Sequence[ase.Atoms]) -> ase.Atoms:
