@@ -1,5 +1,6 @@
 """Several structures behind one engine: who asks for one of them has all evaluated together."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,17 +19,8 @@ INDEPENDENT = ("none", "langevin")
 """Thermostats that act on every atom on its own: replicas that share one stay independent."""
 
 
-class Replica(Calculator):
-    """The calculator of one structure of a batch; made by :func:`share_batch`."""
-
-    name = "schnet"
-    implemented_properties = SchNetCalculator.implemented_properties
-
-    def __init__(self, batch: "_Batch") -> None:
-        super().__init__()
-        self._batch = batch
-
-    check_state = SchNetCalculator.check_state
+class _Shared(Calculator):
+    """A calculator whose results come from an evaluation that it shares with others."""
 
     def calculate(
         self,
@@ -36,10 +28,29 @@ class Replica(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Evaluate this structure, and all others of the batch that have changed."""
+        """Evaluate, with whatever shares the evaluation."""
         super().calculate(atoms, list(properties), list(system_changes))
-        self.results: dict[str, Any] = {}
-        self._batch.update(self)
+        self.results: dict[str, Any] = {}  # nothing old survives a failure
+        self.results = self._evaluated()
+
+    @abstractmethod
+    def _evaluated(self) -> dict[str, Any]:
+        """ASE's results for ``self.atoms``."""
+
+
+class Replica(_Shared):
+    """The calculator of one structure of a batch; made by :func:`share_batch`."""
+
+    name = "schnet"
+    implemented_properties = SchNetCalculator.implemented_properties
+    check_state = SchNetCalculator.check_state
+
+    def __init__(self, batch: "_Batch") -> None:
+        super().__init__()
+        self._batch = batch
+
+    def _evaluated(self) -> dict[str, Any]:
+        return self._batch.update(self)
 
 
 class _Batch:
@@ -49,13 +60,14 @@ class _Batch:
         self.calculator = calculator
         self.members = [(atoms, Replica(self)) for atoms in structures]
 
-    def update(self, asking: Replica) -> None:
+    def update(self, asking: Replica) -> dict[str, Any]:
+        """Evaluate all that have changed; the results of the one that asks."""
         stale = [(a, r) for a, r in self.members if r is not asking and r.check_state(a)]
         found = self.calculator.evaluate([asking.atoms, *(a for a, _ in stale)])
-        asking.results = results_of(found[0])
         for (atoms, replica), prediction in zip(stale, found[1:], strict=True):
             replica.atoms = atoms.copy()
             replica.results = results_of(prediction)
+        return results_of(found[0])
 
 
 def share_batch(structures: Sequence[ase.Atoms], calculator: SchNetCalculator) -> None:
@@ -74,7 +86,7 @@ def share_batch(structures: Sequence[ase.Atoms], calculator: SchNetCalculator) -
         atoms.calc = replica
 
 
-class Joined(Calculator):
+class Joined(_Shared):
     """Replicas as one large system without interaction between them, for integrators that act on atoms."""
 
     implemented_properties = ("energy", "energies", "forces")
@@ -88,19 +100,11 @@ class Joined(Calculator):
         self.identity = {"replicas": [len(a) for a in structures], "cells": cells}
         """What else has to be the same for a run to go on."""
 
-    def calculate(
-        self,
-        atoms: ase.Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = tuple(all_changes),
-    ) -> None:
-        """Evaluate all replicas as one batch."""
-        super().calculate(atoms, list(properties), list(system_changes))
-        self.results = {}
+    def _evaluated(self) -> dict[str, Any]:
         for replica, rows in zip(self._structures, parts(self._structures), strict=True):
             replica.positions = self.atoms.positions[rows]
         found = self._calculator.evaluate(self._structures)
-        self.results = {
+        return {
             "energy": float(sum(p.energy for p in found)),
             "energies": np.concatenate([p.energies for p in found]),
             "forces": np.concatenate([p.forces for p in found]),
