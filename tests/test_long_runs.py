@@ -31,7 +31,7 @@ atoms.calc = SchNetCalculator(sys.argv[1], device="cpu")
 dynamics = VelocityVerlet(atoms, timestep=0.05, trajectory="long.traj", loginterval=10)
 dynamics.run(1000)
 first = resident()
-dynamics.run(7000)
+dynamics.run(4000)
 print(resident() / first)
 """
 

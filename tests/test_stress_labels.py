@@ -183,12 +183,12 @@ def test_a_weight_without_labels_is_refused(data):
 
 @needs_data
 def test_the_silicon_file_is_in_vasps_convention():
-    """Of the strained cells: the sign, order and unit that the file doesn't state."""
+    """Of the strained cells, the last of the file: the sign, order and unit that it doesn't state."""
     frames = read_frames(
         DATA / "bulk" / "Si_training.extxyz", stress_key="virial_stress_raw", stress_convention="vasp"
     )
-    found = evaluate(SchNetCalculator("silicon"), frames)
+    found = evaluate(SchNetCalculator("silicon"), frames.select(np.arange(160, 214)))
     for k in range(6):
         label, off = found.stress_labels[k::6], found.stress_differences[k::6]
-        assert np.corrcoef(label, label + off)[0, 1] > 0.9
+        assert np.corrcoef(label, label + off)[0, 1] > 0.99
         assert np.polyfit(label, label + off, 1)[0] == pytest.approx(1.0, abs=0.1)

@@ -15,8 +15,8 @@ from schnet_calc.graph import Graph, Structure
 from schnet_calc.kernels.quintic import TOLERANCE, choose_grid
 from schnet_calc.potential import Potential
 
-DISPLACEMENT = 5e-3
-"""Å, of the atoms for second derivatives."""
+DISPLACEMENT = 5e-4
+"""Å, of the atoms for second derivatives; small, since the force of a pair has a kink at the cutoff."""
 STENCIL = ((-2, 1 / 12), (-1, -2 / 3), (1, 2 / 3), (2, -1 / 12))
 """Steps, and their weights in a first derivative of fourth order."""
 

@@ -4,6 +4,8 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
+import torch
+
 
 @cache
 def thread_pool(n_threads: int) -> ThreadPoolExecutor:
@@ -11,5 +13,10 @@ def thread_pool(n_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads, thread_name_prefix="schnet")
 
 
-# Threads do not survive a fork: a child makes its own.
-os.register_at_fork(after_in_child=thread_pool.cache_clear)
+def _after_fork() -> None:
+    """A child makes threads of its own, and leaves OpenMP alone, which would wait for its parent's."""
+    thread_pool.cache_clear()
+    torch.set_num_threads(1)
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,7 +1,7 @@
 """Errors of a model on labelled frames."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,9 @@ class Evaluation:
     """(M,) model minus label, eV."""
     force_differences: NDArray[np.float64]
     """(3A,) components, model minus label, eV/Å."""
-    stress_differences: NDArray[np.float64]
+    stress_differences: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """(6M',) components, model minus label, eV/Å³, of the frames that have labels for it."""
-    stress_labels: NDArray[np.float64]
+    stress_labels: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """(6M',) eV/Å³"""
 
     def to_dict(self) -> dict[str, Any]:
