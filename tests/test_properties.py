@@ -90,9 +90,8 @@ def test_stress_is_the_strain_derivative(models, engine, seed):
 
 @pytest.mark.parametrize("shape", [ethanol, skewed_silicon])
 def test_hessians_of_both_engines_agree(models, shape):
-    script, fused = (
-        SchNetCalculator(models["float64"], engine=e).hessian(shape()) for e in ("script", "fused")
-    )
+    engines = [SchNetCalculator(models["float64"], engine=e) for e in ("script", "fused")]
+    script, fused = (calculator.hessian(shape()) for calculator in engines)
     np.testing.assert_allclose(fused, script, atol=2e-5 * np.abs(script).max())
     near = ase.Atoms("CO", [(0, 0, 0), (0, 0, 3.998)])  # almost at the cutoff, where forces have a kink
     script, fused = (calculator.hessian(near) for calculator in engines)
