@@ -37,7 +37,7 @@ config = RunConfig(
     DataConfig(file=str(folder / "copper.extxyz"), n_train=50, n_validation=10),
     SchNetConfig(n_features=16, n_interactions=2, n_gaussians=20, cutoff=5.0),
     TrainingConfig(
-        steps=200 if os.environ.get("CI") else 1500, batch_size=5, learning_rate=1e-2, validate_every=100
+        steps=60 if os.environ.get("CI") else 1500, batch_size=5, learning_rate=1e-2, validate_every=100
     ),
 )
 members = train_members(config, folder, n_members=3, bootstrap=True)

@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers share the cores; more threads in each would wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import ase
 import numpy as np
 import pytest

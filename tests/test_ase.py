@@ -15,6 +15,7 @@ import ase.db
 import ase.io
 import numpy as np
 import pytest
+import torch
 from ase.build import bulk, molecule
 from ase.calculators.calculator import get_calculator_class
 from ase.calculators.lj import LennardJones
@@ -170,6 +171,10 @@ def energy_of(calculator, atoms):
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_other_processes(models, method):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.exp(torch.ones(10**6))  # on OpenMP's threads, which a forked child would wait for
+    torch.set_num_threads(threads)
     calculator = SchNetCalculator(models["float64"], device="cpu")
     images = [ethanol(), bulk("Si"), ethanol()]
     expected = [energy_of(calculator, a) for a in images]
@@ -197,7 +202,7 @@ def test_several_calculators_in_threads(models):
 def test_one_calculator_evaluates_in_many_threads(models, crystal):
     """``evaluate`` keeps no state that threads could spoil, its neighbour lists included."""
     rng = np.random.default_rng(0)
-    images = [(bulk("Si", cubic=True) if crystal else ethanol()) for _ in range(40)]
+    images = [(bulk("Si", cubic=True) if crystal else ethanol()) for _ in range(16)]
     for atoms in images:
         atoms.positions += rng.normal(scale=0.1, size=atoms.positions.shape)
     calculator = SchNetCalculator(models["float64"])

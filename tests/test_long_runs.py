@@ -63,7 +63,7 @@ def positions(path):
         return np.array([atoms.positions for atoms in trajectory])
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
 def test_an_interrupted_run_goes_on(models, tmp_path, stop):
     ase.io.write(tmp_path / "start.xyz", ethanol())
     model, quiet = (
