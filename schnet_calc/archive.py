@@ -62,44 +62,42 @@ def read_archive(path: Path) -> Archive:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _check_entries(path, archive.infolist())
-            entries = {_inner(name): archive.read(name) for name in archive.namelist()}
+            entries = _entries(archive)
     except ZIP_ERRORS as error:
         raise ModelFileError(f"{path} is not a model file: damaged archive ({error})") from error
     if "constants.pkl" not in entries:
         raise ModelFileError(f"{path} is not a model file: an archive, but not of TorchScript")
     metadata = _metadata(path, entries.get(f"extra/{METADATA}", b""))
     expected = metadata.get("contents_sha256")
-    if expected is not None and contents_sha256(content) != expected:
+    if expected is not None and contents_sha256(entries) != expected:
         raise ModelFileError(f"{path}: the contents do not have the SHA-256 that the metadata say")
     return Archive(content, metadata, entries.get(f"extra/{WEIGHTS}", b""))
 
 
-def contents_sha256(content: bytes) -> str:
-    """Hash of all entries of an archive but the metadata."""
+def contents_sha256(entries: dict[str, bytes]) -> str:
+    """Hash of all entries of an archive, by their names within its folder, but the metadata."""
     digest = hashlib.sha256()
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for name in sorted(archive.namelist()):
-            if _inner(name) != f"extra/{METADATA}":
-                data = archive.read(name)
-                digest.update(f"{_inner(name)} {len(data)}\n".encode())
-                digest.update(data)
+    for name in sorted(entries):
+        if name != f"extra/{METADATA}":
+            digest.update(f"{name} {len(entries[name])}\n".encode())
+            digest.update(entries[name])
     return digest.hexdigest()
 
 
 def add_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:
     """The archive of a network with metadata, and the hash of everything else in it."""
     buffer = io.BytesIO(content)
-    metadata = {**metadata, "contents_sha256": contents_sha256(content)}
     with zipfile.ZipFile(buffer, "a") as archive:
+        metadata = {**metadata, "contents_sha256": contents_sha256(_entries(archive))}
         folder = PurePosixPath(archive.namelist()[0]).parts[0]
         entry = zipfile.ZipInfo(f"{folder}/extra/{METADATA}")  # no date: equal models are equal files
         archive.writestr(entry, json.dumps(metadata, indent=1))
     return buffer.getvalue()
 
 
-def _inner(name: str) -> str:
-    """The name of an entry without the archive's top folder."""
-    return name.partition("/")[2]
+def _entries(archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """What an archive holds, by names without its top folder."""
+    return {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
 
 
 def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:

@@ -9,6 +9,7 @@
 """
 
 import inspect
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,30 @@ from schnet_calc.watch import Watch
 Model = str | Path | Potential
 
 
-class SchNetCalculator(Calculator):
+class FreshCalculator(Calculator):
+    """A calculator whose results are all of one evaluation: nothing old survives a failure."""
+
+    def calculate(
+        self,
+        atoms: ase.Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Evaluate; ASE calls this when a result is missing."""
+        super().calculate(atoms, list(properties), list(system_changes))
+        self.results: dict[str, Any] = {}
+        self.results = self._evaluated()
+        if "stress" in properties and "stress" not in self.results:
+            raise PropertyNotImplementedError(
+                "stress needs a structure that is periodic along all three directions"
+            )
+
+    @abstractmethod
+    def _evaluated(self) -> dict[str, Any]:
+        """ASE's results for ``self.atoms``."""
+
+
+class SchNetCalculator(FreshCalculator):
     """Energies, forces and stress of a SchNet, or of any TorchScript model with its contract.
 
     ===========  ==============  ===========================================================
@@ -121,20 +145,8 @@ class SchNetCalculator(Calculator):
         }
         return [name for name, (old, new) in pairs.items() if not np.array_equal(old, new)]
 
-    def calculate(
-        self,
-        atoms: ase.Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = tuple(all_changes),
-    ) -> None:
-        """Evaluate the model; ASE calls this when a result is missing."""
-        super().calculate(atoms, list(properties), list(system_changes))
-        self.results = {}  # nothing old survives a failure
-        self.results = results_of(self._predict([self.atoms])[0])
-        if "stress" in properties and "stress" not in self.results:
-            raise PropertyNotImplementedError(
-                "stress needs a structure that is periodic along all three directions"
-            )
+    def _evaluated(self) -> dict[str, Any]:
+        return results_of(self._predict([self.atoms])[0])
 
     def evaluate(self, structures: Sequence[ase.Atoms]) -> list[Prediction]:
         """Evaluate several structures as one batch, without touching the cached results.

@@ -13,14 +13,10 @@ from schnet_calc.vacuum import Folded, fold
 
 ALL_PAIRS_LIMIT = 100
 """Up to this many atoms, comparing all pairs of a molecule is faster than a cell list."""
-
 SKIN = 0.5
 """Å; more pairs to look at, fewer lists to make."""
-
-
 PAIR_BYTES = 250
 """What a pair needs from the search for it to the forces, about."""
-
 WORTH_ASKING = 2**28
 """Bytes of pairs from which on it is asked how much memory there is."""
 
@@ -67,21 +63,15 @@ def half_pairs(
         They would not fit into memory: a tiny cell, or many atoms in one place.
     """
     periodic = bool(np.any(pbc))
-    if periodic:
-        box = _checked_box(cell, pbc, cutoff)
+    box = _checked_box(cell, pbc, cutoff) if periodic else np.eye(3)
+    if periodic or len(positions) > ALL_PAIRS_LIMIT:
         _check_number(positions, box, pbc, cutoff)
-        return _with_cells(positions, box, pbc, cutoff)
-    n_atoms = len(positions)
-    if n_atoms > ALL_PAIRS_LIMIT:
-        _check_number(positions, np.eye(3), pbc, cutoff)
-    if n_atoms <= ALL_PAIRS_LIMIT or not np.isfinite(cutoff):
-        i, j = np.triu_indices(n_atoms, 1)
-        vectors = positions[j] - positions[i]
-        near = np.einsum("pk,pk->p", vectors, vectors) < cutoff**2
-        i, j = i[near], j[near]
-    else:
-        return _with_cells(positions, np.eye(3), np.zeros(3, bool), cutoff)
-    return HalfPairs(i, j, np.zeros((len(i), 3)))
+        if np.isfinite(cutoff):
+            return _with_cells(positions, box, np.asarray(pbc, bool), cutoff)
+    i, j = np.triu_indices(len(positions), 1)
+    vectors = positions[j] - positions[i]
+    near = np.einsum("pk,pk->p", vectors, vectors) < cutoff**2
+    return HalfPairs(i[near], j[near], np.zeros((int(near.sum()), 3)))
 
 
 @cache

@@ -210,10 +210,10 @@ def load_model(path_or_name: str | Path) -> Potential:
         weights = load_safetensors(archive.weights) if archive.weights else {}
     except SafetensorError as error:
         raise ModelFileError(f"{path}: {WEIGHTS} is not in that format ({error})") from error
-    if weights and weights_sha256(weights) != archive.metadata.get("weights_sha256"):
+    sha256 = weights_sha256(weights) if weights else hashlib.sha256(archive.content).hexdigest()
+    if weights and sha256 != archive.metadata.get("weights_sha256"):
         raise ModelFileError(f"{path}: the weights do not have the SHA-256 that the metadata say")
     _check_forward(path, module)
-    sha256 = weights_sha256(weights) if weights else hashlib.sha256(archive.content).hexdigest()
     return Potential(module, archive.metadata, weights, str(path.resolve()), sha256, archive.content)
 
 

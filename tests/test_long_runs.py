@@ -15,6 +15,14 @@ from conftest import ethanol
 from schnet_calc import SchNetCalculator
 from schnet_calc.tasks.md import MDSettings, run_md
 
+
+def finished(folder, *command):
+    """What a command prints; it has to succeed."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 GROWTH = """
 import os, sys
 from ase.io.trajectory import Trajectory
@@ -40,16 +48,7 @@ print(resident() / first)
 @pytest.mark.parametrize("kind", ["molecule", "crystal"])
 def test_memory_does_not_grow(models, tmp_path, kind):
     """A short form of ``python benchmarks/long_run.py``."""
-    done = subprocess.run(
-        [sys.executable, "-c", GROWTH, str(models["float32"]), kind],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 1.02
+    assert float(finished(tmp_path, sys.executable, "-c", GROWTH, str(models["float32"]), kind)) < 1.02
 
 
 def arguments(model, folder, time_ps, *more):
@@ -66,10 +65,7 @@ def positions(path):
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
 def test_an_interrupted_run_goes_on(models, tmp_path, stop):
     ase.io.write(tmp_path / "start.xyz", ethanol())
-    model, quiet = (
-        models["float64"],
-        {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300},
-    )
+    model = models["float64"]
     process = subprocess.Popen(
         arguments(model, "run", 5.0),
         cwd=tmp_path,
@@ -92,10 +88,8 @@ def test_an_interrupted_run_goes_on(models, tmp_path, stop):
     assert len(before) >= 29
     steps = 2 * (len(before) + 20)
     wanted = str(steps * 0.05e-3)
-    done = subprocess.run(arguments(model, "run", wanted, "--resume"), check=False, **quiet)
-    assert done.returncode == 0, done.stderr
-    whole = subprocess.run(arguments(model, "whole", wanted), check=False, **quiet)
-    assert whole.returncode == 0, whole.stderr
+    finished(tmp_path, *arguments(model, "run", wanted, "--resume"))
+    finished(tmp_path, *arguments(model, "whole", wanted))
     after = positions(tmp_path / "run" / "md.traj")
     np.testing.assert_array_equal(after[: len(before)], before)
     np.testing.assert_allclose(after, positions(tmp_path / "whole" / "md.traj"), atol=1e-9)
@@ -124,16 +118,8 @@ except OSError as error:
 def test_a_full_disk_keeps_what_was_written(models, tmp_path, room):
     """The file may grow no more in the middle of a frame: an error, and a run to go on with."""
     ase.io.write(tmp_path / "start.xyz", ethanol())
-    done = subprocess.run(
-        [sys.executable, "-c", FULL, str(models["float64"]), str(room)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "File too large" in done.stdout
+    said = finished(tmp_path, sys.executable, "-c", FULL, str(models["float64"]), str(room))
+    assert "File too large" in said
     before = positions(tmp_path / "run" / "md.traj")
     assert len(before) > 3
     settings = MDSettings(200, 0.01, 0.05, "none", interval=2)
@@ -161,3 +147,33 @@ def test_a_million_steps_need_no_list_in_memory(tmp_path, models):
     run_md(ethanol(), calculator, MDSettings(200, 0.03, 0.05, "none", interval=1), tmp_path, progress=note)
     assert counts[1] - counts[0] < 100
     assert (tmp_path / "md.traj").stat().st_size > 500 * len(ethanol()) * 3 * 8
+
+
+@pytest.mark.parametrize("copies", [1, 60])
+def test_a_signal_during_an_evaluation_is_an_interrupt(models, copies):
+    """Whenever it comes: within compiled code, Python's handlers run where numba calls Python."""
+    atoms = ethanol()
+    for k in range(1, copies):
+        other = ethanol()
+        other.positions += [5.0 * k, 0.0, 0.0]
+        atoms += other
+    calculator = SchNetCalculator(models["float32"], device="cpu")
+    calculator.evaluate([atoms])
+    start = time.perf_counter()
+    calculator.evaluate([atoms])
+    once = time.perf_counter() - start
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for delay in np.random.default_rng(0).uniform(1e-6, 3 * once, 200):
+            with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+                signal.setitimer(signal.ITIMER_REAL, delay)
+                for _ in range(100_000):
+                    calculator.evaluate([atoms])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+    assert np.isfinite(calculator.evaluate([atoms])[0].energy)

@@ -181,6 +181,8 @@ def _train_committee(settings: Any, output: Path, members: int, resume: bool, js
             stages(f"member {member}", run.step, settings.training.steps)
 
         paths = train_members(settings, output, members, resume=resume, report=report, command=command)
+    if not paths:
+        return
     rows: dict[str, Any] = {"models": " ".join(str(p) for p in paths)}
     numbers: dict[str, Any] = {"models": [str(p) for p in paths]}
     frames = read_data(settings)

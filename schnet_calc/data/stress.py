@@ -6,16 +6,15 @@ from pathlib import Path
 import ase
 import numpy as np
 from ase import units
+from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
 from schnet_calc.data.labels import find_label, label_keys
 
 STRESS_UNITS = {"eV/Ang3": 1.0, "GPa": units.GPa, "kbar": 0.1 * units.GPa}
 CONVENTIONS = {"ase": "eV/Ang3", "vasp": "kbar", "virial": "eV"}
-VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
-"""Places of a (3, 3) tensor in xx, yy, zz, yz, xz, xy."""
-VASP = np.array([[0, 3, 5], [3, 1, 4], [5, 4, 2]])
-"""The same in xx, yy, zz, xy, yz, zx."""
+VASP = [0, 1, 2, 4, 5, 3]
+"""Where Voigt's xx, yy, zz, yz, xz, xy are in VASP's xx, yy, zz, xy, yz, zx."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,8 @@ class StressLabels:
     def virial(self, values: NDArray[np.float64], volume: float) -> NDArray[np.float64]:
         """(3, 3) eV: derivative of the energy by strain, from what a file says; the volume in Å³."""
         if values.size == 6:
-            tensor = values.ravel()[VASP if self.convention == "vasp" else VOIGT]
+            six = values.ravel()
+            tensor = voigt_6_to_full_3x3_stress(six[VASP] if self.convention == "vasp" else six)
         elif values.size == 9 and self.convention != "vasp":
             tensor = values.reshape(3, 3)
         else:

@@ -89,9 +89,9 @@ class Engine(ABC):
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
-            if len(structures) < 2 and isinstance(error, TooManyPairsError):
-                raise
             if len(structures) < 2:
+                if isinstance(error, TooManyPairsError):
+                    raise
                 n_atoms = len(structures[0].numbers)
                 raise MemoryError(
                     f"a structure of {n_atoms} atoms needs more memory than there is on {self.device}"

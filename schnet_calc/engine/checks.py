@@ -12,8 +12,6 @@ from schnet_calc.graph import Structure
 
 SHORTEST_DISTANCE = 1e-3
 """Å; atoms closer than this count as being at the same place."""
-
-
 LARGEST_COORDINATE = 1e9
 """Å; beyond it, neighbouring numbers of float64 are farther apart than 1e-7 Å."""
 
@@ -63,8 +61,8 @@ def check_elements(numbers: NDArray[np.int64], energies: NDArray[np.float64]) ->
     known = np.flatnonzero(np.isfinite(energies))
     atom = int(np.flatnonzero(~np.isin(numbers, known))[0])
     number = int(numbers[atom])
-    named = 0 <= number < len(chemical_symbols)
-    what = chemical_symbols[number] if named else f"an atom of number {number}"
+    known_symbol = 0 <= number < len(chemical_symbols)
+    what = chemical_symbols[number] if known_symbol else f"an atom of number {number}"
     symbols = ", ".join(chemical_symbols[z] for z in known)
     raise ValueError(f"atom {atom} is {what}, but this model knows {symbols}")
 

@@ -55,13 +55,14 @@ class Compiled:
             neighbors = self.lists.setdefault(place, SkinList(self.cutoff))
         positions = np.ascontiguousarray(structure.positions, dtype=float)
         pairs = neighbors.pairs(positions, structure.cell, structure.pbc)
-        n_threads = torch.get_num_threads()
-        arrays = (structure.numbers, positions, pairs.i, pairs.j, pairs.shifts, self.weights)
-        if alone and n_threads > 1 and len(structure.numbers) >= LARGE:
-            found = evaluate_parts(*arrays, thread_pool(n_threads), n_threads)
+        n_threads, n_atoms = torch.get_num_threads(), len(structure.numbers)
+        energies, forces, virial = np.empty(n_atoms), np.empty((n_atoms, 3)), np.empty((3, 3))
+        given = (structure.numbers, positions, pairs.i, pairs.j, pairs.shifts, self.weights)
+        arrays = (*given, energies, forces, virial)
+        if alone and n_threads > 1 and n_atoms >= LARGE:
+            closest, shortest = evaluate_parts(*arrays, thread_pool(n_threads), n_threads)
         else:
-            found = evaluate(*arrays)
-        energies, forces, virial, closest, shortest = found
+            closest, shortest = evaluate(*arrays)
         check_shortest(closest, shortest, pairs.i, pairs.j)
         check_finite(energies, forces)
         return Prediction(energies + self.offsets[structure.numbers], forces, virial, structure.volume)
@@ -78,5 +79,11 @@ def evaluate_batch(networks: Sequence[Compiled], structures: Sequence[Structure]
             # With several jobs the threads are taken: each structure stays on its own.
             return network.one(k, structures[k], alone=n_threads <= 1)
 
-    found = [work(job) for job in jobs] if n_threads <= 1 else list(thread_pool(n_threads).map(work, jobs))
+    try:
+        found = (
+            [work(job) for job in jobs] if n_threads <= 1 else list(thread_pool(n_threads).map(work, jobs))
+        )
+    except KeyboardInterrupt:
+        thread_pool.cache_clear()  # its locks may have been left locked
+        raise
     return [found[n : n + len(structures)] for n in range(0, len(found), len(structures))]

@@ -27,16 +27,21 @@ def evaluate_parts(
     j: Array,
     shifts: Array,
     weights: Weights,
+    energies: Array,
+    forces: Array,
+    virial: Array,
     pool: Executor,
     n_parts: int,
-) -> tuple[Array, Array, Array, int, float]:
+) -> tuple[int, float]:
     """The same as :func:`~schnet_calc.kernels.structure.evaluate`, on several threads.
 
     Every thread takes a range of the pairs and adds to features of its own, which are then summed:
-    memory grows with threads times atoms, not with the pairs.
+    memory grows with threads times atoms, not with the pairs. What returns arrays runs on a thread even
+    alone: signals are for the main one.
     """
-    n_atoms, kind = len(numbers), weights.embedding.dtype
-    near, knot, w, unit, length, closest, shortest = geometry(positions, i, j, shifts, weights)
+    kind = weights.embedding.dtype
+    pairs = pool.submit(geometry, positions, i, j, shifts, weights)
+    near, knot, w, unit, length, closest, shortest = pairs.result()
     n_pairs = len(near)
     edges = np.linspace(0, n_pairs, n_parts + 1).astype(int)
 
@@ -61,8 +66,7 @@ def evaluate_parts(
         list(pool.map(activate, _rows(a, n_parts), _rows(h, n_parts), _rows(logistic, n_parts)))
         x = x + h @ weights.dense_t[t, 2] + weights.bias[t, 2]
         tape.append((table, y, logistic))
-    energies = np.empty(n_atoms)
-    gx = read_out(x, weights, energies)
+    gx = pool.submit(read_out, x, weights, energies).result()
     s = np.zeros(n_pairs, kind)
     for t, (table, y, logistic) in reversed(list(enumerate(tape))):
         g = (gx @ weights.dense[t, 2] * logistic) @ weights.dense[t, 1]
@@ -73,8 +77,8 @@ def evaluate_parts(
             convolve_adjoint(near, knot, w, first, last, table, y, g, u, s)
 
         gx = gx + on_threads(backward, x.shape) @ weights.dense[t, 0]
-    forces, virial = pull_together(near, s, unit, length, n_atoms)
-    return energies, forces, virial, closest, shortest
+    pull_together(near, s, unit, length, forces, virial)
+    return closest, shortest
 
 
 def _rows(x: Array, n_parts: int) -> list[Array]:

@@ -214,9 +214,9 @@ def convolve_adjoint(near, knot, w, first, last, table, y, g, u, s):  # type: ig
 
 
 @jit
-def pull_together(near, s, unit, length, n_atoms):  # type: ignore[no-untyped-def]
-    """Forces (N, 3) and virial (3, 3) from the derivative of the energy by every distance."""
-    forces, virial = np.zeros((n_atoms, 3)), np.zeros((3, 3))
+def pull_together(near, s, unit, length, forces, virial):  # type: ignore[no-untyped-def]
+    """Fill forces (N, 3) and virial (3, 3) from the derivative of the energy by every distance."""
+    forces[:], virial[:] = 0.0, 0.0
     for p in range(near.shape[0]):
         for m in range(3):
             pull = s[p] * unit[p, m]
@@ -224,7 +224,6 @@ def pull_together(near, s, unit, length, n_atoms):  # type: ignore[no-untyped-de
             forces[near[p, 1], m] -= pull
             for n in range(3):
                 virial[m, n] += pull * unit[p, n] * length[p]
-    return forces, virial
 
 
 @jit
@@ -242,10 +241,12 @@ def read_out(x, weights, energies):  # type: ignore[no-untyped-def]
 
 
 @jit
-def evaluate(numbers, positions, i, j, shifts, weights):  # type: ignore[no-untyped-def]
-    """Atomic energies (N,), forces (N, 3) and virial (3, 3) in float64 of one structure.
+def evaluate(numbers, positions, i, j, shifts, weights, energies, forces, virial):  # type: ignore[no-untyped-def]
+    """Fill atomic energies (N,), forces (N, 3) and virial (3, 3), all float64, of one structure.
 
-    The pairs (P,) may reach beyond the cutoff. Also which pair is the closest, and its distance.
+    The pairs (P,) may reach beyond the cutoff. Returns which of them is the closest, and its distance.
+    Arrays are filled, not returned: numba calls Python to make them, and a signal whose handler raises
+    there (Ctrl-C) is lost in a SystemError, or worse.
     """
     n_atoms = numbers.shape[0]
     n_features = weights.embedding.shape[1]
@@ -270,7 +271,6 @@ def evaluate(numbers, positions, i, j, shifts, weights):  # type: ignore[no-unty
         np.dot(h, weights.dense_t[t, 2], a)
         _add_bias(a, weights.bias[t, 2])
         x += a
-    energies = np.empty(n_atoms)
     gx = read_out(x, weights, energies)
     s = np.zeros(n_pairs, kind)
     for t in range(n_blocks - 1, -1, -1):
@@ -281,8 +281,8 @@ def evaluate(numbers, positions, i, j, shifts, weights):  # type: ignore[no-unty
         convolve_adjoint(near, knot, w, 0, n_pairs, weights.tables[t % n_filters], ys[t], h, v, s)
         np.dot(v, weights.dense[t, 0], a)
         gx += a
-    forces, virial = pull_together(near, s, unit, length, n_atoms)
-    return energies, forces, virial, closest, shortest
+    pull_together(near, s, unit, length, forces, virial)
+    return closest, shortest
 
 
 @jit

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.data import Frames
-from schnet_calc.tasks.evaluate import Evaluation, evaluate
+from schnet_calc.tasks.evaluate import Evaluation, compare
 from schnet_calc.tasks.train import finish
 from schnet_calc.training import Run, RunConfig
 
@@ -39,11 +39,6 @@ class Assessment:
             "forces_std_rms_ev_ang": self.spread,
             "rank_correlation": self.correlation,
         }
-
-
-def member_folders(directory: str | Path, n_members: int) -> list[Path]:
-    """Where each member is trained."""
-    return [Path(directory) / f"member_{k}" for k in range(n_members)]
 
 
 def train_members(
@@ -78,7 +73,7 @@ def train_members(
     Returns
     -------
     list of Path
-        The model files.
+        The model files; of several processes (torchrun) the first has them, the others none.
 
     Raises
     ------
@@ -90,22 +85,23 @@ def train_members(
     if n_members < 2:
         raise ValueError(f"a committee has at least two members, got {n_members}")
     paths = []
-    for k, folder in enumerate(member_folders(directory, n_members)):
+    for k in range(n_members):
+        folder = Path(directory) / f"member_{k}"
         training = replace(config.training, seed=config.training.seed + k)
         data = replace(config.data, bootstrap=bootstrap or config.data.bootstrap)
         run = Run(replace(config, training=training, data=data), folder, resume=resume)
         run.run(None if report is None else partial(report, k))
         if run.world.first:
             finish(run, command)
-        paths.append(folder / "model.pt")
+            paths.append(folder / "model.pt")
     return paths
 
 
 def assess(paths: list[Path], frames: Frames, device: str = "auto") -> Assessment:
     """Hold a committee against labelled frames that none of its members was trained on."""
     calculator = SchNetCalculator(list(paths), device=device, on_doubt="ignore")
-    mean = evaluate(calculator, frames)
     predictions = calculator.evaluate([frames.atoms(k) for k in range(len(frames))])
+    mean = compare(frames, predictions)
     spread = np.concatenate([p.forces_std for p in predictions])
     errors = np.linalg.norm(mean.force_differences.reshape(-1, 3), axis=1)
     members = [

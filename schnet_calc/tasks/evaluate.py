@@ -1,6 +1,6 @@
 """Errors of a model on labelled frames."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from schnet_calc.analysis.errors import Errors
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.data import Frames
-from schnet_calc.engine.prediction import voigt_stress
+from schnet_calc.engine.prediction import Prediction, voigt_stress
 
 BATCH_SIZE = 32
 
@@ -70,19 +70,32 @@ def evaluate(
     progress : callable, optional
         Called with the number of frames done.
     """
+    predictions: list[Prediction] = []
+    for start in range(0, len(frames), BATCH_SIZE):
+        rows = range(start, min(start + BATCH_SIZE, len(frames)))
+        predictions += calculator.evaluate([frames.atoms(k) for k in rows])
+        if progress is not None:
+            progress(rows.stop)
+    return compare(frames, predictions)
+
+
+def compare(frames: Frames, predictions: Sequence[Prediction]) -> Evaluation:
+    """The errors of predictions for all frames.
+
+    Raises
+    ------
+    ValueError
+        There are no frames.
+    """
     if not len(frames):
         raise ValueError("there are no frames to evaluate")
     energy, force, stress, labels = [], [], [np.zeros(0)], [np.zeros(0)]
-    for start in range(0, len(frames), BATCH_SIZE):
-        rows = range(start, min(start + BATCH_SIZE, len(frames)))
-        for k, prediction in zip(rows, calculator.evaluate([frames.atoms(k) for k in rows]), strict=True):
-            energy.append(prediction.energy - frames.energies[k])
-            force.append((prediction.forces - frames.forces[frames.rows(k)]).ravel())
-            if frames.virials is not None and np.isfinite(frames.virials[k]).all():
-                labels.append(voigt_stress(frames.virials[k], prediction.volume))
-                stress.append(prediction.stress - labels[-1])
-        if progress is not None:
-            progress(rows.stop)
+    for k, prediction in enumerate(predictions):
+        energy.append(prediction.energy - frames.energies[k])
+        force.append((prediction.forces - frames.forces[frames.rows(k)]).ravel())
+        if frames.virials is not None and np.isfinite(frames.virials[k]).all():
+            labels.append(voigt_stress(frames.virials[k], prediction.volume))
+            stress.append(prediction.stress - labels[-1])
     per_atom = frames.energies.sum() / frames.n_atoms.sum()
     mean = Errors.of(frames.energies - per_atom * frames.n_atoms, frames.forces.ravel())
     energy_off, force_off = np.array(energy), np.concatenate(force)

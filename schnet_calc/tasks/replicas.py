@@ -1,6 +1,5 @@
 """Several structures behind one engine: who asks for one of them has all evaluated together."""
 
-from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,36 +8,16 @@ from typing import Any
 
 import ase
 import numpy as np
-from ase.calculators.calculator import Calculator, all_changes
 from ase.io.trajectory import Trajectory
 
-from schnet_calc.calculator import SchNetCalculator, results_of
+from schnet_calc.calculator import FreshCalculator, SchNetCalculator, results_of
 from schnet_calc.tasks.md import MDRun, MDSettings, degrees_of_freedom, first_momenta, run_md
 
 INDEPENDENT = ("none", "langevin")
 """Thermostats that act on every atom on its own: replicas that share one stay independent."""
 
 
-class _Shared(Calculator):
-    """A calculator whose results come from an evaluation that it shares with others."""
-
-    def calculate(
-        self,
-        atoms: ase.Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = tuple(all_changes),
-    ) -> None:
-        """Evaluate, with whatever shares the evaluation."""
-        super().calculate(atoms, list(properties), list(system_changes))
-        self.results: dict[str, Any] = {}  # nothing old survives a failure
-        self.results = self._evaluated()
-
-    @abstractmethod
-    def _evaluated(self) -> dict[str, Any]:
-        """ASE's results for ``self.atoms``."""
-
-
-class Replica(_Shared):
+class Replica(FreshCalculator):
     """The calculator of one structure of a batch; made by :func:`share_batch`."""
 
     name = "schnet"
@@ -86,7 +65,7 @@ def share_batch(structures: Sequence[ase.Atoms], calculator: SchNetCalculator) -
         atoms.calc = replica
 
 
-class Joined(_Shared):
+class Joined(FreshCalculator):
     """Replicas as one large system without interaction between them, for integrators that act on atoms."""
 
     implemented_properties = ("energy", "energies", "forces")
