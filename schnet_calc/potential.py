@@ -28,7 +28,7 @@ from schnet_calc.archive import (
     add_metadata,
     read_archive,
 )
-from schnet_calc.nn import SchNet, SchNetConfig
+from schnet_calc.nn import CONFIGS, DTNN, SchNet, architecture_of, make_network, network_config
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Potential:
     """A loaded model file."""
 
     module: torch.jit.ScriptModule
-    """Atomic energies in eV; the contract of its ``forward`` is that of :class:`schnet_calc.nn.SchNet`."""
+    """Atomic energies in eV; the contract of its ``forward`` is that of :class:`schnet_calc.nn.Network`."""
     metadata: dict[str, Any]
     """Everything the file says about itself."""
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -69,16 +69,18 @@ class Potential:
         """Floating point type of the network."""
         return getattr(torch, self.metadata["dtype"])  # type: ignore[no-any-return]
 
-    def network(self) -> SchNet | None:
-        """The network as a plain module, rebuilt from the weights; None if it is no SchNet."""
-        if self.metadata.get("architecture") != "SchNet" or not self.weights:
+    def network(self) -> SchNet | DTNN | None:
+        """The network as a plain module, rebuilt from the weights; None if it is none of this package."""
+        architecture = self.metadata.get("architecture")
+        if architecture not in CONFIGS or not self.weights:
             return None
         try:
-            network = SchNet(SchNetConfig(**self.metadata["hyperparameters"])).to(self.dtype)
+            config = network_config(architecture, self.metadata["hyperparameters"])
+            network = make_network(config).to(self.dtype)
             network.load_state_dict(self.weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ModelFileError(
-                f"{self.path}: hyperparameters and weights are not those of a SchNet ({error})"
+                f"{self.path}: hyperparameters and weights are not those of a {architecture} ({error})"
             ) from error
         return network.eval().requires_grad_(False)
 
@@ -103,7 +105,7 @@ def _quiet_jit() -> Iterator[None]:
 
 def save_model(
     path: str | Path,
-    network: SchNet,
+    network: SchNet | DTNN,
     reference_energies: dict[int, float],
     training: dict[str, Any] | None = None,
 ) -> None:
@@ -113,7 +115,7 @@ def save_model(
     ----------
     path : path
         Replaced in one step.
-    network : SchNet
+    network : SchNet or DTNN
         Trained network.
     reference_energies : dict
         eV per atomic number; its keys are the elements that the model knows.
@@ -126,7 +128,7 @@ def save_model(
     weights = {k: v.detach().contiguous().clone() for k, v in network.state_dict().items()}
     metadata = {
         "format_version": FORMAT_VERSION,
-        "architecture": "SchNet",
+        "architecture": architecture_of(config),
         "hyperparameters": config.to_dict(),
         "cutoff": config.cutoff if config.cutoff_function == "cosine" else None,
         "elements": sorted(reference_energies),

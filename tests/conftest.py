@@ -14,7 +14,7 @@ import torch
 from ase.build import bulk, molecule
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.nn import SchNet, SchNetConfig
+from schnet_calc.nn import DTNN, SchNet, make_network, network_config
 from schnet_calc.potential import save_model
 
 DATA = Path(os.environ.get("SCHNET_CALC_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -25,11 +25,13 @@ ELEMENTS = (1, 6, 8, 14)
 REFERENCES = {1: -13.6, 6: -1030.1, 8: -2042.3, 14: -7872.4}
 
 
-def random_network(dtype: torch.dtype = torch.float64, **options: object) -> SchNet:
-    """A small SchNet with random weights; wide Gaussians keep its energy surface smooth."""
+def random_network(
+    dtype: torch.dtype = torch.float64, architecture: str = "SchNet", **options: object
+) -> SchNet | DTNN:
+    """A small network with random weights; wide Gaussians keep its energy surface smooth."""
     torch.manual_seed(3)
     defaults = {"n_features": 24, "n_interactions": 2, "n_gaussians": 16, "cutoff": 4.0}
-    return SchNet(SchNetConfig(**{**defaults, **options})).to(dtype)
+    return make_network(network_config(architecture, {**defaults, **options})).to(dtype)
 
 
 def write_model(path: Path, dtype: str = "float64", **options: object) -> Path:
@@ -39,10 +41,22 @@ def write_model(path: Path, dtype: str = "float64", **options: object) -> Path:
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One random model per dtype."""
+def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path]]:
+    """One random model per architecture and dtype."""
     folder = tmp_path_factory.mktemp("models")
-    return {dtype: write_model(folder / f"{dtype}.pt", dtype) for dtype in ("float32", "float64")}
+    return {
+        name: {
+            dtype: write_model(folder / f"{name}_{dtype}.pt", dtype, architecture=name)
+            for dtype in ("float32", "float64")
+        }
+        for name in ("SchNet", "DTNN")
+    }
+
+
+@pytest.fixture(scope="session")
+def models(networks: dict[str, dict[str, Path]]) -> dict[str, Path]:
+    """The random SchNet per dtype."""
+    return networks["SchNet"]
 
 
 def ethanol() -> ase.Atoms:

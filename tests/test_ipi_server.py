@@ -18,6 +18,7 @@ import torch
 from ase import units
 from ase.build import bulk
 from ase.calculators.socketio import SocketClient
+from conftest import ethanol
 from test_model_file import FOREIGN, write_foreign
 
 from schnet_calc import SchNetCalculator
@@ -111,6 +112,19 @@ def test_batches_give_the_trajectory_of_the_direct_run(folder, c20, direct):
     np.testing.assert_allclose(serve(folder, made), direct, rtol=0, atol=1e-9)
     # At the start all beads are in the same place: one structure.
     assert made.served.structures == 4 * (made.served.batches - 1) + 1
+
+
+def test_a_dtnn_drives_i_pi(folder, networks):
+    """Any network through both ways, and the energies that i-PI writes are the calculator's."""
+    atoms, model = ethanol(), networks["DTNN"]["float64"]
+    for transport in ("direct", "socket"):
+        short = settings(transport=transport, beads=2, time=0.004, timestep=0.1, frame_stride=1)
+        run = run_pimd(atoms, model, short, folder / transport, device="cpu")
+    tables = [rows(folder / transport) for transport in ("direct", "socket")]
+    np.testing.assert_allclose(tables[0], tables[1], atol=1e-8)
+    frames = [beads[-1] for beads in run.beads()]
+    found = SchNetCalculator(model).evaluate(frames)
+    assert run.table()["potential"][-1] == pytest.approx(np.mean([p.energy for p in found]), abs=1e-3)
 
 
 def test_tcp_and_a_worker_process_too(folder, direct):

@@ -1,4 +1,4 @@
-"""What physics asks of an energy surface, for every engine, dtype and kind of structure."""
+"""What physics asks of an energy surface, for every network, engine, dtype and kind of structure."""
 
 import ase
 import numpy as np
@@ -13,6 +13,22 @@ from schnet_calc import SchNetCalculator
 
 TOLERANCE = {"float32": 3e-4, "float64": 1e-9}
 """eV and eV/Å; energies are near -1e4 eV, their network part near 1 eV."""
+
+
+@pytest.fixture(params=["SchNet-script", "SchNet-fused", "DTNN-script"])
+def way(request):
+    """Every network with every engine that takes it."""
+    return request.param.split("-")
+
+
+@pytest.fixture
+def engine(way):
+    return way[1]
+
+
+@pytest.fixture
+def models(networks, way):
+    return networks[way[0]]
 
 
 def evaluate(calculator, atoms):
@@ -89,7 +105,8 @@ def test_stress_is_the_strain_derivative(models, engine, seed):
 
 
 @pytest.mark.parametrize("shape", [ethanol, skewed_silicon])
-def test_hessians_of_both_engines_agree(models, shape):
+def test_hessians_of_both_engines_agree(networks, shape):
+    models = networks["SchNet"]
     engines = [SchNetCalculator(models["float64"], engine=e) for e in ("script", "fused")]
     script, fused = (calculator.hessian(shape()) for calculator in engines)
     np.testing.assert_allclose(fused, script, atol=2e-5 * np.abs(script).max())
@@ -164,7 +181,8 @@ def test_input_is_not_changed(calculator, atoms):
     assert atoms == before
 
 
-def test_engines_agree(models, dtype, atoms):
+def test_engines_agree(networks, dtype, atoms):
+    models = networks["SchNet"]
     script, fused = (
         evaluate(SchNetCalculator(models[dtype], engine=name), atoms) for name in ("script", "fused")
     )

@@ -18,7 +18,7 @@ from conftest import random_network
 from schnet_calc import SchNetCalculator, load_model
 from schnet_calc.data import Split, read_frames
 from schnet_calc.kernels.spline import SplineGrid
-from schnet_calc.nn import SchNetConfig
+from schnet_calc.nn import DTNNConfig, SchNetConfig
 from schnet_calc.tasks.train import finish
 from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig, export_model
 from schnet_calc.training.batches import Batches
@@ -296,6 +296,29 @@ def test_forces_alone_then_the_constant(data, tmp_path):
     predictions = calculator.evaluate([frames.atoms(k) for k in range(len(frames))])
     off = np.array([p.energy for p in predictions]) - frames.energies
     assert abs(off.sum()) < 1e-3 * np.abs(frames.energies).sum()
+
+
+def test_a_dtnn_is_trained_resumed_and_exported_like_a_schnet(data, tmp_path):
+    def settings(**changes):
+        training = {"steps": 40, "ema": 0.9, **changes}
+        return config(data, **training).changed({"architecture": "DTNN", "n_factors": 20})
+
+    assert isinstance(settings().model, DTNNConfig)
+    assert RunConfig.from_dict(settings().to_dict()) == settings()
+    whole = Run(settings(), tmp_path / "whole")
+    whole.run()
+    Run(settings(steps=20), tmp_path / "part").run()
+    with pytest.raises(ValueError, match=r"training\.steps = 20"):
+        Run(settings(), tmp_path / "part", resume=True)
+    with pytest.raises(ValueError, match=r"model\."):
+        Run(config(data, steps=40, ema=0.9), tmp_path / "whole", resume=True)
+    with pytest.raises(ValueError, match="'explicit' needs a SchNet"):
+        Run(settings(gradients="explicit"), tmp_path / "explicit")
+    export_model(tmp_path / "whole", tmp_path / "model.pt")
+    potential = load_model(tmp_path / "model.pt")
+    assert potential.metadata["architecture"] == "DTNN"
+    second = Run(settings(start_from=str(tmp_path / "model.pt")), tmp_path / "second")
+    torch.testing.assert_close(second.network.state_dict(), potential.weights)
 
 
 def test_start_from_a_model(data, tmp_path):

@@ -58,12 +58,19 @@ def info(model: str, *, json: Path | None = None) -> None:
 class Options:
     """What the command line may say in place of the configuration file."""
 
+    architecture: str | None = None
+    """SchNet or DTNN."""
+
     n_train: int | None = None
     """Frames to train on."""
     n_validation: int | None = None
     """Frames to validate with."""
+    architecture: str | None = None
+    """SchNet or DTNN."""
     n_features: int | None = None
     """F"""
+    n_factors: int | None = None
+    """Width of a DTNN's tensor layer."""
     n_interactions: int | None = None
     """T"""
     cutoff: float | None = None
@@ -100,7 +107,7 @@ def train(
     json: Path | None = None,
     options: Options | None = None,
 ) -> None:
-    """Train a SchNet; the folder gets checkpoints, metrics.csv, a learning curve and model.pt.
+    """Train a network; the folder gets checkpoints, metrics.csv, a learning curve and model.pt.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from schnet_calc.engine.prediction import Prediction
 from schnet_calc.engine.tensors import TensorSequence
 from schnet_calc.graph import Graph, Structure
 from schnet_calc.kernels.quintic import TOLERANCE, choose_grid
+from schnet_calc.nn import SchNet
 from schnet_calc.potential import Potential
 
 DISPLACEMENT = 5e-4
@@ -45,7 +46,7 @@ class FusedEngine(Engine):
                 f"{potential.path or 'this model'} is none: use engine='script'"
             )
         network = potential.network()
-        assert network is not None
+        assert isinstance(network, SchNet)
         network = network.to(torch.float64)
         self.compiled: Compiled | None = None
         """What evaluates structures on the CPU."""

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from schnet_calc.nn import SchNetConfig
+from schnet_calc.nn import NetworkConfig, SchNetConfig, architecture_of, network_config
 
 
 def _check_types(section: Any) -> None:
@@ -123,7 +123,7 @@ class RunConfig:
     """A whole run: ``[data]``, ``[model]`` and ``[training]`` of the TOML file."""
 
     data: DataConfig = field(default_factory=DataConfig)
-    model: SchNetConfig = field(default_factory=SchNetConfig)
+    model: NetworkConfig = field(default_factory=SchNetConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
@@ -138,27 +138,34 @@ class RunConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionaries of plain values."""
-        return asdict(self)
+        tables = asdict(self)
+        tables["model"]["architecture"] = architecture_of(self.model)
+        return tables
 
     def changed(self, changes: dict[str, Any]) -> "RunConfig":
         """A copy with other values; every key is looked for in all three sections."""
-        parts = {}
-        for name in ("data", "model", "training"):
-            section = getattr(self, name)
+        parts: dict[str, Any] = {"data": self.data, "training": self.training}
+        parts["model"] = _as(changes.get("architecture"), self.model)
+        for name, section in parts.items():
             known = {f.name for f in fields(section)}
             parts[name] = replace(section, **{k: v for k, v in changes.items() if k in known})
         return RunConfig(**parts)
 
     @classmethod
     def from_dict(cls, tables: dict[str, Any]) -> "RunConfig":
-        """From nested dictionaries; an unknown section or key is an error that names it."""
-        sections = {"data": DataConfig, "model": SchNetConfig, "training": TrainingConfig}
+        """From nested dictionaries; an unknown section or key is an error that names it.
+
+        ``architecture`` in ``[model]`` chooses the network, ``"SchNet"`` or ``"DTNN"``.
+        """
+        model = dict(tables.get("model", {}))
+        kind = type(network_config(model.pop("architecture", "SchNet"), {}))
+        sections: dict[str, Any] = {"data": DataConfig, "model": kind, "training": TrainingConfig}
         unknown = sorted(set(tables) - set(sections))
         if unknown:
             raise ValueError(f"unknown section {unknown[0]!r}; known are {', '.join(sections)}")
         parts: dict[str, Any] = {}
         for name, section in sections.items():
-            table = tables.get(name, {})
+            table = model if name == "model" else tables.get(name, {})
             known = {f.name for f in fields(section)}
             strange = sorted(set(table) - known)
             if strange:
@@ -180,3 +187,13 @@ class RunConfig:
             if not Path(data[key]).exists() and beside.is_file():
                 data[key] = str(beside)
         return cls.from_dict(tables)
+
+
+def _as(architecture: str | None, model: NetworkConfig) -> NetworkConfig:
+    """The hyperparameters for another architecture; those that have their default take the other's."""
+    if architecture in (None, architecture_of(model)):
+        return model
+    other = network_config(str(architecture), {})
+    shared = {f.name for f in fields(other)}
+    said = {f.name: getattr(model, f.name) for f in fields(model) if getattr(model, f.name) != f.default}
+    return replace(other, **{k: v for k, v in said.items() if k in shared})

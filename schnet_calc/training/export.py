@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from schnet_calc.nn import SchNet
+from schnet_calc.nn import make_network
 from schnet_calc.potential import save_model
 from schnet_calc.training.checkpoint import load_checkpoint, module_tensors
 from schnet_calc.training.config import RunConfig
@@ -39,7 +39,7 @@ def export_model(
         raise FileNotFoundError(f"no checkpoint {checkpoint}")
     tensors, state = load_checkpoint(checkpoint)
     config = RunConfig.from_dict(state["config"])
-    network = SchNet(config.model).to(getattr(torch, config.training.dtype))
+    network = make_network(config.model).to(getattr(torch, config.training.dtype))
     network.load_state_dict(module_tensors(tensors, "average"))
     references = {int(z): float(e) for z, e in state["references"].items()}
     training: dict[str, Any] = {

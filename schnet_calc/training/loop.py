@@ -16,7 +16,7 @@ from schnet_calc.device import choose_device
 from schnet_calc.domain import Domain
 from schnet_calc.graph import Structure
 from schnet_calc.kernels.spline import SplineGrid
-from schnet_calc.nn import SchNet
+from schnet_calc.nn import SchNetConfig, make_network
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.checkpoint import (
     load_checkpoint,
@@ -96,7 +96,7 @@ class Run:
         self.digest = frames.digest()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
-            self.network = SchNet(config.model).to(self.device, self.dtype)
+            self.network = make_network(config.model).to(self.device, self.dtype)
         self.optimizer = make_optimizer(training.optimizer, self.network)
         if training.start_from and not checkpoint.exists():
             start_from(training.start_from, self.network, self.optimizer)
@@ -112,7 +112,10 @@ class Run:
 
     def _predictor(self) -> Predict:
         training, model = self.config.training, self.config.model
-        if training.gradients == "autograd" or model.pooling == "mean":
+        explicit = isinstance(model, SchNetConfig) and model.pooling == "sum"
+        if training.gradients == "explicit" and not explicit:
+            raise ValueError("gradients = 'explicit' needs a SchNet with pooling = 'sum': use 'auto'")
+        if training.gradients == "autograd" or not explicit:
             return predict_autograd
         low, high = self.distance_range
         validated = self.validation.distance_range()

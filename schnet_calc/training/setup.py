@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from schnet_calc.data import Frames, Split, read_frames, split_frames
-from schnet_calc.nn import SchNet
+from schnet_calc.nn import DTNN, SchNet, architecture_of
 from schnet_calc.potential import load_model
 from schnet_calc.training.checkpoint import load_checkpoint, module_tensors, restore_optimizer
 from schnet_calc.training.config import RunConfig
@@ -24,17 +24,19 @@ def make_optimizer(name: str, network: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam(network.parameters(), fused=True, amsgrad=name == "amsgrad")
 
 
-def start_from(path: str, network: SchNet, optimizer: torch.optim.Optimizer) -> None:
+def start_from(path: str, network: SchNet | DTNN, optimizer: torch.optim.Optimizer) -> None:
     """Take over the weights of a model file, or of a checkpoint and its optimiser's state."""
     if path.endswith(".safetensors"):
         tensors, state = load_checkpoint(Path(path))
-        hyperparameters = state["config"]["model"]
+        hyperparameters = dict(state["config"]["model"])
+        architecture = hyperparameters.pop("architecture", "SchNet")
         weights = module_tensors(tensors, "average")
         restore_optimizer(optimizer, tensors)
     else:
         potential = load_model(path)
-        hyperparameters, weights = potential.metadata.get("hyperparameters"), potential.weights
-    if hyperparameters != network.config.to_dict():
+        hyperparameters, weights = potential.metadata.get("hyperparameters", {}), potential.weights
+        architecture = potential.metadata.get("architecture", "unknown")
+    if architecture != architecture_of(network.config) or hyperparameters != network.config.to_dict():
         raise ValueError(f"start_from: {path} has other hyperparameters than [model] asks for")
     network.load_state_dict(weights)
 
@@ -97,5 +99,5 @@ def check_same_config(saved: RunConfig, asked: RunConfig, path: Path) -> None:
 
     for section, table in essence(saved).items():
         for key, value in essence(asked)[section].items():
-            if table[key] != value:
+            if key in table and table[key] != value:
                 raise ValueError(f"{path} was written with {section}.{key} = {table[key]!r}, not {value!r}")
