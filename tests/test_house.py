@@ -14,7 +14,7 @@ ORDER = (
     ("potential", "domain"),
     ("data", "analysis", "engine"),
     ("watch",),
-    ("calculator", "training", "ipi"),
+    ("calculator", "training", "ipi", "insight"),
     ("tasks",),
     ("plots",),
     ("report", "console"),

@@ -8,11 +8,11 @@ from typing import Any
 from rich.markup import escape
 from safetensors import SafetensorError
 
-from schnet_calc.cli import bench, data, ipi, models, reproduce, simulate, study
+from schnet_calc.cli import bench, data, insight, ipi, models, reproduce, simulate, study
 from schnet_calc.cli.app import app
 from schnet_calc.console import err
 
-__all__ = ["app", "bench", "data", "ipi", "main", "models", "reproduce", "simulate", "study"]
+__all__ = ["app", "bench", "data", "insight", "ipi", "main", "models", "reproduce", "simulate", "study"]
 
 EXPECTED = (
     ValueError,

@@ -58,9 +58,6 @@ def info(model: str, *, json: Path | None = None) -> None:
 class Options:
     """What the command line may say in place of the configuration file."""
 
-    architecture: str | None = None
-    """SchNet or DTNN."""
-
     n_train: int | None = None
     """Frames to train on."""
     n_validation: int | None = None

@@ -83,6 +83,16 @@ def read_structure(path: str | Path) -> ase.Atoms:
     return _read_images(Path(path), "-1")
 
 
+def read_structures(path: str | Path) -> list[ase.Atoms]:
+    """All structures of a file that ASE reads, or of an MD17 ``.npz``; errors name the file."""
+    path = Path(path)
+    if path.suffix == ".npz":
+        frames = _read_npz(path, None, None)
+        return [frames.atoms(k) for k in range(len(frames))]
+    images: list[ase.Atoms] = _read_images(path, ":")
+    return images
+
+
 def _read_images(path: Path, index: str) -> Any:
     try:
         return ase.io.read(path, index=index)

@@ -2,6 +2,17 @@
 
 from schnet_calc.plots.datasets import draw_overview
 from schnet_calc.plots.dynamics import draw_distribution, draw_energy_and_temperature, draw_pimd
+from schnet_calc.plots.insight import (
+    draw_attribution,
+    draw_contributions,
+    draw_cut,
+    draw_embeddings,
+    draw_filter_curves,
+    draw_filter_cuts,
+    draw_rings,
+    draw_sensitivity,
+    draw_surface,
+)
 from schnet_calc.plots.spectra import draw_band, draw_frequency_errors, draw_relaxation, draw_spectrum
 from schnet_calc.plots.speed import draw_bench
 from schnet_calc.plots.structures import draw_cage, draw_frame
@@ -11,12 +22,18 @@ from schnet_calc.plots.training import draw_ablation, draw_errors, draw_learning
 __all__ = [
     "COLORS",
     "draw_ablation",
+    "draw_attribution",
     "draw_band",
     "draw_bench",
     "draw_cage",
+    "draw_contributions",
+    "draw_cut",
     "draw_distribution",
+    "draw_embeddings",
     "draw_energy_and_temperature",
     "draw_errors",
+    "draw_filter_curves",
+    "draw_filter_cuts",
     "draw_frame",
     "draw_frequency_errors",
     "draw_learning_curve",
@@ -24,7 +41,10 @@ __all__ = [
     "draw_overview",
     "draw_pimd",
     "draw_relaxation",
+    "draw_rings",
+    "draw_sensitivity",
     "draw_spectrum",
+    "draw_surface",
     "new_figure",
     "save_figure",
 ]

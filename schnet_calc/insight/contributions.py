@@ -1,0 +1,121 @@
+"""Energies of atoms and of rings (thesis Sections 4.5.1 and 4.5.4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ase
+import networkx
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from schnet_calc.analysis import covalent_bonds
+from schnet_calc.engine import make_engine
+from schnet_calc.graph import Structure
+from schnet_calc.insight.source import Model, open_potential
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """Outcome of :func:`atom_contributions`; atoms of all structures one after another."""
+
+    numbers: NDArray[np.int64]
+    """(N,) atomic numbers"""
+    system: NDArray[np.int64]
+    """(N,) the structure of each atom"""
+    energies: NDArray[np.float64]
+    """(N,) eV: what the network gives each atom, without the reference energy of its element"""
+    references: NDArray[np.float64]
+    """(N,) eV: the reference energies"""
+
+    @property
+    def totals(self) -> NDArray[np.float64]:
+        """(structures,) eV: total energies."""
+        return np.bincount(self.system, self.energies + self.references).astype(float)
+
+    def by_element(self) -> dict[str, NDArray[np.float64]]:
+        """The contributions of each element's atoms, eV, by symbol."""
+        return {chemical_symbols[z]: self.energies[self.numbers == z] for z in np.unique(self.numbers)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            symbol: {"atoms": len(e), "mean_ev": float(e.mean()), "std_ev": float(e.std())}
+            for symbol, e in self.by_element().items()
+        }
+
+
+@dataclass(frozen=True)
+class Rings:
+    """Outcome of :func:`ring_energies`, most stable ring first."""
+
+    members: NDArray[np.int64]
+    """(R, size) atoms of each ring, in order around it"""
+    energies: NDArray[np.float64]
+    """(R,) eV: sums of their contributions (Eq. 4.16)"""
+
+
+def atom_contributions(model: Model, structures: Sequence[ase.Atoms]) -> Contributions:
+    """The energy of every atom of structures, in float64 (thesis Section 4.5.1).
+
+    How a total energy is shared among atoms is not unique: other trainings may share it otherwise.
+
+    Parameters
+    ----------
+    model : path, str or Potential
+        Any model file, or a shipped name.
+    structures : sequence of Atoms
+        At least one.
+
+    Raises
+    ------
+    ValueError
+        There are no structures, or one that the model can't take.
+    """
+    if not structures:
+        raise ValueError("there are no structures to look at")
+    potential = open_potential(model)
+    engine = make_engine(potential, device="cpu", dtype="float64")
+    predictions = engine.evaluate([Structure.from_atoms(atoms) for atoms in structures])
+    numbers = np.concatenate([atoms.numbers for atoms in structures]).astype(np.int64)
+    references = np.array([potential.reference_energies[int(z)] for z in numbers])
+    return Contributions(
+        numbers=numbers,
+        system=np.repeat(np.arange(len(structures)), [len(atoms) for atoms in structures]),
+        energies=np.concatenate([p.energies for p in predictions]) - references,
+        references=references,
+    )
+
+
+def ring_energies(model: Model, atoms: ase.Atoms, size: int = 6, symbol: str | None = "C") -> Rings:
+    """Energies of the rings of a molecule (thesis Eq. 4.16).
+
+    Parameters
+    ----------
+    model : path, str or Potential
+        Any model file, or a shipped name.
+    atoms : Atoms
+        A molecule.
+    size : int
+        Atoms in a ring: cycles of covalent bonds without a bond across count.
+    symbol : str, optional
+        Only rings of this element; None takes all.
+
+    Raises
+    ------
+    ValueError
+        The structure is periodic, or ``size`` is below three.
+    """
+    if atoms.pbc.any():
+        raise ValueError("rings are looked for in molecules, and this structure is periodic")
+    if size < 3:
+        raise ValueError(f"a ring has at least three atoms, got size = {size}")
+    graph = networkx.Graph(covalent_bonds(atoms).tolist())
+    found = [c for c in networkx.chordless_cycles(graph, length_bound=size) if len(c) == size]
+    if symbol is not None:
+        found = [c for c in found if all(atoms.symbols[k] == symbol for k in c)]
+    members = np.array(found, dtype=np.int64).reshape(-1, size)
+    energies = atom_contributions(model, [atoms]).energies[members].sum(axis=1)
+    order = np.argsort(energies, kind="stable")
+    return Rings(members[order], energies[order])

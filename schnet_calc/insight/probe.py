@@ -1,0 +1,256 @@
+"""Local chemical potentials: the energy of a probe atom that feels a structure and leaves it alone.
+
+Thesis Sections 3.6.2 and 4.5.2. The probe is an atom that others send their features to, and that sends
+none itself: model files take directed pairs, so any of them can be probed as it is.
+"""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase
+import numpy as np
+import torch
+from ase.io.cube import write_cube
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from schnet_calc.engine import ScriptEngine
+from schnet_calc.graph import Structure, build_graph
+from schnet_calc.insight.source import Model, element, open_potential
+from schnet_calc.potential import private_module
+
+ISOSURFACE = 3.7
+"""Å⁻²: on the surface of Fig. 4.10 the squares of the inverse distances to all atoms add up to this."""
+CHUNK = 200_000
+"""Pairs with probes that are evaluated at a time."""
+
+
+@dataclass(frozen=True)
+class PotentialGrid:
+    """Outcome of :func:`potential_grid`."""
+
+    atoms: ase.Atoms
+    """The structure, in the box of the grid."""
+    origin: NDArray[np.float64]
+    """(3,) Å"""
+    axes: NDArray[np.float64]
+    """(3, 3) Å, from one point to the next along each direction"""
+    values: NDArray[np.float64]
+    """(n1, n2, n3) eV"""
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """(n1, n2, n3, 3) Å."""
+        places = np.stack(np.meshgrid(*map(np.arange, self.values.shape), indexing="ij"), axis=-1)
+        return self.origin + places @ self.axes
+
+    def write(self, path: str | Path) -> None:
+        """A Gaussian cube file; its values are in eV."""
+        boxed = self.atoms.copy()
+        boxed.cell = self.axes * np.array(self.values.shape)[:, None]  # ASE divides by the number of points
+        with Path(path).open("w") as stream:
+            write_cube(stream, boxed, self.values, self.origin, "local chemical potential, eV")
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Outcome of :func:`potential_surface`."""
+
+    vertices: NDArray[np.float64]
+    """(V, 3) Å"""
+    faces: NDArray[np.int64]
+    """(T, 3) triangles of vertices"""
+    values: NDArray[np.float64]
+    """(V,) eV"""
+
+
+def local_chemical_potential(
+    model: Model, atoms: ase.Atoms, points: NDArray[np.float64], probe: str = "C"
+) -> NDArray[np.float64]:
+    """Energies of a probe atom at points around or in a structure (thesis Eqs. 3.13 and 4.15), in float64.
+
+    Parameters
+    ----------
+    model : path, str or Potential
+        Any model file, or a shipped name.
+    atoms : Atoms
+        A molecule, or a crystal.
+    points : array
+        (M, 3) Å.
+    probe : str
+        Symbol of an element that the model knows.
+
+    Returns
+    -------
+    array
+        (M,) eV, without the reference energy of the probe's element.
+
+    Raises
+    ------
+    ValueError
+        An element that the model doesn't know, or points that aren't (M, 3) finite numbers.
+    """
+    potential = open_potential(model)
+    points = np.asarray(points, dtype=float)
+    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+        raise ValueError(f"points must be (M, 3) finite numbers of Å, got an array of shape {points.shape}")
+    number = element(potential, probe)
+    structure = Structure.from_atoms(atoms)
+    ScriptEngine(potential, torch.device("cpu"), torch.float64).graph(structure)  # for its checks
+    per_point = max(
+        len(atoms) if not atoms.pbc.any() else _images_per_point(structure, potential.cutoff), 1
+    )
+    n_points = max(CHUNK // per_point, 1)
+    module = private_module(potential).to(torch.float64)
+    parts = [
+        _probe(module, potential.cutoff, structure, points[k : k + n_points], number)
+        for k in range(0, len(points), n_points)
+    ]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def potential_grid(
+    model: Model, atoms: ase.Atoms, probe: str = "C", spacing: float = 0.3, margin: float = 3.0
+) -> PotentialGrid:
+    """The local chemical potential on a grid: a box around a molecule, or the cell of a crystal.
+
+    Parameters
+    ----------
+    model, atoms, probe
+        As for :func:`local_chemical_potential`.
+    spacing : float
+        Å between points, at most.
+    margin : float
+        Å around a molecule.
+
+    Raises
+    ------
+    ValueError
+        As there, or for structures that are periodic along some directions only.
+    """
+    if not spacing > 0 or not margin >= 0:
+        raise ValueError(f"spacing must be positive and margin not negative, got {spacing} and {margin} Å")
+    if atoms.pbc.any() and not atoms.pbc.all():
+        raise ValueError(f"the grid is for molecules and for crystals, pbc is {atoms.pbc}")
+    if atoms.pbc.all():
+        origin, box = np.zeros(3), atoms.cell.array
+        counts = np.ceil(atoms.cell.lengths() / spacing).astype(int)
+    else:
+        origin = atoms.positions.min(axis=0) - margin
+        extent = np.ptp(atoms.positions, axis=0) + 2 * margin
+        counts = np.ceil(extent / spacing).astype(int) + 1
+        box = np.diag(spacing * counts)
+    grid = PotentialGrid(atoms.copy(), origin, box / counts[:, None], np.zeros(counts))
+    values = local_chemical_potential(model, atoms, grid.points.reshape(-1, 3), probe)
+    return PotentialGrid(grid.atoms, grid.origin, grid.axes, values.reshape(counts))
+
+
+def potential_surface(
+    model: Model, atoms: ase.Atoms, probe: str = "C", level: float = ISOSURFACE, spacing: float = 0.12
+) -> Surface:
+    """The local chemical potential on a surface around a molecule, as in Fig. 4.10 of the thesis.
+
+    Parameters
+    ----------
+    model, atoms, probe
+        As for :func:`local_chemical_potential`.
+    level : float
+        Å⁻²; the surface is where the sum over atoms of ``1 / |r - r_i|²`` has this value.
+    spacing : float
+        Å of the grid that the surface is found on.
+
+    Raises
+    ------
+    ValueError
+        As there, for periodic structures, or where no point has that value.
+    ModuleNotFoundError
+        scikit-image is not installed (``pip install 'schnet-calc[insight]'``).
+    """
+    if atoms.pbc.any():
+        raise ValueError("the surface is drawn around molecules, and this structure is periodic")
+    try:
+        from skimage.measure import marching_cubes
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "the surface is found with scikit-image: pip install 'schnet-calc[insight]'"
+        ) from error
+    margin = np.sqrt(len(atoms) / level) + 2 * spacing  # at no point farther out is the sum as large
+    low = atoms.positions.min(axis=0) - margin
+    counts = np.ceil((np.ptp(atoms.positions, axis=0) + 2 * margin) / spacing).astype(int) + 1
+    lines = [low[k] + spacing * np.arange(counts[k]) for k in range(3)]
+    field = np.zeros(counts)
+    for place in atoms.positions:
+        x, y, z = (lines[k] - place[k] for k in range(3))
+        square = x[:, None, None] ** 2 + y[None, :, None] ** 2 + z[None, None, :] ** 2
+        field += 1.0 / np.maximum(square, 1e-6)
+    # Where it is smooth: marching cubes interpolates linearly, and the sum has poles.
+    vertices, faces, _, _ = marching_cubes(1.0 / field, 1.0 / level, spacing=(spacing,) * 3)
+    vertices = vertices + low
+    return Surface(
+        vertices, faces.astype(np.int64), local_chemical_potential(model, atoms, vertices, probe)
+    )
+
+
+def _probe(
+    module: torch.nn.Module,
+    cutoff: float,
+    structure: Structure,
+    points: NDArray[np.float64],
+    number: int,
+) -> NDArray[np.float64]:
+    """(M,) energies of probes at points, all of them beside one copy of the structure."""
+    graph = build_graph(structure, cutoff)
+    pairs, shifts = graph.directed()
+    points = points + (graph.positions.numpy()[0] - structure.positions[0])
+    home = Structure(structure.numbers, graph.positions.numpy(), structure.cell, structure.pbc)
+    i, j, moves = _probe_pairs(home, points, cutoff)
+    n_atoms = len(structure.numbers)
+    numbers = torch.cat((graph.numbers, torch.full((len(points),), number)))
+    with torch.no_grad():
+        energies = module(
+            numbers,
+            torch.cat((graph.positions, torch.from_numpy(points))),
+            torch.cat((pairs, torch.from_numpy(np.stack((i + n_atoms, j)))), dim=1),
+            torch.cat((shifts, torch.from_numpy(moves))),
+            torch.zeros(len(numbers), dtype=torch.int64),
+        )
+    found: NDArray[np.float64] = energies[n_atoms:].numpy()
+    return found
+
+
+def _probe_pairs(
+    structure: Structure, points: NDArray[np.float64], cutoff: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Points, atoms and shifts of the atoms for every pair of them within the cutoff."""
+    n_atoms, n_points = len(structure.numbers), len(points)
+    if not structure.pbc.any() or not np.isfinite(cutoff):
+        i, j = np.divmod(np.arange(n_points * n_atoms), n_atoms)
+        near = np.linalg.norm(points[i] - structure.positions[j], axis=1) < cutoff
+        return i[near], j[near], np.zeros((int(near.sum()), 3))
+    box = structure.cell
+    moves = np.array(list(itertools.product(*_image_ranges(structure, points, cutoff)))) @ box
+    images = (structure.positions[None] + moves[:, None]).reshape(-1, 3)
+    near_images = cKDTree(images).query_ball_point(points, cutoff)
+    i = np.repeat(np.arange(n_points), [len(x) for x in near_images])
+    which = np.concatenate([np.asarray(x, dtype=np.int64) for x in near_images])
+    return i, which % n_atoms, moves[which // n_atoms]
+
+
+def _image_ranges(structure: Structure, points: NDArray[np.float64], cutoff: float) -> list[range]:
+    """Along each lattice vector, the images that may come within the cutoff of a point."""
+    inverse = np.linalg.pinv(structure.cell)
+    reach = cutoff * np.linalg.norm(inverse, axis=0)
+    offsets = points @ inverse, structure.positions @ inverse
+    low = np.floor(offsets[0].min(axis=0) - offsets[1].max(axis=0) - reach).astype(int)
+    high = np.ceil(offsets[0].max(axis=0) - offsets[1].min(axis=0) + reach).astype(int)
+    return [
+        range(a, b + 1) if periodic else range(1)
+        for a, b, periodic in zip(low, high, structure.pbc, strict=True)
+    ]
+
+
+def _images_per_point(structure: Structure, cutoff: float) -> int:
+    """About how many atoms lie within the cutoff of a point of a crystal."""
+    volume = structure.volume or 10.0 * len(structure.numbers)
+    return int(4.2 * cutoff**3 * len(structure.numbers) / volume)

@@ -1,0 +1,226 @@
+"""What a network has learned."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ase
+import numpy as np
+from ase.data.colors import jmol_colors
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import Normalize, TwoSlopeNorm
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from schnet_calc.analysis import covalent_bonds
+from schnet_calc.insight import Attribution, Components, Contributions, Rings, Surface
+from schnet_calc.plots.style import COLORS, plain
+
+DIVERGING = colormaps["RdBu_r"]
+FEW = 30
+"""Atoms up to which each one is drawn as a dot."""
+
+
+def draw_contributions(axes: Axes, contributions: Contributions) -> Axes:
+    """Distributions of the atoms' energies, a row per element."""
+    found = contributions.by_element()
+    rng = np.random.default_rng(0)
+    for row, energies in enumerate(reversed(found.values())):
+        color = COLORS[(len(found) - 1 - row) % len(COLORS)]
+        if len(energies) > FEW:
+            counts, edges = np.histogram(energies, bins=min(60, len(energies) // 5))
+            axes.stairs(
+                row - 0.35 + 0.75 * counts / counts.max(),
+                edges,
+                baseline=row - 0.35,
+                fill=True,
+                color=color,
+            )
+        else:
+            heights = row + rng.uniform(-0.12, 0.12, len(energies))
+            axes.plot(energies, heights, "o", ms=6, color=color, alpha=0.7, mew=0)
+        axes.annotate(
+            f"{energies.mean():.2f} ± {energies.std():.2f} eV",
+            (1.0, row + 0.3),
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            fontsize=8,
+            color="0.4",
+        )
+    axes.set(xlabel="contribution to the energy, eV", ylim=(-0.5, len(found) - 0.3))
+    axes.set_yticks(range(len(found)), list(reversed(found)))
+    return plain(axes)
+
+
+def draw_rings(axes: Axes, atoms: ase.Atoms, rings: Rings) -> Axes:
+    """A molecule in projection, its rings filled by their energies."""
+    places = _flattened(atoms)
+    order = np.argsort(places[rings.members, 2].mean(axis=1))
+    shading = Normalize(rings.energies.min(initial=np.inf), rings.energies.max(initial=-np.inf))
+    colors = colormaps["viridis"](shading(rings.energies))
+    polygons = [places[rings.members[k], :2] for k in order]
+    axes.add_collection(
+        PolyCollection(polygons, facecolors=[(*colors[k][:3], 0.75) for k in order], zorder=0)
+    )
+    _draw_skeleton(axes, atoms, places)
+    if len(order):
+        mappable = ScalarMappable(shading, "viridis")
+        axes.figure.colorbar(mappable, ax=axes, label="energy of the ring, eV", shrink=0.8)
+    return axes
+
+
+def draw_surface(axes: Any, surface: Surface, atoms: ase.Atoms, label: str = "") -> Any:
+    """The local chemical potential on its surface, on axes with ``projection="3d"``."""
+    basis = _basis(atoms)
+    center = atoms.positions.mean(axis=0)
+    vertices = (surface.vertices - center) @ basis.T
+    low, high = np.quantile(surface.values, (0.01, 0.99))
+    shading = Normalize(low, max(high, low + 1e-9))
+    colors = colormaps["Spectral"](shading(surface.values[surface.faces].mean(axis=1)))
+    triangles = Poly3DCollection(vertices[surface.faces], facecolors=colors, shade=True, linewidths=0)
+    axes.add_collection3d(triangles)
+    reach = np.abs(vertices).max()
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))
+    axes.set_box_aspect((1, 1, 1), zoom=1.5)
+    axes.view_init(elev=62, azim=-80)
+    axes.set_axis_off()
+    axes.figure.colorbar(ScalarMappable(shading, "Spectral"), ax=axes, label=label, shrink=0.6)
+    return axes
+
+
+def draw_cut(axes: Axes, values: NDArray[np.float64], extent: float, label: str = "") -> Axes:
+    """Values (n, n) on a square of this many Å, in false colours."""
+    half = extent / 2
+    low, high = np.quantile(values, (0.02, 0.95))
+    image = axes.imshow(
+        values, origin="lower", extent=(-half, half, -half, half), cmap="Spectral", vmin=low, vmax=high
+    )
+    axes.set(xlabel="Å", ylabel="Å")
+    axes.figure.colorbar(image, ax=axes, label=label, shrink=0.85)
+    return axes
+
+
+def draw_sensitivity(
+    axes: Axes, distances: NDArray[np.float64], found: Mapping[str, NDArray[np.float64]]
+) -> Axes:
+    """Answers of both atoms' features (M, 2) to their distance, by pair such as ``"C-H"``."""
+    shades = colormaps["tab10"]
+    for k, (pair, lengths) in enumerate(found.items()):
+        for atom, style in ((0, "-"), (1, "--")):
+            symbol = pair.split("-")[atom]
+            label = pair if len(set(pair.split("-"))) == 1 else f"{symbol} of {pair}"
+            if atom == 0 or label != pair:
+                axes.semilogy(distances, lengths[:, atom], style, color=shades(k % 10), label=label)
+    axes.set(xlabel="distance, Å", ylabel="length of ∂x/∂r, 1/Å")
+    axes.legend(frameon=False)
+    return plain(axes)
+
+
+def draw_filter_cuts(axes: Axes, cuts: NDArray[np.float64], extent: float) -> Axes:
+    """All cuts (filters, n, n) of a block side by side, each in its own scale around zero."""
+    n_filters, n = cuts.shape[0], cuts.shape[1]
+    columns = int(np.ceil(np.sqrt(n_filters)))
+    rows = -(-n_filters // columns)
+    gap = max(n // 16, 1)
+    canvas = np.full((rows * (n + gap) - gap, columns * (n + gap) - gap), np.nan)
+    for k, cut in enumerate(cuts):
+        y, x = divmod(k, columns)
+        largest = np.abs(cut).max() or 1.0
+        canvas[y * (n + gap) : y * (n + gap) + n, x * (n + gap) : x * (n + gap) + n] = cut / largest
+    axes.imshow(canvas, cmap=DIVERGING, vmin=-1, vmax=1, interpolation="nearest")
+    axes.set_axis_off()
+    axes.set_title(f"{n_filters} filters, {extent:g} Å × {extent:g} Å each", fontsize=9)
+    return axes
+
+
+def draw_filter_curves(axes: Axes, distances: NDArray[np.float64], curves: NDArray[np.float64]) -> Axes:
+    """Filters (M, filters) of a block over the distance."""
+    shades = colormaps["viridis"](np.linspace(0, 0.9, curves.shape[1]))
+    for color, curve in zip(shades, curves.T, strict=True):
+        axes.plot(distances, curve, color=color, lw=0.7, alpha=0.7)
+    axes.axhline(0, color="0.5", lw=0.6)
+    axes.set(xlabel="distance, Å", ylabel="W")
+    return plain(axes)
+
+
+def draw_embeddings(axes: Axes, components: Components) -> Axes:
+    """Elements along the first two principal components of their embeddings."""
+    places = np.pad(components.values, ((0, 0), (0, max(0, 2 - components.values.shape[1]))))[:, :2]
+    axes.scatter(places[:, 0], places[:, 1], s=60, color=COLORS[0], alpha=0.8)
+    for symbol, place in zip(components.symbols, places, strict=True):
+        axes.annotate(symbol, place, textcoords="offset points", xytext=(7, 4), fontsize=12)
+    shares = [*components.explained, 0.0]
+    axes.set(
+        xlabel=f"first component ({100 * shares[0]:.0f} % of the variance)",
+        ylabel=f"second component ({100 * shares[1]:.0f} %)",
+    )
+    axes.margins(0.2)
+    return plain(axes)
+
+
+def draw_attribution(axes: Axes, atoms: ase.Atoms, attribution: Attribution) -> Axes:
+    """A molecule in projection: atoms and pairs in the colours of their shares of the energy."""
+    places = _flattened(atoms)
+    largest = float(np.abs(attribution.pairs).max(initial=0.0)) or 1.0
+    for k in np.argsort(np.abs(attribution.pairs)):
+        i, j = attribution.i[k], attribution.j[k]
+        share = attribution.pairs[k] / largest
+        axes.plot(
+            places[[i, j], 0],
+            places[[i, j], 1],
+            color=DIVERGING(0.5 + 0.5 * share),
+            lw=0.5 + 6 * abs(share),
+            solid_capstyle="round",
+            zorder=1 + abs(share),
+        )
+    limit = float(np.abs(attribution.atoms).max()) or 1.0
+    shading = TwoSlopeNorm(0.0, -limit, limit)
+    axes.scatter(
+        places[:, 0],
+        places[:, 1],
+        s=260,
+        c=attribution.atoms,
+        cmap=DIVERGING,
+        norm=shading,
+        edgecolors="0.25",
+        zorder=3,
+    )
+    for symbol, place in zip(atoms.symbols, places, strict=True):
+        axes.annotate(symbol, place[:2], ha="center", va="center", fontsize=8, zorder=4)
+    _square(axes)
+    axes.figure.colorbar(
+        ScalarMappable(shading, DIVERGING), ax=axes, label="share of the atom, eV", shrink=0.8
+    )
+    return axes
+
+
+def _basis(atoms: ase.Atoms) -> NDArray[np.float64]:
+    """Principal axes, a rotation: the flat side of a molecule faces the reader."""
+    _, _, basis = np.linalg.svd(atoms.positions - atoms.positions.mean(axis=0))
+    basis[2] *= np.sign(np.linalg.det(basis))
+    return basis
+
+
+def _flattened(atoms: ase.Atoms) -> NDArray[np.float64]:
+    """Positions from the flat side, a little tilted: atoms behind each other come apart."""
+    arms = (atoms.positions - atoms.positions.mean(axis=0)) @ _basis(atoms).T
+    places: NDArray[np.float64] = arms @ Rotation.from_euler("xy", (14, 10), degrees=True).as_matrix()
+    return places
+
+
+def _draw_skeleton(axes: Axes, atoms: ase.Atoms, places: NDArray[np.float64]) -> None:
+    for i, j in covalent_bonds(atoms):
+        axes.plot(places[[i, j], 0], places[[i, j], 1], color="0.4", lw=1.5, zorder=1)
+    axes.scatter(
+        places[:, 0], places[:, 1], s=60, c=jmol_colors[atoms.numbers], edgecolors="0.25", zorder=2
+    )
+    _square(axes)
+
+
+def _square(axes: Axes) -> None:
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    axes.margins(0.12)
