@@ -100,26 +100,6 @@ def test_train_evaluate_export(run, tmp_path):
         assert numbers["mean_predictor"][f"{kind}_kcal_mol_ang"] > 0
 
 
-def test_c20_page(run, tmp_path):
-    code, _out, err = run("c20", "--time", "0.1", "-o", "study")
-    assert code == 0, err
-    page = (tmp_path / "study" / "index.html").read_text()
-    assert page.count("data:image/svg+xml;base64,") == 5
-    assert "surrogate" in page
-    assert "http://" not in page.replace("http://www.w3.org", "")
-    numbers = json.loads((tmp_path / "study" / "c20.json").read_text())
-    assert len(numbers["frequency_errors_cm1"]) == 54
-    assert numbers["classical"]["diameter"]["mean_ang"] == pytest.approx(4.1, abs=0.3)
-    assert numbers["path_integral"]["beads"] == 8
-    spread = "spread_ang"
-    assert (
-        numbers["path_integral"]["nearest_neighbors"][spread]
-        > numbers["classical"]["nearest_neighbors"][spread]
-    )
-    for stem in ("cage", "spectrum", "dynamics", "distributions", "pimd"):
-        assert (tmp_path / "study" / f"{stem}.png").stat().st_size > 10_000
-
-
 def test_bench(run, tmp_path):
     code, out, err = run("bench", "--atoms", "64", "--seconds", "0.02", "--json", "b.json")
     assert code == 0, err

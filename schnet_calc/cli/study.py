@@ -1,11 +1,11 @@
-"""The command of the C20 study."""
+"""The C20 study, and pages of other molecules."""
 
 import sys
 from pathlib import Path
 from typing import Any
 
 from schnet_calc.cli.app import Output, app
-from schnet_calc.console import Stages, print_table, progress_bar
+from schnet_calc.console import Stages, out, print_table, progress_bar
 
 
 @app.command
@@ -72,6 +72,20 @@ def c20(
             "page": page,
         },
     )
+
+
+@app.command
+def report(folder: Path) -> None:
+    """A page of a molecule from what relax, modes, md and pimd have written into a folder.
+
+    Parameters
+    ----------
+    folder
+        With relaxed.json, modes.json, and the folders of md and pimd, whatever there is; gets index.html.
+    """
+    from schnet_calc.report import write_report
+
+    out.print(f"page in {write_report(folder)}")
 
 
 def _both(classical: Any, quantum: Any, digits: int) -> str:

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from schnet_calc.analysis import Distribution
 from schnet_calc.plots.style import COLORS, plain
 
+MANY = 3000
+"""Points of a series beyond which an SVG gets its picture instead of them."""
+
 
 def draw_distribution(
     axes: Axes,
@@ -36,15 +39,16 @@ def draw_energy_and_temperature(
 ) -> None:
     """Total (or conserved) and potential energy against their start, and the temperature, over time."""
     time = table["time_ps"]
+    many = len(time) > MANY
     for key, color, label in (
         ("potential_ev", COLORS[1], "potential"),
         ("total_ev", COLORS[0], total),
     ):
         values = table[key] - table[key][0]
-        axes[0].plot(time, values, color=color, label=label, lw=1)
+        axes[0].plot(time, values, color=color, label=label, lw=1, rasterized=many)
     axes[0].set(xlabel="time, ps", ylabel="energy − start, eV")
     axes[0].legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 0.08), ncols=2)
-    axes[1].plot(time, table["temperature_k"], color=COLORS[2], lw=0.8)
+    axes[1].plot(time, table["temperature_k"], color=COLORS[2], lw=0.8, rasterized=many)
     axes[1].set(xlabel="time, ps", ylabel="temperature, K")
     for ax in axes:
         plain(ax)

@@ -1,13 +1,12 @@
 """Relaxations and frequencies."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import ase
 import numpy as np
 from ase.utils.forcecurve import fit_images
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from schnet_calc.plots.style import COLORS, plain
 
@@ -33,11 +32,17 @@ def draw_relaxation(axes: Axes, energies: NDArray[np.float64]) -> Axes:
 def draw_spectrum(
     axes: Axes,
     frequencies: NDArray[np.float64],
-    reference: Sequence[float] | None = None,
+    reference: ArrayLike | None = None,
     width: float = 8.0,
+    name: str = "SchNet",
+    clickable: bool = False,
 ) -> Axes:
-    """Harmonic frequencies as sticks under a Gaussian-broadened density, reference mirrored below."""
-    top = max(float(np.max(frequencies)), max(reference or [0.0])) * 1.06
+    """Harmonic frequencies as sticks under a Gaussian-broadened density, reference mirrored below.
+
+    With ``clickable``, an SVG has an invisible wide line ``stick-K`` for every mode that scripts can find.
+    """
+    known = np.asarray(reference if reference is not None else [], dtype=float)
+    top = max(float(np.max(frequencies)), float(known.max(initial=0.0))) * 1.06
     low = min(0.0, float(np.min(frequencies)) * 1.1)
     grid = np.linspace(low, top, 2000)
 
@@ -47,14 +52,17 @@ def draw_spectrum(
         ).sum(axis=1)
         return density
 
-    sides = [(np.asarray(frequencies), 1.0, COLORS[0], "SchNet")]
-    if reference is not None:
-        sides.append((np.asarray(reference), -1.0, COLORS[1], "reference"))
+    sides = [(np.asarray(frequencies), 1.0, COLORS[0], name)]
+    if len(known):
+        sides.append((known, -1.0, COLORS[1], "reference"))
     for values, sign, color, label in sides:
         curve = sign * broadened(values)
         axes.fill_between(grid, curve, color=color, alpha=0.25, lw=0)
         axes.plot(grid, curve, color=color, lw=1.2, label=label)
         axes.vlines(values, 0, sign, color=color, lw=0.9)
+    if clickable:
+        for k, frequency in enumerate(frequencies):
+            axes.plot([frequency] * 2, [0, 1], lw=6, alpha=0.0, gid=f"stick-{k}", zorder=5)
     axes.axhline(0, color="0.5", lw=0.6)
     axes.set(xlabel="frequency, cm⁻¹", ylabel="modes, broadened", xlim=(low, top), yticks=[])
     if reference is not None:
@@ -62,7 +70,7 @@ def draw_spectrum(
     return plain(axes)
 
 
-def draw_frequency_errors(axes: Axes, frequencies: NDArray[np.float64], reference: Sequence[float]) -> Axes:
+def draw_frequency_errors(axes: Axes, frequencies: NDArray[np.float64], reference: ArrayLike) -> Axes:
     """Difference to the reference, in percent of it, mode by mode."""
     known = np.asarray(reference)
     axes.axhspan(-1, 1, color="0.9", lw=0)

@@ -47,6 +47,8 @@ class C20Study:
 
     temperature: float
     """K, of the run with thermostat."""
+    seed: int
+    """Of the first displacements and the velocities."""
     relaxation: Relaxation
     """From the start that ended lowest."""
     minima: NDArray[np.float64]
@@ -195,6 +197,7 @@ def study_c20(
     )
     return C20Study(
         temperature=temperature,
+        seed=seed,
         relaxation=relaxation,
         minima=minima,
         bond_pairs=pairs,

@@ -1,21 +1,27 @@
-"""Harmonic normal modes from an analytic Hessian, rigid motions projected out."""
+"""Harmonic normal modes, rigid motions projected out."""
 
+import json
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ase
 import numpy as np
 from ase import units
-from ase.vibrations import VibrationsData
+from ase.vibrations import Vibrations, VibrationsData
 from numpy.typing import NDArray
 
 from schnet_calc.calculator import SchNetCalculator
-from schnet_calc.graph import Structure
 
 LINEAR = 1e-3
 """Å; a molecule whose atoms all lie this close to a line counts as linear."""
 HESSIAN_TOLERANCE = 1e-6
 """Share of the largest entry by which symmetry and sum rule may be missed."""
+NUMERICAL_TOLERANCE = 1e-3
+"""The same for differences of forces, which may be noisy."""
+DISPLACEMENT = 0.005
+"""Å, for differences of the forces of calculators without a Hessian."""
 MODE_UNIT = units._hbar * units.m / np.sqrt(units._e * units._amu)
 """eV per square root of eV/(Å² amu)."""
 
@@ -56,15 +62,36 @@ class NormalModes:
         return VibrationsData(self.atoms, self.hessian.reshape(n_atoms, 3, n_atoms, 3))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Plain values for JSON, from which :meth:`from_dict` makes it again."""
         return {
+            "atoms": {
+                "numbers": self.atoms.numbers.tolist(),
+                "positions_ang": self.atoms.positions.tolist(),
+                "masses_amu": self.atoms.get_masses().tolist(),
+            },
             "frequencies_cm1": self.frequencies.tolist(),
             "zero_point_energy_ev": self.zero_point_energy,
             "n_imaginary": self.n_imaginary,
             "hessian_asymmetry_ev_ang2": self.asymmetry,
             "sum_rule_ev_ang2": self.sum_rule,
             "fmax_ev_ang": self.fmax,
+            "displacements": self.modes.tolist(),
+            "hessian_ev_ang2": self.hessian.tolist(),
         }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "NormalModes":
+        """What :meth:`to_dict` described."""
+        atoms = values["atoms"]
+        return cls(
+            atoms=ase.Atoms(atoms["numbers"], atoms["positions_ang"], masses=atoms["masses_amu"]),
+            hessian=np.array(values["hessian_ev_ang2"]),
+            frequencies=np.array(values["frequencies_cm1"]),
+            modes=np.array(values["displacements"]),
+            asymmetry=values["hessian_asymmetry_ev_ang2"],
+            sum_rule=values["sum_rule_ev_ang2"],
+            fmax=values["fmax_ev_ang"],
+        )
 
 
 def rigid_motions(atoms: ase.Atoms) -> NDArray[np.float64]:
@@ -81,17 +108,18 @@ def rigid_motions(atoms: ase.Atoms) -> NDArray[np.float64]:
     return np.linalg.qr(basis.T)[0].T
 
 
-def normal_modes(atoms: ase.Atoms, calculator: SchNetCalculator) -> NormalModes:
+def normal_modes(atoms: ase.Atoms, calculator: Any) -> NormalModes:
     """Frequencies and displacements of the harmonic vibrations of a molecule.
 
-    The Hessian is that of :meth:`SchNetCalculator.hessian`, in float64 whatever the calculator's type.
+    The Hessian is that of :meth:`SchNetCalculator.hessian`, in float64 whatever the calculator's type; of
+    other calculators it is taken from differences of forces (``ase.vibrations``, fourth order).
 
     Parameters
     ----------
     atoms : Atoms
         A relaxed molecule.
-    calculator : SchNetCalculator
-        The potential.
+    calculator : Calculator
+        Any ASE calculator.
 
     Raises
     ------
@@ -105,12 +133,14 @@ def normal_modes(atoms: ase.Atoms, calculator: SchNetCalculator) -> NormalModes:
     if len(atoms) < 2:
         raise ValueError(f"normal modes need at least two atoms, got {len(atoms)}")
     plain = ase.Atoms(atoms.numbers, atoms.positions, masses=atoms.get_masses())
-    raw = calculator.hessian(plain)
+    exact = isinstance(calculator, SchNetCalculator)
+    raw = calculator.hessian(plain) if exact else _numerical_hessian(plain, calculator)
+    tolerance = HESSIAN_TOLERANCE if exact else NUMERICAL_TOLERANCE
     hessian = 0.5 * (raw + raw.T)
     n_atoms = len(plain)
     sums = hessian.reshape(3 * n_atoms, n_atoms, 3).sum(axis=1)
     for name, value in (("asymmetry", np.abs(raw - raw.T).max()), ("sum rule", np.abs(sums).max())):
-        if value > HESSIAN_TOLERANCE * np.abs(hessian).max():
+        if value > tolerance * np.abs(hessian).max():
             raise FloatingPointError(f"the Hessian is unsound: its {name} is off by {value:.1e} eV/Å²")
     weights = np.repeat(np.sqrt(plain.get_masses()), 3)
     rigid = rigid_motions(plain)
@@ -122,7 +152,7 @@ def normal_modes(atoms: ase.Atoms, calculator: SchNetCalculator) -> NormalModes:
     internal = np.sort(internal[: 3 * n_atoms - len(rigid)])
     values, vectors = values[internal], vectors[:, internal]
     frequencies = np.sign(values) * np.sqrt(np.abs(values)) * MODE_UNIT / units.invcm
-    prediction = calculator.engine.evaluate([Structure.from_atoms(plain)])[0]
+    forces = calculator.get_forces(plain)
     return NormalModes(
         atoms=plain,
         hessian=weighted * np.outer(weights, weights),
@@ -130,5 +160,28 @@ def normal_modes(atoms: ase.Atoms, calculator: SchNetCalculator) -> NormalModes:
         modes=(vectors / weights[:, None]).T.reshape(-1, n_atoms, 3),
         asymmetry=float(np.abs(raw - raw.T).max()),
         sum_rule=float(np.abs(sums).max()),
-        fmax=float(np.linalg.norm(prediction.forces, axis=1).max()),
+        fmax=float(np.linalg.norm(forces, axis=1).max()),
     )
+
+
+def write_modes(
+    path: str | Path,
+    modes: NormalModes,
+    calculator: SchNetCalculator,
+    comparison: dict[str, Any] | None = None,
+) -> None:
+    """Write modes, the model that they are of, and maybe what they were compared with, as JSON."""
+    values = {"task": "modes", **calculator.todict(), **modes.to_dict()}
+    if comparison is not None:
+        values["comparison"] = comparison
+    Path(path).write_text(json.dumps(values, indent=1) + "\n")
+
+
+def _numerical_hessian(atoms: ase.Atoms, calculator: Any) -> NDArray[np.float64]:
+    moving = atoms.copy()
+    moving.calc = calculator
+    with tempfile.TemporaryDirectory() as folder:
+        vibrations = Vibrations(moving, name=str(Path(folder) / "forces"), delta=DISPLACEMENT, nfree=4)
+        vibrations.run()
+        hessian: NDArray[np.float64] = vibrations.get_vibrations().get_hessian_2d()
+    return hessian

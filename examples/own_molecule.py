@@ -1,0 +1,108 @@
+"""A molecule of your own, all the way: xTB labels, training, checks, spectrum, path integrals, a page.
+
+    python examples/own_molecule.py [MOLECULE.xyz] [FOLDER]
+
+Acetamide without arguments. GFN2-xTB (pip install 'schnet-calc[xtb]') labels 1,200 structures: half from
+dynamics at 500 K, half from the quantum vibrations around the minimum, where the beads of path integrals
+will be. The model is then compared with GFN2-xTB at its minimum, in its frequencies, and on beads that it
+visited itself. About ten minutes on two cores; set CI=1 for a run of seconds, good for nothing.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase.build import molecule
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from schnet_calc import SchNetCalculator
+from schnet_calc.ipi.input import PIMDSettings
+from schnet_calc.nn import SchNetConfig
+from schnet_calc.report import write_report
+from schnet_calc.tasks.md import MDSettings, run_md
+from schnet_calc.tasks.modes import normal_modes, write_modes
+from schnet_calc.tasks.pimd import run_pimd
+from schnet_calc.tasks.reference import compare_modes, reference_calculator, reference_modes
+from schnet_calc.tasks.relax import relax
+from schnet_calc.tasks.sampling import sample_modes
+from schnet_calc.tasks.train import finish
+from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig
+
+quick = bool(os.environ.get("CI"))
+start = ase.io.read(sys.argv[1]) if len(sys.argv) > 1 else molecule("CH3CONH2")
+folder = Path(sys.argv[2] if len(sys.argv) > 2 else "own_molecule")
+clock = time.perf_counter()
+
+
+def say(text: str) -> None:
+    print(f"{(time.perf_counter() - clock) / 60:4.1f} min  {text}", flush=True)
+
+
+# Sample and label.
+xtb = reference_calculator("GFN2-xTB")
+known = reference_modes(start, xtb)
+say(f"GFN2-xTB: {len(known.frequencies)} modes from {known.frequencies[0]:.0f} cm⁻¹ on")
+n_frames = 20 if quick else 600
+hot = MDSettings(temperature=500, time=0.05 * n_frames, interval=100, seed=1)  # a frame every 50 fs
+md = run_md(known.atoms, xtb, hot, folder / "sampling")
+frames = ase.io.read(md.trajectory, ":")[-n_frames:]
+for atoms in sample_modes(known, temperature=300, n_samples=n_frames):
+    atoms.calc = xtb
+    labels = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
+    atoms.calc = SinglePointCalculator(atoms, **labels)
+    frames.append(atoms)
+ase.io.write(folder / "xtb.extxyz", frames)
+say(f"{len(frames)} structures labelled")
+
+# Train, and check on frames never used.
+config = RunConfig(
+    DataConfig(str(folder / "xtb.extxyz"), n_train=len(frames) * 5 // 6, n_validation=len(frames) // 12),
+    SchNetConfig(n_features=64, n_interactions=3, n_gaussians=25, cutoff=6.0, basis_width=0.3),
+    TrainingConfig(
+        steps=40 if quick else 16_000,
+        validate_every=20 if quick else 1000,
+        rho=1.0,
+        optimizer="soap",
+        learning_rate=1e-3,
+        final_learning_rate=5e-6,
+        warmup=300,
+        clip=3.0,
+        spline_spacing=0.03,
+    ),
+)
+run = Run(config, folder / "training")
+run.run(lambda run, errors: errors and say(f"step {run.step}: {errors}"))
+test = finish(run, command="python examples/own_molecule.py")
+say(f"on unseen frames: {test.errors}")
+
+# Relax, and compare minimum and modes.
+model = folder / "training" / "model.pt"
+precise = SchNetCalculator(model, dtype="float64")
+relaxed = relax(known.atoms, precise, fmax=1e-4)
+ase.io.write(folder / "relaxed.xyz", relaxed.atoms)
+modes = normal_modes(relaxed.atoms, precise)
+compared = compare_modes(modes, known)
+record = {"reference": "GFN2-xTB", **compared.to_dict()}
+write_modes(folder / "modes.json", modes, precise, record)
+off = np.abs(compared.errors)
+say(
+    f"minima {compared.rmsd:.3f} Å apart; frequencies off by {off.mean():.1f} cm⁻¹, at most {off.max():.1f}"
+)
+
+# Classical and path-integral dynamics; beads are the model's own, so this is the test that counts.
+picoseconds = 0.02 if quick else 5.0
+calculator = SchNetCalculator(model)
+run_md(relaxed.atoms, calculator, MDSettings(300, picoseconds, thermostat="none"), folder / "nve")
+run_md(relaxed.atoms, calculator, MDSettings(300, picoseconds), folder / "md")
+pimd = run_pimd(
+    relaxed.atoms, str(model), PIMDSettings(beads=8, temperature=300, time=picoseconds), folder / "pimd"
+)
+visited = [beads[-k] for beads in pimd.beads() for k in range(1, 2 if quick else 26)]
+predicted = np.concatenate([p.forces for p in calculator.evaluate(visited)])
+exact = np.concatenate([xtb.get_forces(atoms) for atoms in visited])
+mae = 1e3 * np.abs(predicted - exact).mean()
+say(f"on {len(visited)} beads: force MAE {mae:.1f} meV/Å against GFN2-xTB")
+say(f"page: {write_report(folder)}")

@@ -1,0 +1,93 @@
+"""A molecule and its vibrations for the scripts of a page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ase
+import numpy as np
+from numpy.typing import NDArray
+
+from schnet_calc.analysis import Cluster, bonds, clusters, covalent_bonds
+from schnet_calc.plots import COLORS
+from schnet_calc.tasks.modes import NormalModes
+
+AMPLITUDE = 0.35
+"""Å that the atom which moves most is moved by."""
+BOND_GAP = 0.015
+"""Å between classes of bonds of the same elements."""
+
+
+@dataclass(frozen=True)
+class BondClasses:
+    """Bonds of a molecule, those of equal length together."""
+
+    pairs: NDArray[np.int64]
+    """(B, 2)"""
+    lengths: NDArray[np.float64]
+    """(B,) Å"""
+    classes: Sequence[Cluster]
+    names: Sequence[str]
+    """Of each class, such as ``"C-H"``"""
+
+    @property
+    def labels(self) -> list[str]:
+        """Elements, length and number of each class's bonds."""
+        return [
+            f"{name} {c.mean:.3f} Å ({len(c.members)})"
+            for name, c in zip(self.names, self.classes, strict=True)
+        ]
+
+    def color(self, k: int) -> str:
+        """Of class k."""
+        return COLORS[k % len(COLORS)]
+
+
+def bond_classes(atoms: ase.Atoms) -> BondClasses:
+    """Covalent bonds by elements, then by length."""
+    wanted = covalent_bonds(atoms)
+    lengths = np.linalg.norm(atoms.positions[wanted[:, 0]] - atoms.positions[wanted[:, 1]], axis=1)
+    names = np.array(["-".join(sorted(atoms.symbols[pair])) for pair in wanted], dtype=object)
+    classes, labels = [], []
+    for name in sorted(set(names)):
+        members = np.flatnonzero(names == name)
+        for found in clusters(lengths[members], BOND_GAP):
+            classes.append(Cluster(found.mean, members[found.members], found.spread))
+            labels.append(str(name))
+    return BondClasses(wanted, lengths, classes, labels)
+
+
+def classes_within(atoms: ase.Atoms, longest: float, gap: float) -> BondClasses:
+    """Bonds of a molecule of one element, shorter than ``longest`` and split at ``gap``, both in Å."""
+    pairs, lengths = bonds(atoms, longest)
+    found = clusters(lengths, gap)
+    symbol = atoms.symbols[0]
+    return BondClasses(pairs, lengths, found, [f"{symbol}-{symbol}"] * len(found))
+
+
+def molecule_data(
+    atoms: ase.Atoms, classes: BondClasses, modes: NormalModes | None = None
+) -> dict[str, Any]:
+    """Symbols, positions, bonds and displacements as plain values; lengths in Å."""
+    center = atoms.positions.mean(axis=0)
+    _, _, basis = np.linalg.svd(atoms.positions - center)
+    basis[2] *= np.sign(np.linalg.det(basis))  # the flat side to the front, no mirror image
+    data: dict[str, Any] = {
+        "symbols": list(atoms.symbols),
+        "positions": ((atoms.positions - center) @ basis.T).round(4).tolist(),
+        "bonds": [
+            {
+                "pair": classes.pairs[member].tolist(),
+                "color": classes.color(k),
+                "label": f"{classes.lengths[member]:.3f}",
+            }
+            for k, group in enumerate(classes.classes)
+            for member in group.members
+        ],
+        "modes": [],
+    }
+    if modes is not None:
+        largest = np.linalg.norm(modes.modes, axis=2).max(axis=1)
+        turned = modes.modes @ basis.T * (AMPLITUDE / largest)[:, None, None]
+        data["modes"] = turned.round(4).tolist()
+    return data

@@ -1,0 +1,159 @@
+"""Sections that every page of a molecule may have."""
+
+from pathlib import Path
+from typing import Any
+
+import ase
+import numpy as np
+from ase import units
+from numpy.typing import NDArray
+
+from schnet_calc import plots
+from schnet_calc.analysis.fullerene import Distributions
+from schnet_calc.report.molecule import BondClasses
+from schnet_calc.report.page import (
+    Modes3D,
+    Part,
+    Section,
+    Structure3D,
+    Table,
+    Text,
+    save_picture,
+)
+from schnet_calc.tasks.modes import NormalModes
+from schnet_calc.tasks.pimd import PIMDRun
+
+FEW_STICKS = 120
+"""Modes up to which each one can be clicked in the spectrum."""
+
+
+def structure_parts(atoms: ase.Atoms, classes: BondClasses, folder: Path, caption: str) -> list[Part]:
+    """The molecule to turn around."""
+    figure, axes = plots.new_figure(9, 4.6, 2)
+    for ax, labels in zip(axes, (False, True), strict=True):
+        plots.draw_cage(ax, atoms, classes.pairs, classes.lengths, classes.classes, labels)
+    axes[0].get_legend().remove()
+    picture = save_picture(
+        figure, folder / "cage", "The relaxed molecule, bonds coloured by class", caption
+    )
+    colors = [(classes.color(k), label) for k, label in enumerate(classes.labels)]
+    return [Structure3D(picture, colors)]
+
+
+def mode_parts(
+    modes: NormalModes,
+    folder: Path,
+    reference: NDArray[np.float64] | None,
+    reference_name: str,
+    overlaps: NDArray[np.float64] | None = None,
+) -> list[Part]:
+    """Spectrum, the modes to click on, and all frequencies beside a reference's, if there is one."""
+    both = reference is not None
+    figure, axes = plots.new_figure(
+        10 if both else 8, 3.8, 2 if both else 1, squeeze=False, width_ratios=(2, 1) if both else (1,)
+    )
+    clickable = len(modes.frequencies) <= FEW_STICKS
+    plots.draw_spectrum(axes[0, 0], modes.frequencies, reference, name="model", clickable=clickable)
+    caption = "Sticks and their sum, broadened by 8 cm⁻¹; click on one to see its motion."
+    if reference is not None:
+        plots.draw_frequency_errors(axes[0, 1], modes.frequencies, reference)
+        order = "in ascending order" if overlaps is None else "matched by the overlap of the displacements"
+        caption = (
+            f"The model above, {reference_name} mirrored below, sticks broadened by 8 cm⁻¹; right, the "
+            f"difference mode by mode ({order}), with a band of 1 %. Click on a stick to see the motion."
+        )
+    alt = "Vibrational spectrum" + (", model above, reference below" if both else "")
+    parts: list[Part] = [save_picture(figure, folder / "spectrum", alt, caption, inline=True)]
+    parts.append(Modes3D([f"{f:.0f}" for f in modes.frequencies]))
+    header = ["mode", "model, cm⁻¹"]
+    columns = [[str(k + 1) for k in range(len(modes.frequencies))], [f"{f:.1f}" for f in modes.frequencies]]
+    if reference is not None:
+        header += [f"{reference_name}, cm⁻¹", "difference"]
+        columns.append([f"{f:.1f}" for f in reference])
+        columns.append([f"{f:+.1f}" for f in modes.frequencies - reference])
+    if overlaps is not None:
+        header.append("overlap")
+        columns.append([f"{o:.3f}" for o in overlaps])
+    parts.append(Table(list(zip(*columns, strict=True)), header, "All frequencies"))
+    return parts
+
+
+def dynamics_parts(
+    table: dict[str, NDArray[np.float64]], folder: Path, stem: str, title: str, caption: str
+) -> list[Part]:
+    """Energy and temperature over time of a classical run."""
+    figure, axes = plots.new_figure(10, 3.2, 2)
+    plots.draw_energy_and_temperature(axes, table)
+    axes[0].set_title(title)
+    return [save_picture(figure, folder / stem, f"Energies and temperature over time, {title}", caption)]
+
+
+def path_integral_parts(run: PIMDRun, folder: Path) -> list[Part]:
+    """Conserved quantity, temperature and averages of a path-integral run."""
+    figure, axes = plots.new_figure(10, 3.2, 2)
+    plots.draw_pimd(axes, run.table())
+    axes[0].set_title(f"path integral, {run.settings.beads} beads")
+    caption = (
+        "The conserved quantity of the thermostatted ring polymers has to stay where it is; the potential "
+        "rises while the beads spread from the common point they start at."
+    )
+    alt = "Conserved quantity and temperature of the beads over time"
+    parts: list[Part] = [save_picture(figure, folder / "pimd", alt, caption)]
+    estimators, n_atoms = run.estimators(), len(run.centroids()[0])
+    if estimators is None:
+        return [*parts, Text("Too short a run for estimators with errors.", soft=True)]
+    classical = 1.5 * n_atoms * units.kB * run.settings.temperature
+    rows = [
+        ("kinetic energy, centroid virial", f"{estimators.kinetic_virial} eV (classical: {classical:.4f})"),
+        ("kinetic energy, thermodynamic", f"{estimators.kinetic_thermodynamic} eV"),
+        (
+            "heat capacity",
+            f"{estimators.heat_capacity} k_B (classical harmonic: {3 * n_atoms - 3})",
+        ),
+        ("radius of gyration", f"{estimators.radius_of_gyration} Å"),
+        ("temperature of the beads", f"{estimators.temperature} K"),
+    ]
+    return [*parts, Table(rows)]
+
+
+def distribution_parts(
+    sources: list[tuple[str, Distributions]], titles: tuple[str, str, str], folder: Path, caption: str
+) -> list[Part]:
+    """Fig. 5.6: distributions of every run, with their error bands."""
+    figure, axes = plots.new_figure(11, 3.4, 3)
+    for (label, source), color in zip(sources, (plots.COLORS[0], plots.COLORS[2]), strict=False):
+        for ax, result in zip(axes, (source.nearest, source.diameter, source.radial), strict=True):
+            plots.draw_distribution(ax, result, label, color)
+    for ax, title in zip(axes, titles, strict=True):
+        ax.set_title(title)
+    axes[0].legend(frameon=False)
+    axes[2].set_ylabel("g(r), 1/Å³")
+    alt = f"Distributions of {', '.join(titles)}"
+    return [save_picture(figure, folder / "distributions", alt, caption)]
+
+
+def model_section(metadata: dict[str, Any], name: str) -> Section:
+    """The card of a model, as far as its file says."""
+    training = metadata.get("training", {})
+    shape = metadata.get("hyperparameters", {})
+    sizes = f"T = {shape['n_interactions']}, F = {shape['n_features']}, " if shape else ""
+    cutoff = "no cutoff" if metadata["cutoff"] is None else f"cutoff {metadata['cutoff']} Å"
+    rows = [
+        ("model", name),
+        ("network", f"{metadata.get('architecture', 'unknown')}, {sizes}{cutoff}, {metadata['dtype']}"),
+        ("weights", metadata.get("weights_sha256", "not in the file")),
+    ]
+    if "data" in training:
+        rows.append(("labels", f"{training['data']['theory']} ({training['data']['file']})"))
+    test = training.get("test_errors")
+    if test:
+        rows.append(
+            (
+                f"errors on {test.get('n_frames', 'the')} frames never used",
+                f"energy MAE {test['energy_mae_kcal_mol']:.3f} kcal/mol, "
+                f"force MAE {test['force_mae_kcal_mol_ang']:.3f} kcal/mol/Å",
+            )
+        )
+    if "command" in training:
+        rows.append(("trained by", training["command"]))
+    return Section("The model", [Table(rows)])

@@ -1,0 +1,247 @@
+"""Pages: what they hold, what they refuse, and how they behave in a real browser."""
+
+import json
+import shutil
+import time
+
+import ase.io
+import numpy as np
+import pytest
+from ase.build import molecule
+
+from schnet_calc import SchNetCalculator
+from schnet_calc.analysis.molecules import molecule_distributions
+from schnet_calc.cli import simulate, study
+from schnet_calc.ipi.input import PIMDSettings
+from schnet_calc.report import write_report
+from schnet_calc.report.molecule import bond_classes, molecule_data
+from schnet_calc.tasks.md import MDSettings, run_md
+from schnet_calc.tasks.modes import NormalModes, normal_modes, write_modes
+from schnet_calc.tasks.pimd import run_pimd
+from schnet_calc.tasks.reference import compare_modes
+
+DRIVER = shutil.which("chromedriver")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-angle=swiftshader",  # 3-D without a graphics card
+    "--enable-unsafe-swiftshader",
+)
+
+
+@pytest.fixture(scope="module")
+def c20_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("c20") / "study"
+    study.c20(time=0.1, output=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ethanol_folder(tmp_path_factory):
+    """What the commands of a user leave behind, and a run with another model among it."""
+    folder = tmp_path_factory.mktemp("ethanol")
+    ase.io.write(folder / "start.xyz", molecule("CH3CH2OH"))
+    relaxed = folder / "relaxed.xyz"
+    simulate.relax(folder / "start.xyz", model="ethanol", fmax=1e-4, output=relaxed)
+    atoms = ase.io.read(relaxed)
+    calculator, other = (SchNetCalculator(m, dtype="float64") for m in ("ethanol", "ethanol_dtnn"))
+    modes = normal_modes(atoms, calculator)
+    compared = {"reference": "DTNN", **compare_modes(modes, normal_modes(atoms, other)).to_dict()}
+    write_modes(folder / "modes.json", modes, calculator, compared)
+    simulate.md(
+        relaxed, model="ethanol", temperature=300, time=0.05, thermostat="none", output=folder / "nve"
+    )
+    simulate.md(relaxed, model="ethanol", temperature=300, time=0.4, output=folder / "md")
+    run_md(atoms, other, MDSettings(300, 0.01), folder / "other")
+    run_pimd(atoms, "ethanol", PIMDSettings(2, 300, 0.05), folder / "pimd", device="cpu")
+    write_report(folder)
+    return folder
+
+
+def test_the_study_of_c20(c20_folder):
+    page = (c20_folder / "index.html").read_text()
+    assert page.count("data:image/svg+xml;base64,") == 5
+    assert page.count('id="stick-') == 54
+    for text in ("surrogate", "Beside the thesis", "1.25 ns, 8 beads", "Seeds: 0", "weights"):
+        assert text in page
+    numbers = json.loads((c20_folder / "c20.json").read_text())
+    assert len(numbers["frequency_errors_cm1"]) == 54
+    assert numbers["classical"]["diameter"]["mean_ang"] == pytest.approx(4.1, abs=0.3)
+    assert numbers["path_integral"]["beads"] == 8
+    spreads = [numbers[k]["nearest_neighbors"]["spread_ang"] for k in ("path_integral", "classical")]
+    assert spreads[0] > spreads[1]
+    for stem in ("cage", "spectrum", "dynamics", "thermostat", "distributions", "pimd"):
+        assert (c20_folder / f"{stem}.png").stat().st_size > 10_000
+
+
+def test_a_page_of_any_molecule(ethanol_folder):
+    page = (ethanol_folder / "index.html").read_text()
+    for text in (
+        "C2H6O",
+        "The relaxation converged",
+        "21 harmonic frequencies, none of them imaginary",
+        "DTNN has its minimum 0.000 Å from the model",
+        "nve, without thermostat",
+        "md, langevin thermostat",
+        "Left out, of another model or molecule: other.",
+        "Conserved quantity and temperature of the beads",
+        "PBE+vdW-TS",
+        "schnet-calc pimd relaxed.xyz --model ethanol --beads 2",
+    ):
+        assert text in page, text
+    write_report(ethanol_folder)  # once more over itself
+    assert (ethanol_folder / "index.html").read_text().count("<h2>") == page.count("<h2>")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    webdriver = pytest.importorskip("selenium.webdriver")
+    if DRIVER is None or CHROMIUM is None:
+        pytest.skip("no Chromium with its driver here (Debian: chromium, chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.set_page_load_timeout(60)
+    yield driver
+    driver.quit()
+
+
+def show(browser, folder, width, scheme):
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen", "features": features})
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get((folder / "index.html").as_uri())
+
+
+def click(browser, selector):
+    """As scripts do it: a click at a place would have to wait for the animation's frames."""
+    found = browser.execute_script(
+        "const e = document.querySelector(arguments[0]);"
+        "if (e) e.dispatchEvent(new MouseEvent('click', {bubbles: true})); return !!e;",
+        selector,
+    )
+    assert found, selector
+
+
+def mode(browser):
+    return browser.execute_script("return document.body.dataset.mode")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize("which", ["c20_folder", "ethanol_folder"])
+def test_in_a_browser(request, browser, which, width, scheme):
+    show(browser, request.getfixturevalue(which), width, scheme)
+    script = browser.execute_script
+    n_modes = {"c20_folder": 54, "ethanol_folder": 21}[which]
+    assert script("return document.querySelectorAll('button[data-mode]').length") == n_modes
+    assert script("return document.querySelectorAll('.viewer canvas').length") == 2
+    assert script("return [...document.images].every((i) => i.complete && i.naturalWidth > 0)")
+    assert script("return document.documentElement.scrollWidth") <= width
+    assert script("return getComputedStyle(document.querySelector('.still')).display") == "none"
+    background = script("return getComputedStyle(document.body).backgroundColor")
+    assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 28)"}[scheme]
+
+    click(browser, 'button[data-mode="3"]')
+    assert mode(browser) == "3"
+    assert script("return document.getElementById('now').textContent").startswith("Mode 4 of")
+    first, deadline = frame(browser), time.monotonic() + 30
+    while frame(browser) == first:  # it moves
+        assert time.monotonic() < deadline
+    click(browser, 'button[data-mode="3"]')
+    assert mode(browser) == ""
+    click(browser, '[id="stick-5"]')
+    assert mode(browser) == "5"
+    click(browser, 'button[data-mode="5"]')
+    click(browser, "#labels")
+
+    severe = [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    assert severe == []
+    events = [json.loads(e["message"])["message"] for e in browser.get_log("performance")]
+    asked = {e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"}
+    assert asked
+    assert {url.partition(":")[0] for url in asked} <= {"file", "data", "blob"}
+
+
+def frame(browser):
+    return browser.execute_script("return document.querySelector('#vibration canvas').toDataURL()")
+
+
+def test_in_print_a_still_picture_takes_the_place(browser, ethanol_folder):
+    show(browser, ethanol_folder, 800, "light")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": []})
+    display = "return getComputedStyle(document.querySelector(arguments[0])).display"
+    assert browser.execute_script(display, ".still") == "block"
+    assert browser.execute_script(display, ".live") == "none"
+
+
+def test_displacements_of_the_page_are_those_of_the_modes():
+    atoms = molecule("CH3CH2OH")
+    modes = normal_modes(atoms, SchNetCalculator("ethanol", dtype="float64"))
+    data = molecule_data(atoms, bond_classes(atoms), modes)
+    places, steps = np.array(data["positions"]), np.array(data["modes"])
+    np.testing.assert_allclose(np.linalg.norm(steps, axis=2).max(axis=1), 0.35, atol=1e-3)
+    for step, own in zip(steps, modes.modes, strict=True):
+        scale = 0.35 / np.linalg.norm(own, axis=1).max()
+        stretched = [
+            np.linalg.norm((x + 1e-3 * s)[:, None] - (x + 1e-3 * s), axis=2)
+            for x, s in ((places, step), (atoms.positions, scale * own))
+        ]
+        np.testing.assert_allclose(*stretched, atol=2e-3)
+    assert {b["label"] for b in data["bonds"]} >= {"0.968"} or len(data["bonds"]) == 8
+
+
+def test_modes_survive_their_file(ethanol_folder):
+    values = json.loads((ethanol_folder / "modes.json").read_text())
+    again = NormalModes.from_dict(values)
+    assert again.to_dict().items() <= values.items()
+    vibrations = again.vibrations.get_frequencies().real[6:]
+    np.testing.assert_allclose(vibrations, again.frequencies, rtol=1e-3)
+
+
+def test_distributions_of_known_distances():
+    atoms = molecule("H2O")
+    pairs = bond_classes(atoms).pairs
+    frames = [atoms] * 10
+    found = molecule_distributions([frames, frames], pairs)
+    assert found.nearest.mean == pytest.approx(atoms.get_distance(0, 1))
+    assert found.diameter.mean == pytest.approx(atoms.get_distance(1, 2))
+    with pytest.raises(ValueError, match="this molecule has none"):
+        molecule_distributions([frames], pairs[:0])
+
+
+def test_bonds_are_grouped_by_elements_and_length():
+    found = bond_classes(molecule("CH3CH2OH"))
+    assert [label.split()[0] for label in found.labels] == ["C-C", "C-H", "C-O", "H-O"]
+    assert sum(len(c.members) for c in found.classes) == 8
+    np.testing.assert_allclose(
+        [found.lengths[c.members].mean() for c in found.classes], [c.mean for c in found.classes]
+    )
+
+
+def test_what_cannot_be_shown_is_named(ethanol_folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        write_report(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="holds no results of 'schnet-calc relax'"):
+        write_report(tmp_path)
+    for name in ("relaxed.json", "relaxed.xyz"):
+        shutil.copy(ethanol_folder / name, tmp_path / name)
+    (tmp_path / "not_ours.json").write_text("{broken")
+    assert "C2H6O" in write_report(tmp_path).read_text()
+    shutil.copy(tmp_path / "relaxed.json", tmp_path / "again.json")
+    with pytest.raises(ValueError, match="a page shows one relaxation, and here are 2"):
+        write_report(tmp_path)
+    (tmp_path / "again.json").unlink()
+    shutil.copytree(ethanol_folder / "pimd", tmp_path / "pimd")
+    identity = tmp_path / "pimd" / "pimd.json"
+    identity.write_text(identity.read_text().replace('"model": ["', '"model": ["0'))
+    with pytest.raises(ValueError, match="of another model than the rest"):
+        write_report(tmp_path)
