@@ -54,6 +54,8 @@ for atoms in sample_modes(known, temperature=300, n_samples=n_frames):
     labels = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
     atoms.calc = SinglePointCalculator(atoms, **labels)
     frames.append(atoms)
+for atoms in frames:
+    atoms.info["theory"] = "GFN2-xTB"
 ase.io.write(folder / "xtb.extxyz", frames)
 say(f"{len(frames)} structures labelled")
 

@@ -259,3 +259,4 @@ def test_the_command(networks, tmp_path, capsys):
     ase.io.write(tmp_path / "c.extxyz", skewed_silicon())
     insight(model, tmp_path / "c.extxyz", spacing=1.5, output=tmp_path / "crystal")
     assert (tmp_path / "crystal" / "potential.png").is_file()
+    assert (tmp_path / "crystal" / "lattice_cuts.png").is_file()

@@ -62,11 +62,14 @@ def insight(
         raise ValueError(
             f"{model} holds no network of this package: without a structure, nothing can be seen"
         )
-    steps = [_filters(potential, output), _sensitivity(potential, symbols, output)] if inside else []
+    images = [] if structure is None else read_structures(structure)
+    crystal = images[0].cell.array if images and images[0].pbc.all() else None
+    steps = (
+        [_filters(potential, crystal, output), _sensitivity(potential, symbols, output)] if inside else []
+    )
     if inside and len(symbols) > 1:
         steps.append(_embeddings(potential, output))
-    if structure is not None:
-        images = read_structures(structure)
+    if images:
         first = images[0]
         steps.append(_contributions(potential, images, ring, output))
         steps.append(_potential(potential, first, probe or symbols[-1], spacing, output))
@@ -90,7 +93,7 @@ Found = Iterator[tuple[str, Any, str]]
 """Name and value of an array, and what the table says of it."""
 
 
-def _filters(potential: "Potential", output: Path) -> Found:
+def _filters(potential: "Potential", cell: Any, output: Path) -> Found:
     import numpy as np
 
     from schnet_calc import plots
@@ -104,13 +107,17 @@ def _filters(potential: "Potential", output: Path) -> Found:
         plots.draw_filter_curves(ax, distances, curves[k])
         ax.set_title(f"filter network {k + 1}")
     plots.save_figure(figure, output / "filter_curves")
-    figure, axes = plots.new_figure(4.2 * len(cuts), 4.4, len(cuts), squeeze=False)
-    for k, ax in enumerate(axes[0]):
-        plots.draw_filter_cuts(ax, cuts[k], EXTENT)
-    plots.save_figure(figure, output / "filter_cuts")
+    found = {"filter_cuts": cuts}
+    if cell is not None:
+        found["lattice_cuts"] = filter_cuts(potential, EXTENT, cell=cell)
+    for name, squares in found.items():
+        figure, axes = plots.new_figure(4.2 * len(squares), 4.4, len(squares), squeeze=False)
+        for k, ax in enumerate(axes[0]):
+            plots.draw_filter_cuts(ax, squares[k], EXTENT)
+        plots.save_figure(figure, output / name)
+        yield name, squares, ""
     yield "filter_distances", distances, ""
     yield "filter_curves", curves, f"{curves.shape[0]} networks of {curves.shape[2]} filters"
-    yield "filter_cuts", cuts, ""
 
 
 def _sensitivity(potential: "Potential", symbols: list[str], output: Path) -> Found:

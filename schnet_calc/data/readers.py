@@ -176,7 +176,11 @@ def _read_ase(
         forces=np.concatenate(forces) * (ev / ang),
         cells=np.array([a.cell.array for a in images]) * ang,
         pbc=np.array([a.pbc for a in images]),
-        info={"name": path.stem, "theory": "not stated in the file", "file": path.name},
+        info={
+            "name": path.stem,
+            "theory": str(images[0].info.get("theory", "not stated in the file")),
+            "file": path.name,
+        },
         virials=read_virials(path, images, stress, ang) if stress else None,
     )
 
