@@ -45,7 +45,7 @@ def say(text: str) -> None:
 xtb = reference_calculator("GFN2-xTB")
 known = reference_modes(start, xtb)
 say(f"GFN2-xTB: {len(known.frequencies)} modes from {known.frequencies[0]:.0f} cm⁻¹ on")
-n_frames = 20 if quick else 600
+n_frames = 12 if quick else 600
 hot = MDSettings(temperature=500, time=0.05 * n_frames, interval=100, seed=1)  # a frame every 50 fs
 md = run_md(known.atoms, xtb, hot, folder / "sampling")
 frames = ase.io.read(md.trajectory, ":")[-n_frames:]

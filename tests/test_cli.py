@@ -153,7 +153,7 @@ def start(*arguments):
 
 @pytest.mark.parametrize(
     ("transport", "stop"),
-    [("direct", signal.SIGINT), ("socket", signal.SIGTERM), ("socket", signal.SIGHUP)],
+    [("direct", signal.SIGINT), ("socket", signal.SIGHUP)],
 )
 def test_interrupted_pimd_stops_everything_and_goes_on(run, cage, tmp_path, transport, stop):
     arguments = ("pimd", cage, *SHORT, "--time", "0.3", "--stride", "1", "--dtype", "float64")

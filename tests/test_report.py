@@ -136,12 +136,17 @@ def mode(browser):
     return browser.execute_script("return document.body.dataset.mode")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-@pytest.mark.parametrize("which", ["c20_folder", "ethanol_folder"])
-def test_in_a_browser(request, browser, which, width, scheme):
+@pytest.mark.parametrize(
+    ("which", "n_modes", "width", "scheme"),
+    [
+        ("c20_folder", 54, 1280, "light"),
+        ("c20_folder", 54, 390, "dark"),
+        ("ethanol_folder", 21, 390, "light"),
+    ],
+)
+def test_in_a_browser(request, browser, which, n_modes, width, scheme):
     show(browser, request.getfixturevalue(which), width, scheme)
     script = browser.execute_script
-    n_modes = {"c20_folder": 54, "ethanol_folder": 21}[which]
     assert script("return document.querySelectorAll('button[data-mode]').length") == n_modes
     assert script("return document.querySelectorAll('.viewer canvas').length") == 2
     assert script("return [...document.images].every((i) => i.complete && i.naturalWidth > 0)")

@@ -1,5 +1,6 @@
 """Estimators of path-integral simulations, with statistical errors from blocks of time."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -18,7 +19,9 @@ class Estimate(NamedTuple):
     error: float
 
     def __str__(self) -> str:
-        return f"{self.value:.4f} ± {self.error:.4f}"
+        """Both to the second digit of the error."""
+        digits = 4 if not self.error > 0 else min(max(1 - math.floor(math.log10(self.error)), 0), 9)
+        return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
 
 
 class PathIntegralEstimators(NamedTuple):

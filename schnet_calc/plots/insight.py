@@ -20,6 +20,8 @@ from schnet_calc.insight import Attribution, Components, Contributions, Rings, S
 from schnet_calc.plots.style import COLORS, plain
 
 DIVERGING = colormaps["RdBu_r"]
+SAME = 0.01
+"""eV by which energies of rings differ too little to be told apart by colours."""
 FEW = 30
 """Atoms up to which each one is drawn as a dot."""
 
@@ -59,7 +61,9 @@ def draw_rings(axes: Axes, atoms: ase.Atoms, rings: Rings) -> Axes:
     """A molecule in projection, its rings filled by their energies."""
     places = _flattened(atoms)
     order = np.argsort(places[rings.members, 2].mean(axis=1))
-    shading = Normalize(rings.energies.min(initial=np.inf), rings.energies.max(initial=-np.inf))
+    middle = float(rings.energies.mean()) if len(order) else 0.0
+    reach = max(float(np.abs(rings.energies - middle).max(initial=0.0)), SAME)
+    shading = Normalize(middle - reach, middle + reach)
     colors = colormaps["viridis"](shading(rings.energies))
     polygons = [places[rings.members[k], :2] for k in order]
     axes.add_collection(
