@@ -238,6 +238,14 @@ def test_what_cannot_be_seen_is_named(potential, tmp_path):
         local_chemical_potential(potential, ethanol(), np.zeros(3))
     with pytest.raises(ValueError, match="row of positive numbers"):
         distance_sensitivity(potential, ("C", "H"), np.array([0.0, 1.0]))
+    for wrong in ({"level": -1.0}, {"spacing": 0.0}):
+        with pytest.raises(ValueError, match="level and spacing must be positive"):
+            potential_surface(potential, ethanol(), **wrong)
+    with pytest.raises(ValueError, match="no point of the grid lies within"):
+        potential_surface(potential, ethanol(), level=1e9)
+    mean = write_model(tmp_path / "mean.pt", pooling="mean")
+    with pytest.raises(ValueError, match="predicts a mean over atoms"):
+        local_chemical_potential(mean, ethanol(), np.zeros((1, 3)))
     with pytest.raises(ValueError, match="method is one of integrated, gradient"):
         attribute(potential, ethanol(), "shap")
     foreign = write_foreign(tmp_path / "foreign.pt", FOREIGN)

@@ -1,6 +1,7 @@
 """Modes beside those of a reference, and structures drawn from modes."""
 
-import ase
+from dataclasses import replace
+
 import ase.io
 import numpy as np
 import pytest
@@ -69,8 +70,35 @@ def test_what_does_not_match_is_named(ethanol):
     with pytest.raises(ValueError, match="one of GFN2-xTB, GFN1-xTB, IPEA1-xTB or the name of an ASE"):
         reference_calculator("CCSD(T)")
     assert isinstance(reference_calculator("emt"), EMT)
+    for name in ("orca", "schnet"):
+        with pytest.raises(ValueError, match="can't be had without settings"):
+            reference_calculator(name)
     with pytest.raises(RuntimeError, match="did not converge"):
         reference_modes(molecule("H2O"), EMT(), steps=1)
+
+
+def test_degenerate_modes_may_be_mixed():
+    """The bends of a linear molecule, turned by 45 degrees against each other."""
+    calculator = EMT()
+    modes = normal_modes(relax(molecule("CO2"), calculator, 1e-3).atoms, calculator)
+    a, b = modes.modes[0], modes.modes[1]
+    mixed = modes.modes.copy()
+    mixed[0], mixed[1] = (a + b) / np.sqrt(2), (a - b) / np.sqrt(2)
+    found = compare_modes(modes, replace(modes, modes=mixed))
+    np.testing.assert_allclose(found.overlaps, 1.0, atol=1e-6)
+    np.testing.assert_allclose(found.errors, 0.0, atol=1.0)
+
+
+def test_charges_belong_to_the_molecule():
+    pytest.importorskip("tblite", reason="the extra [xtb] is not installed")
+    ammonium = molecule("CH4")
+    ammonium.numbers[0] = 7
+    ammonium.set_initial_charges([1, 0, 0, 0, 0])
+    modes = reference_modes(ammonium, reference_calculator("GFN2-xTB"))
+    assert modes.fmax < 1e-2
+    assert modes.frequencies.min() > 1000
+    again = NormalModes.from_dict(modes.to_dict())
+    assert again.atoms.get_initial_charges().sum() == 1
 
 
 @pytest.mark.parametrize("quantum", [True, False])
@@ -93,10 +121,9 @@ def test_samples_have_the_variance_of_the_oscillators(ethanol, quantum):
 
 def test_samples_need_a_minimum(ethanol):
     assert sample_modes(ethanol, 300, 0) == []
-    saddle = normal_modes(ase.Atoms("CO2", [(0, 0, 0), (0, 0.9, 0), (0.9, 0, 0)]), EMT())
-    if saddle.n_imaginary:
-        with pytest.raises(ValueError, match="samples are drawn around minima"):
-            sample_modes(saddle, 300, 5)
+    saddle = replace(ethanol, frequencies=ethanol.frequencies - 300.0)
+    with pytest.raises(ValueError, match="modes are imaginary: samples are drawn around minima"):
+        sample_modes(saddle, 300, 5)
     with pytest.raises(ValueError, match="must be positive, got 0 K"):
         sample_modes(ethanol, 0, 5)
 

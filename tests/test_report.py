@@ -19,6 +19,7 @@ from schnet_calc.tasks.md import MDSettings, run_md
 from schnet_calc.tasks.modes import NormalModes, normal_modes, write_modes
 from schnet_calc.tasks.pimd import run_pimd
 from schnet_calc.tasks.reference import compare_modes
+from schnet_calc.tasks.relax import relax
 
 DRIVER = shutil.which("chromedriver")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -54,10 +55,11 @@ def ethanol_folder(tmp_path_factory):
     compared = {"reference": "DTNN", **compare_modes(modes, normal_modes(atoms, other)).to_dict()}
     write_modes(folder / "modes.json", modes, calculator, compared)
     simulate.md(
-        relaxed, model="ethanol", temperature=300, time=0.05, thermostat="none", output=folder / "nve"
+        relaxed, model="ethanol", temperature=300, time=0.05, thermostat="none", output=folder / "my nve"
     )
     simulate.md(relaxed, model="ethanol", temperature=300, time=0.4, output=folder / "md")
     run_md(atoms, other, MDSettings(300, 0.01), folder / "other")
+    simulate.md(relaxed, model="ethanol", temperature=300, time=0.01, replicas=2, output=folder / "copies")
     run_pimd(atoms, "ethanol", PIMDSettings(2, 300, 0.05), folder / "pimd", device="cpu")
     write_report(folder)
     return folder
@@ -86,16 +88,20 @@ def test_a_page_of_any_molecule(ethanol_folder):
         "The relaxation converged",
         "21 harmonic frequencies, none of them imaginary",
         "DTNN has its minimum 0.000 Å from the model",
-        "nve, without thermostat",
+        "my nve, without thermostat",
         "md, langevin thermostat",
-        "Left out, of another model or molecule: other.",
+        "Left out: copies (replicas in one run), other (another model).",
         "Conserved quantity and temperature of the beads",
         "PBE+vdW-TS",
-        "schnet-calc pimd relaxed.xyz --model ethanol --beads 2",
+        "schnet-calc pimd relaxed.xyz --model ethanol --time 0.05 --beads 2 --thermostat pile_g",
+        "--time-constant 100 --seed 0 --interval 10 -o 'my nve'",
     ):
         assert text in page, text
     write_report(ethanol_folder)  # once more over itself
-    assert (ethanol_folder / "index.html").read_text().count("<h2>") == page.count("<h2>")
+    again = (ethanol_folder / "index.html").read_text()
+    assert [again.count(x) for x in ("<h2>", "<figure", "<tr>")] == [
+        page.count(x) for x in ("<h2>", "<figure", "<tr>")
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +207,8 @@ def test_displacements_of_the_page_are_those_of_the_modes():
             for x, s in ((places, step), (atoms.positions, scale * own))
         ]
         np.testing.assert_allclose(*stretched, atol=2e-3)
-    assert {b["label"] for b in data["bonds"]} >= {"0.968"} or len(data["bonds"]) == 8
+    lengths = [np.linalg.norm(np.subtract(*places[b["pair"]])) for b in data["bonds"]]
+    np.testing.assert_allclose([float(b["label"]) for b in data["bonds"]], lengths, atol=1e-3)
 
 
 def test_modes_survive_their_file(ethanol_folder):
@@ -250,3 +257,53 @@ def test_what_cannot_be_shown_is_named(ethanol_folder, tmp_path):
     identity.write_text(identity.read_text().replace('"model": ["', '"model": ["0'))
     with pytest.raises(ValueError, match="of another model than the rest"):
         write_report(tmp_path)
+    shutil.rmtree(tmp_path / "pimd")
+    values = json.loads((ethanol_folder / "modes.json").read_text())
+    values["atoms"]["numbers"][0] = 7
+    (tmp_path / "modes.json").write_text(json.dumps(values))
+    with pytest.raises(ValueError, match="of another molecule than the rest"):
+        write_report(tmp_path)
+
+
+def test_odd_folders(ethanol_folder, tmp_path):
+    """Whatever lies about is no reason to fail."""
+    shutil.copy(ethanol_folder / "relaxed.json", tmp_path / "numbers.json")
+    for name, text in {"md.json": '{"time_ps": 1}', "list.json": "[1]", "pimd.json": "{}"}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "folder.json").mkdir()
+    shutil.copytree(ethanol_folder / "md", tmp_path / "killed")
+    (tmp_path / "killed" / "md.csv").write_text("time_ps,potential_ev,kinetic_ev,total_ev,temperature_k\n")
+    assert "killed (too short)" in write_report(tmp_path).read_text()
+    values = json.loads((tmp_path / "numbers.json").read_text())
+    values["model"] = [{"name": "gone.pt", "sha256": "0"}, {"name": "ethanol", "sha256": "1"}]
+    (tmp_path / "numbers.json").write_text(json.dumps(values))
+    page = write_report(tmp_path).read_text()
+    assert "with the model gone.pt+ethanol." in page
+    assert "no model file" in page
+    assert "the file has others now" in page
+    assert "killed (another model)" in page
+    values["atoms"]["pbc"] = [True] * 3
+    (tmp_path / "numbers.json").write_text(json.dumps(values))
+    with pytest.raises(ValueError, match="of a periodic structure"):
+        write_report(tmp_path)
+
+
+def test_atoms_without_bonds_have_a_page(tmp_path):
+    pair = molecule("CH3CH2OH")[[0, 2]]  # two carbon atoms, pulled apart
+    pair.positions[1] = pair.positions[0] + (3.4, 0, 0)
+    ase.io.write(tmp_path / "pair.xyz", pair)
+    simulate.md(
+        tmp_path / "pair.xyz",
+        model="ethanol",
+        temperature=10,
+        time=0.3,
+        timestep=0.5,
+        output=tmp_path / "md",
+    )
+    calculator = SchNetCalculator("ethanol", dtype="float64")
+    record = {"task": "relaxation", **calculator.todict(), **relax(pair, calculator, steps=0).to_dict()}
+    record["atoms"]["positions_ang"] = pair.positions.tolist()
+    (tmp_path / "relaxed.json").write_text(json.dumps(record))
+    page = write_report(tmp_path).read_text()
+    assert "did not converge" in page
+    assert "bond lengths" not in page

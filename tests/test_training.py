@@ -312,6 +312,11 @@ def test_a_dtnn_is_trained_resumed_and_exported_like_a_schnet(data, tmp_path):
         Run(settings(), tmp_path / "part", resume=True)
     with pytest.raises(ValueError, match=r"model\."):
         Run(config(data, steps=40, ema=0.9), tmp_path / "whole", resume=True)
+    with pytest.raises(ValueError, match="n_factors is no setting of data, training or a SchNet"):
+        config(data).changed({"n_factors": 20})
+    kept = RunConfig(model=SchNetConfig(n_features=64, cutoff=6.0)).changed({"architecture": "DTNN"})
+    assert (kept.model.n_features, kept.model.cutoff) == (64, 6.0)
+    assert RunConfig().changed({"architecture": "DTNN"}).model == DTNNConfig()
     with pytest.raises(ValueError, match="'explicit' needs a SchNet"):
         Run(settings(gradients="explicit"), tmp_path / "explicit")
     export_model(tmp_path / "whole", tmp_path / "model.pt")

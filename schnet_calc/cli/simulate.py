@@ -48,6 +48,10 @@ def relax(
     from schnet_calc.data import read_structure
     from schnet_calc.tasks.relax import relax as run
 
+    if output.suffix == ".json" and json is None:
+        raise ValueError(
+            f"-o {output} would be overwritten by the numbers: choose another ending, or say --json"
+        )
     if pressure and not cell:
         raise ValueError(f"--pressure {pressure:g} (GPa) acts on the cell: say --cell, too")
     calculator = open_model(model, device, dtype)

@@ -1,5 +1,6 @@
 """The C20 study, and pages of other molecules."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,16 +44,16 @@ def c20(
         study = study_c20(
             model,
             output,
-            time=time or 10.0,
-            nve_time=min(time or 2.0, 2.0),
-            pimd_time=time or 2.0,
+            time=10.0 if time is None else time,
+            nve_time=2.0 if time is None else min(time, 2.0),
+            pimd_time=2.0 if time is None else time,
             beads=beads,
             temperature=temperature,
             seed=seed,
             device=device,
             progress=Stages(bar),
         )
-    command = "schnet-calc " + " ".join(sys.argv[1:])
+    command = shlex.join(["schnet-calc", *sys.argv[1:]])
     page = write_c20_report(study, output, load_model(model).metadata, model, command)
     lengths = ", ".join(f"{c.mean:.3f} Å ({len(c.members)})" for c in study.bond_classes)
     print_table(

@@ -93,6 +93,8 @@ def plane_points(extent: float, n_points: int, plane: ArrayLike = PLANE) -> NDAr
     ValueError
         The two directions span no plane.
     """
+    if not extent > 0 or n_points < 2:
+        raise ValueError(f"extent must be positive and n_points at least 2, got {extent} and {n_points}")
     directions = np.asarray(plane, dtype=float)
     if directions.shape != (2, 3) or np.linalg.matrix_rank(directions) < 2:
         raise ValueError(f"two directions that span a plane are needed, got {directions.tolist()}")

@@ -96,6 +96,8 @@ def local_chemical_potential(
     if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
         raise ValueError(f"points must be (M, 3) finite numbers of Å, got an array of shape {points.shape}")
     number = element(potential, probe)
+    if potential.metadata.get("hyperparameters", {}).get("pooling") == "mean":
+        raise ValueError("a probe has an energy in models of energies; this one predicts a mean over atoms")
     structure = Structure.from_atoms(atoms)
     ScriptEngine(potential, torch.device("cpu"), torch.float64).graph(structure)  # for its checks
     per_point = max(
@@ -167,6 +169,8 @@ def potential_surface(
     ModuleNotFoundError
         scikit-image is not installed (``pip install 'schnet-calc[insight]'``).
     """
+    if not (level > 0 and spacing > 0):
+        raise ValueError(f"level and spacing must be positive, got {level} Å⁻² and {spacing} Å")
     if atoms.pbc.any():
         raise ValueError("the surface is drawn around molecules, and this structure is periodic")
     try:
@@ -185,6 +189,10 @@ def potential_surface(
         square = x[:, None, None] ** 2 + y[None, :, None] ** 2 + z[None, None, :] ** 2
         field += 1.0 / np.maximum(square, 1e-6)
     # Where it is smooth: marching cubes interpolates linearly, and the sum has poles.
+    if field.max() <= level:
+        raise ValueError(
+            f"no point of the grid lies within the surface of {level} Å⁻²: choose a lower level"
+        )
     vertices, faces, _, _ = marching_cubes(1.0 / field, 1.0 / level, spacing=(spacing,) * 3)
     vertices = vertices + low
     return Surface(
@@ -208,6 +216,7 @@ def _probe(
     n_atoms = len(structure.numbers)
     numbers = torch.cat((graph.numbers, torch.full((len(points),), number)))
     with torch.no_grad():
+        alone = module(graph.numbers, graph.positions, pairs, shifts, graph.system)
         energies = module(
             numbers,
             torch.cat((graph.positions, torch.from_numpy(points))),
@@ -215,6 +224,8 @@ def _probe(
             torch.cat((shifts, torch.from_numpy(moves))),
             torch.zeros(len(numbers), dtype=torch.int64),
         )
+    if not torch.allclose(energies[:n_atoms], alone, atol=1e-6):
+        raise ValueError("this model's atoms feel a probe that sends them nothing: it can't be probed")
     found: NDArray[np.float64] = energies[n_atoms:].numpy()
     return found
 

@@ -75,6 +75,8 @@ def draw_frequency_errors(axes: Axes, frequencies: NDArray[np.float64], referenc
     known = np.asarray(reference)
     axes.axhspan(-1, 1, color="0.9", lw=0)
     axes.axhline(0, color="0.5", lw=0.6)
-    axes.plot(known, 100 * (frequencies - known) / known, "o", ms=4, color=COLORS[0])
+    there = np.abs(known) > 1.0  # no percentages of nothing
+    off = 100 * (frequencies - known)[there] / np.abs(known[there])
+    axes.plot(known[there], off, "o", ms=4, color=COLORS[0])
     axes.set(xlabel="reference frequency, cm⁻¹", ylabel="difference, %")
     return plain(axes)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from schnet_calc.analysis import Cluster, covalent_bonds
-from schnet_calc.plots.style import COLORS
+from schnet_calc.plots.style import COLORS, class_color
 
 
 def draw_cage(
@@ -21,15 +21,16 @@ def draw_cage(
     lengths: NDArray[np.float64],
     classes: Sequence[Cluster],
     labels: bool = True,
+    names: Sequence[str] = (),
 ) -> Axes:
-    """A molecule in projection, its bonds coloured by class; far bonds paler."""
+    """A molecule in projection, its bonds coloured by class; far bonds paler. Names are for the legend."""
     arms = atoms.positions - atoms.positions.mean(axis=0)
     _, _, basis = np.linalg.svd(arms)
     tilt = _rotation(0.35, 0.25)
     x, y, depth = (arms @ basis.T @ tilt).T
     near = (depth - depth.min()) / max(float(np.ptp(depth)), 1e-9)
     for k, group in enumerate(classes):
-        color = COLORS[k % len(COLORS)]
+        color = class_color(k)
         for member in group.members:
             i, j = pairs[member]
             front = 0.5 * (near[i] + near[j])
@@ -52,11 +53,13 @@ def draw_cage(
                     zorder=4,
                     bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
                 )
-        axes.plot([], [], color=color, lw=4, label=f"{group.mean:.3f} Å  ({len(group.members)})")
+        label = names[k] if names else f"{group.mean:.3f} Å  ({len(group.members)})"
+        axes.plot([], [], color=color, lw=4, label=label)
     axes.scatter(x, y, s=30 + 90 * near, c="0.25", zorder=3, alpha=0.35 + 0.65 * near, lw=0)
     axes.set_aspect("equal")
     axes.axis("off")
-    axes.legend(frameon=False, loc="lower center", ncols=3, bbox_to_anchor=(0.5, -0.1))
+    if classes:
+        axes.legend(frameon=False, loc="lower center", ncols=3, bbox_to_anchor=(0.5, -0.1))
     return axes
 
 

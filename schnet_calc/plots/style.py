@@ -4,10 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 COLORS = ("#2f6fb5", "#d2691e", "#3a8f5c", "#8a5a9e", "#b03a48")
+MORE_COLORS = [to_hex(colormaps["tab20"](k)) for k in range(20)]
+"""For what there may be many of."""
 STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -35,6 +39,11 @@ def save_figure(figure: Figure, stem: str | Path) -> list[Path]:
         for path in paths:
             figure.savefig(path, dpi=160)
     return paths
+
+
+def class_color(k: int) -> str:
+    """The colour of the k-th class: all different up to 25."""
+    return (*COLORS, *MORE_COLORS)[k % (len(COLORS) + len(MORE_COLORS))]
 
 
 def plain(axes: Axes) -> Axes:

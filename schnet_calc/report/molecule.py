@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schnet_calc.analysis import Cluster, bonds, clusters, covalent_bonds
-from schnet_calc.plots import COLORS
+from schnet_calc.plots import class_color
 from schnet_calc.tasks.modes import NormalModes
 
 AMPLITUDE = 0.35
@@ -40,7 +40,7 @@ class BondClasses:
 
     def color(self, k: int) -> str:
         """Of class k."""
-        return COLORS[k % len(COLORS)]
+        return class_color(k)
 
 
 def bond_classes(atoms: ase.Atoms) -> BondClasses:

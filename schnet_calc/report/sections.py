@@ -20,7 +20,7 @@ from schnet_calc.report.page import (
     Text,
     save_picture,
 )
-from schnet_calc.tasks.modes import NormalModes
+from schnet_calc.tasks.modes import NormalModes, rigid_motions
 from schnet_calc.tasks.pimd import PIMDRun
 
 FEW_STICKS = 120
@@ -31,8 +31,9 @@ def structure_parts(atoms: ase.Atoms, classes: BondClasses, folder: Path, captio
     """The molecule to turn around."""
     figure, axes = plots.new_figure(9, 4.6, 2)
     for ax, labels in zip(axes, (False, True), strict=True):
-        plots.draw_cage(ax, atoms, classes.pairs, classes.lengths, classes.classes, labels)
-    axes[0].get_legend().remove()
+        plots.draw_cage(ax, atoms, classes.pairs, classes.lengths, classes.classes, labels, classes.labels)
+    if classes.labels:
+        axes[0].get_legend().remove()
     picture = save_picture(
         figure, folder / "cage", "The relaxed molecule, bonds coloured by class", caption
     )
@@ -103,12 +104,13 @@ def path_integral_parts(run: PIMDRun, folder: Path) -> list[Part]:
     if estimators is None:
         return [*parts, Text("Too short a run for estimators with errors.", soft=True)]
     classical = 1.5 * n_atoms * units.kB * run.settings.temperature
+    n_rigid = len(rigid_motions(run.centroids()[0]))
     rows = [
         ("kinetic energy, centroid virial", f"{estimators.kinetic_virial} eV (classical: {classical:.4f})"),
         ("kinetic energy, thermodynamic", f"{estimators.kinetic_thermodynamic} eV"),
         (
             "heat capacity",
-            f"{estimators.heat_capacity} k_B (classical harmonic: {3 * n_atoms - 3})",
+            f"{estimators.heat_capacity} k_B (classical harmonic: {3 * n_atoms - 0.5 * n_rigid:g})",
         ),
         ("radius of gyration", f"{estimators.radius_of_gyration} Å"),
         ("temperature of the beads", f"{estimators.temperature} K"),

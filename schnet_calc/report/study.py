@@ -100,8 +100,8 @@ def _cage(study: C20Study, directory: Path) -> list[Part]:
     )
     text = (
         f"{n_starts} slightly rattled regular dodecahedra were relaxed until no force was larger than "
-        f"10⁻⁴ kcal/mol/Å; {n_lowest} of them ended in the lowest minimum, shown here{others}. The cage is "
-        "no perfect dodecahedron: it has three classes of bonds."
+        f"10⁻⁴ kcal/mol/Å; {n_lowest} of them ended in the lowest minimum, shown here{others}. It has "
+        f"{len(study.bond_classes)} classes of bonds; a perfect dodecahedron has one."
     )
     relaxed = study.relaxation.atoms
     classes = classes_within(relaxed, LONGEST_BOND, BOND_GAP)
@@ -190,9 +190,9 @@ def _quantum_text(study: C20Study) -> str:
     return (
         f"{study.pimd.table()['time'][-1]:g} ps with {study.pimd.settings.beads} beads, "
         f"{quantum.n_frames} frames of each, mean nearest neighbour {quantum.nearest.mean:.4f} Å, "
-        f"mean diameter {quantum.diameter.mean:.3f} Å. Nuclear quantum effects widen the distribution of "
-        f"nearest neighbours from {study.classical.nearest.spread:.4f} Å (one standard deviation) to "
-        f"{quantum.nearest.spread:.4f} Å."
+        f"mean diameter {quantum.diameter.mean:.3f} Å. One standard deviation of nearest neighbours is "
+        f"{study.classical.nearest.spread:.4f} Å in the classical run, {quantum.nearest.spread:.4f} Å with "
+        "beads."
     )
 
 

@@ -11,7 +11,6 @@ import ase
 import ase.io
 import numpy as np
 from ase import units
-from ase.io.trajectory import Trajectory
 from numpy.typing import NDArray
 
 from schnet_calc.analysis import (
@@ -37,8 +36,6 @@ BOND_GAP = 0.015
 """Å between classes of bonds: the reference's 1.447 and 1.453 Å count as one, as in Fig. 5.4."""
 N_STARTS = 5
 """Rattled dodecahedra to relax: the regular one is a Jahn-Teller saddle between several wells."""
-EQUILIBRATION = 0.2
-"""Share of the MD trajectory left out of the distributions."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +75,7 @@ class C20Study:
     @property
     def drift(self) -> float:
         """Slope of the total energy in the NVE run, eV/atom/ps."""
-        table = self.nve.table()
-        slope = np.polyfit(table["time_ps"], table["total_ev"], 1)[0]
-        return float(slope / len(self.relaxation.atoms))
+        return self.nve.drift(len(self.relaxation.atoms))
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers, as plain values for JSON."""
@@ -160,7 +155,7 @@ def study_c20(
     directory.mkdir(parents=True, exist_ok=True)
     report = progress or (lambda stage, done, total: None)
     precise = SchNetCalculator(model, device=device, dtype="float64")
-    weights = precise.potential.metadata.get("weights_sha256", precise.potential.path)
+    weights = precise.potential.sha256
     _same_study(directory / "study.json", {"weights_sha256": weights, "seed": seed})
     report("relaxation", 0, N_STARTS)
     starts = []
@@ -207,9 +202,9 @@ def study_c20(
         modes=modes,
         nve=nve,
         nvt=nvt,
-        classical=distributions([_equilibrated(nvt)]),
+        classical=distributions([nvt.late_frames()]),
         pimd=pimd,
-        quantum=distributions([frames[int(EQUILIBRATION * len(frames)) :] for frames in pimd.beads()]),
+        quantum=distributions(pimd.late_beads()),
         estimators=pimd.estimators(),
         reference=c20_reference(),
     )
@@ -238,10 +233,3 @@ def _same_study(path: Path, identity: dict[str, Any]) -> None:
                 f"{path.parent} holds a study with {key} = {value}, not {identity[key]}: "
                 f"choose another folder"
             )
-
-
-def _equilibrated(run: MDRun) -> list[ase.Atoms]:
-    """Frames of a run without its first part."""
-    with Trajectory(run.trajectory) as trajectory:
-        first = int(EQUILIBRATION * len(trajectory))
-        return [trajectory[k] for k in range(first, len(trajectory))]

@@ -23,6 +23,8 @@ from ase.md.verlet import VelocityVerlet
 from schnet_calc.tasks.modes import rigid_motions
 
 THERMOSTATS = ("none", "langevin", "bussi", "nose-hoover")
+EQUILIBRATION = 0.2
+"""Share of a run that is left out of averages and distributions."""
 CSV_FIELDS = ("time_ps", "potential_ev", "kinetic_ev", "total_ev", "temperature_k")
 
 
@@ -74,6 +76,17 @@ class MDRun:
         """The columns of the log."""
         values = np.loadtxt(self.log, delimiter=",", skiprows=1, ndmin=2)
         return dict(zip(CSV_FIELDS, values.T, strict=True))
+
+    def drift(self, n_atoms: int) -> float:
+        """Slope of the total energy, eV/atom/ps; meaningful without a thermostat."""
+        table = self.table()
+        return float(np.polyfit(table["time_ps"], table["total_ev"], 1)[0] / n_atoms)
+
+    def late_frames(self) -> list[ase.Atoms]:
+        """The frames without the first part (:data:`EQUILIBRATION`) of the run."""
+        with Trajectory(self.trajectory) as trajectory:
+            first = int(EQUILIBRATION * len(trajectory))
+            return [trajectory[k] for k in range(first, len(trajectory))]
 
 
 def run_md(

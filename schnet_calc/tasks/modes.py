@@ -13,6 +13,7 @@ from ase.vibrations import Vibrations, VibrationsData
 from numpy.typing import NDArray
 
 from schnet_calc.calculator import SchNetCalculator
+from schnet_calc.tasks.records import describe, restore
 
 LINEAR = 1e-3
 """Å; a molecule whose atoms all lie this close to a line counts as linear."""
@@ -64,11 +65,7 @@ class NormalModes:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, from which :meth:`from_dict` makes it again."""
         return {
-            "atoms": {
-                "numbers": self.atoms.numbers.tolist(),
-                "positions_ang": self.atoms.positions.tolist(),
-                "masses_amu": self.atoms.get_masses().tolist(),
-            },
+            "atoms": describe(self.atoms),
             "frequencies_cm1": self.frequencies.tolist(),
             "zero_point_energy_ev": self.zero_point_energy,
             "n_imaginary": self.n_imaginary,
@@ -82,9 +79,8 @@ class NormalModes:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "NormalModes":
         """What :meth:`to_dict` described."""
-        atoms = values["atoms"]
         return cls(
-            atoms=ase.Atoms(atoms["numbers"], atoms["positions_ang"], masses=atoms["masses_amu"]),
+            atoms=restore(values["atoms"]),
             hessian=np.array(values["hessian_ev_ang2"]),
             frequencies=np.array(values["frequencies_cm1"]),
             modes=np.array(values["displacements"]),
@@ -132,7 +128,9 @@ def normal_modes(atoms: ase.Atoms, calculator: Any) -> NormalModes:
         raise ValueError("normal modes are for molecules; for a periodic structure use ase.phonons")
     if len(atoms) < 2:
         raise ValueError(f"normal modes need at least two atoms, got {len(atoms)}")
-    plain = ase.Atoms(atoms.numbers, atoms.positions, masses=atoms.get_masses())
+    plain = atoms.copy()  # with the charges and magnetic moments that other calculators look at
+    plain.calc, plain.info = None, {}
+    plain.set_constraint()
     exact = isinstance(calculator, SchNetCalculator)
     raw = calculator.hessian(plain) if exact else _numerical_hessian(plain, calculator)
     tolerance = HESSIAN_TOLERANCE if exact else NUMERICAL_TOLERANCE

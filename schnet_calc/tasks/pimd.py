@@ -40,13 +40,12 @@ from schnet_calc.ipi.outputs import (
 )
 from schnet_calc.ipi.server import Server
 from schnet_calc.potential import load_models
+from schnet_calc.tasks.md import EQUILIBRATION
 
 IDENTITY = "pimd.json"
 CONTINUED = "continue.xml"
 LOCK = "pimd.lock"
 FAILED = "failed_structure.xyz"
-EQUILIBRATION = 0.2
-"""Share of the run left out of averages."""
 KEPT_CHECKPOINTS = 3
 FAREWELL = 1.0
 """Seconds for a client to hear EXIT when i-PI has ended."""
@@ -80,6 +79,10 @@ class PIMDRun:
     def beads(self) -> list[list[ase.Atoms]]:
         """Frames of each bead, Å."""
         return [read_frames(path) for path in bead_files(self.directory)]
+
+    def late_beads(self) -> list[list[ase.Atoms]]:
+        """Frames of each bead without the first part of the run."""
+        return [frames[int(EQUILIBRATION * len(frames)) :] for frames in self.beads()]
 
     def centroids(self) -> list[ase.Atoms]:
         """Frames of the centroids, Å."""
@@ -209,7 +212,7 @@ def _check_same_start(old: NDArray[np.float64], atoms: ase.Atoms, directory: Pat
 def _identity(atoms: ase.Atoms, model: str | Path, settings: PIMDSettings) -> dict[str, Any]:
     """What has to be the same for a run to go on."""
     kept = {k: v for k, v in asdict(settings).items() if k not in ("time", "transport")}
-    weights = [p.metadata.get("weights_sha256", p.path) for p in load_models(str(model))]
+    weights = [p.sha256 for p in load_models(str(model))]
     return {
         **kept,
         "atomic_numbers": atoms.numbers.tolist(),

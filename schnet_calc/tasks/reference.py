@@ -1,11 +1,13 @@
 """The level of theory behind a model, where it is at hand: its minimum and modes beside the model's."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import ase
 import numpy as np
-from ase.calculators.calculator import get_calculator_class
+from ase.calculators.calculator import BadConfiguration, get_calculator_class
+from ase.calculators.calculator import names as calculator_names
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
@@ -15,6 +17,8 @@ from schnet_calc.tasks.relax import relax
 
 XTB = ("GFN2-xTB", "GFN1-xTB", "IPEA1-xTB")
 """Methods of tblite."""
+DEGENERATE = 1.0
+"""cm⁻¹; modes this close together may be mixed at will."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class ModeComparison:
     reference: NDArray[np.float64]
     """(modes,) cm⁻¹ of the reference's mode that goes with each"""
     overlaps: NDArray[np.float64]
-    """(modes,) |scalar product| of both displacements, mass-weighted: 1 for the same motion"""
+    """(modes,) how much of each displacement lies in that of its partner, or in those of all modes of the
+    partner's frequency (within :data:`DEGENERATE`): 1 for the same motion"""
     rmsd: float
     """Å between both minima, superposed"""
 
@@ -53,7 +58,7 @@ def reference_calculator(name: str) -> Any:
     ModuleNotFoundError
         tblite is not installed (``pip install 'schnet-calc[xtb]'``).
     ValueError
-        ASE has no calculator of that name.
+        ASE has no calculator of that name, or it needs more than its name.
     """
     method = next((m for m in XTB if name.lower() in (m.lower(), m.lower().removesuffix("-xtb"))), None)
     if method is not None:
@@ -64,11 +69,16 @@ def reference_calculator(name: str) -> Any:
                 f"{method} is computed by tblite: pip install 'schnet-calc[xtb]'"
             ) from error
         return TBLite(method=method, verbosity=0)
-    try:
-        return get_calculator_class(name)()
-    except (ImportError, KeyError, AttributeError) as error:
+    if name not in calculator_names:
         raise ValueError(
             f"the reference is one of {', '.join(XTB)} or the name of an ASE calculator, got {name!r}"
+        )
+    try:
+        return get_calculator_class(name)()
+    except (ImportError, AttributeError, TypeError, BadConfiguration) as error:
+        raise ValueError(
+            f"ASE's calculator {name!r} can't be had without settings or a program ({error}); in Python, "
+            "reference_modes takes a calculator that is set up"
         ) from error
 
 
@@ -96,7 +106,12 @@ def reference_modes(atoms: ase.Atoms, calculator: Any, fmax: float = 1e-3, steps
         raise RuntimeError(
             f"the reference's relaxation did not converge: {found.fmax:.1e} eV/Å after {found.steps} steps"
         )
-    return normal_modes(found.atoms, calculator)
+    modes = normal_modes(found.atoms, calculator)
+    if modes.fmax > 10 * fmax:
+        raise RuntimeError(
+            f"the reference has forces of {modes.fmax:.1e} eV/Å at what was its minimum before"
+        )
+    return modes
 
 
 def compare_modes(model: NormalModes, reference: NormalModes) -> ModeComparison:
@@ -120,17 +135,21 @@ def compare_modes(model: NormalModes, reference: NormalModes) -> ModeComparison:
         )
     masses = model.atoms.get_masses()
     places = [m.atoms.positions - m.atoms.get_center_of_mass() for m in (model, reference)]
-    turn, _ = Rotation.align_vectors(*places, weights=masses)
+    with warnings.catch_warnings():  # of a linear molecule, whose rotation about its axis does nothing
+        warnings.filterwarnings("ignore", message="Optimal rotation is not uniquely")
+        turn, _ = Rotation.align_vectors(*places, weights=masses)
     off = places[0] - turn.apply(places[1])
     n_modes = len(model.modes)
     weights = np.sqrt(masses)[:, None]
     ours = (model.modes * weights).reshape(n_modes, -1)
     theirs = (reference.modes @ turn.as_matrix().T * weights).reshape(n_modes, -1)
     overlaps = np.abs(ours @ theirs.T)
-    rows, columns = linear_sum_assignment(overlaps**2, maximize=True)
+    _, columns = linear_sum_assignment(overlaps**2, maximize=True)
+    partners = reference.frequencies[columns]
+    alike = np.abs(reference.frequencies[None, :] - partners[:, None]) < DEGENERATE
     return ModeComparison(
         frequencies=model.frequencies,
-        reference=reference.frequencies[columns],
-        overlaps=overlaps[rows, columns],
+        reference=partners,
+        overlaps=np.sqrt((overlaps**2 * alike).sum(axis=1)),
         rmsd=float(np.sqrt((off**2).sum(axis=1).mean())),
     )

@@ -12,6 +12,7 @@ from ase.optimize.optimize import Optimizer
 from numpy.typing import NDArray
 
 from schnet_calc.calculator import SchNetCalculator
+from schnet_calc.tasks.records import describe
 from schnet_calc.tasks.replicas import share_batch
 
 OPTIMIZERS = {"BFGS": BFGS, "LBFGS": LBFGS, "FIRE": FIRE, "BFGSLineSearch": BFGSLineSearch}
@@ -40,6 +41,7 @@ class Relaxation:
             "fmax_ev_ang": self.fmax,
             "energy_ev": float(self.energies[-1]),
             "energies_ev": self.energies.tolist(),
+            "atoms": describe(self.atoms),
         }
 
 

@@ -143,9 +143,20 @@ class RunConfig:
         return tables
 
     def changed(self, changes: dict[str, Any]) -> "RunConfig":
-        """A copy with other values; every key is looked for in all three sections."""
+        """A copy with other values; every key is looked for in all three sections.
+
+        Raises
+        ------
+        ValueError
+            A key that none of them has.
+        """
         parts: dict[str, Any] = {"data": self.data, "training": self.training}
         parts["model"] = _as(changes.get("architecture"), self.model)
+        known_anywhere = {f.name for section in parts.values() for f in fields(section)} | {"architecture"}
+        strange = sorted(set(changes) - known_anywhere)
+        if strange:
+            architecture = architecture_of(parts["model"])
+            raise ValueError(f"{strange[0]} is no setting of data, training or a {architecture}")
         for name, section in parts.items():
             known = {f.name for f in fields(section)}
             parts[name] = replace(section, **{k: v for k, v in changes.items() if k in known})
@@ -190,10 +201,11 @@ class RunConfig:
 
 
 def _as(architecture: str | None, model: NetworkConfig) -> NetworkConfig:
-    """The hyperparameters for another architecture; those that have their default take the other's."""
+    """The hyperparameters for another architecture: those that both have are kept, if any was chosen."""
     if architecture in (None, architecture_of(model)):
         return model
     other = network_config(str(architecture), {})
-    shared = {f.name for f in fields(other)}
-    said = {f.name: getattr(model, f.name) for f in fields(model) if getattr(model, f.name) != f.default}
-    return replace(other, **{k: v for k, v in said.items() if k in shared})
+    if model == type(model)():
+        return other
+    shared = {f.name for f in fields(other)} & {f.name for f in fields(model)}
+    return replace(other, **{name: getattr(model, name) for name in shared})
