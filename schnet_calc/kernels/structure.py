@@ -18,6 +18,10 @@ from schnet_calc.nn import Interaction, SchNet
 CHUNK = 64
 """Features per innermost loop: a constant, so that LLVM unrolls and vectorises it."""
 
+ALONE = 2**18
+"""Multiplications up to which OpenBLAS uses one thread."""
+FEWEST_ROWS = 16
+
 Array = NDArray[np.floating]
 
 
@@ -229,7 +233,9 @@ def pull_together(near, s, unit, length, forces, virial):  # type: ignore[no-unt
 @jit
 def read_out(x, weights, energies):  # type: ignore[no-untyped-def]
     """Fill the atomic energies (N,) from the last features; returns their derivative (N, F)."""
-    hidden = np.dot(x, weights.hidden_t) + weights.hidden_bias
+    hidden = np.empty((x.shape[0], weights.hidden_t.shape[1]), x.dtype)
+    _dot(x, weights.hidden_t, hidden)
+    _add_bias(hidden, weights.hidden_bias)
     active, derivative = np.empty_like(hidden), np.empty_like(hidden)
     activate(hidden, active, derivative)
     for n in range(hidden.shape[0]):
@@ -237,7 +243,9 @@ def read_out(x, weights, energies):  # type: ignore[no-untyped-def]
         for f in range(hidden.shape[1]):
             total += active[n, f] * weights.output[f]
         energies[n] = total
-    return np.dot(derivative * weights.output, weights.hidden)
+    gradient = np.empty_like(x)
+    _dot(derivative * weights.output, weights.hidden, gradient)
+    return gradient
 
 
 @jit
@@ -261,25 +269,25 @@ def evaluate(numbers, positions, i, j, shifts, weights, energies, forces, virial
     logistic = np.empty((n_blocks, n_atoms, n_features), kind)
     a, h, v = np.empty_like(x), np.empty_like(x), np.empty_like(x)
     for t in range(n_blocks):
-        np.dot(x, weights.dense_t[t, 0], ys[t])
+        _dot(x, weights.dense_t[t, 0], ys[t])
         _add_bias(ys[t], weights.bias[t, 0])
         v[:] = 0
         convolve(near, knot, w, 0, n_pairs, weights.tables[t % n_filters], ys[t], v)
-        np.dot(v, weights.dense_t[t, 1], a)
+        _dot(v, weights.dense_t[t, 1], a)
         _add_bias(a, weights.bias[t, 1])
         activate(a, h, logistic[t])
-        np.dot(h, weights.dense_t[t, 2], a)
+        _dot(h, weights.dense_t[t, 2], a)
         _add_bias(a, weights.bias[t, 2])
         x += a
     gx = read_out(x, weights, energies)
     s = np.zeros(n_pairs, kind)
     for t in range(n_blocks - 1, -1, -1):
-        np.dot(gx, weights.dense[t, 2], a)
+        _dot(gx, weights.dense[t, 2], a)
         a *= logistic[t]
-        np.dot(a, weights.dense[t, 1], h)
+        _dot(a, weights.dense[t, 1], h)
         v[:] = 0
         convolve_adjoint(near, knot, w, 0, n_pairs, weights.tables[t % n_filters], ys[t], h, v, s)
-        np.dot(v, weights.dense[t, 0], a)
+        _dot(v, weights.dense[t, 0], a)
         gx += a
     pull_together(near, s, unit, length, forces, virial)
     return closest, shortest
@@ -290,3 +298,11 @@ def _add_bias(x, bias):  # type: ignore[no-untyped-def]
     for n in range(x.shape[0]):
         for f in range(x.shape[1]):
             x[n, f] += bias[f]
+
+
+@jit
+def _dot(x, weight, out):  # type: ignore[no-untyped-def]
+    """Out = x weight, a few rows at a time: BLAS would start threads for more, which takes longer."""
+    rows = max(FEWEST_ROWS, ALONE // (weight.shape[0] * weight.shape[1]))
+    for first in range(0, x.shape[0], rows):
+        np.dot(x[first : first + rows], weight, out[first : first + rows])
