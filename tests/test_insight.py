@@ -1,5 +1,7 @@
 """What is said of a network is true of it."""
 
+import sys
+
 import ase
 import ase.io
 import numpy as np
@@ -253,7 +255,7 @@ def test_what_cannot_be_seen_is_named(potential, tmp_path):
         filter_curves(foreign, np.ones(2))
 
 
-def test_the_command(networks, tmp_path, capsys):
+def test_the_command(networks, tmp_path, capsys, monkeypatch):
     ase.io.write(tmp_path / "m.extxyz", [ethanol(), molecule("CH3CH2OH")])
     folder = tmp_path / "seen"
     model = str(networks["DTNN"]["float32"])
@@ -264,6 +266,11 @@ def test_the_command(networks, tmp_path, capsys):
         assert arrays["contributions"].shape == (18,)
     assert (folder / "potential.cube").is_file()
     assert "0 rings of 6" in capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "skimage.measure", None)
+    insight(model, tmp_path / "m.extxyz", spacing=1.5, output=tmp_path / "without")
+    assert "pip install" in capsys.readouterr().out
+    assert (tmp_path / "without" / "attribution.png").is_file()
+    monkeypatch.undo()
     ase.io.write(tmp_path / "c.extxyz", skewed_silicon())
     insight(model, tmp_path / "c.extxyz", spacing=1.5, output=tmp_path / "crystal")
     assert (tmp_path / "crystal" / "potential.png").is_file()

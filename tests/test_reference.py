@@ -128,6 +128,12 @@ def test_samples_need_a_minimum(ethanol):
         sample_modes(ethanol, 0, 5)
 
 
+def test_a_structure_is_not_overwritten_by_its_numbers(tmp_path):
+    ase.io.write(tmp_path / "start.xyz", molecule("CH3CH2OH"))
+    with pytest.raises(ValueError, match="would be overwritten by the numbers"):
+        simulate.relax(tmp_path / "start.xyz", model="ethanol", output=tmp_path / "relaxed.json")
+
+
 def test_the_command_with_xtb(ethanol, tmp_path, capsys):
     pytest.importorskip("tblite", reason="the extra [xtb] is not installed")
     ase.io.write(tmp_path / "relaxed.xyz", ethanol.atoms)

@@ -307,9 +307,16 @@ def test_a_dtnn_is_trained_resumed_and_exported_like_a_schnet(data, tmp_path):
     assert RunConfig.from_dict(settings().to_dict()) == settings()
     whole = Run(settings(), tmp_path / "whole")
     whole.run()
-    Run(settings(steps=20), tmp_path / "part").run()
-    with pytest.raises(ValueError, match=r"training\.steps = 20"):
-        Run(settings(), tmp_path / "part", resume=True)
+
+    def kill(run, _):
+        if run.step == 27:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        Run(settings(), tmp_path / "part").run(kill)
+    resumed = Run(settings(), tmp_path / "part", resume=True)
+    resumed.run()
+    torch.testing.assert_close(resumed.average.state_dict(), whole.average.state_dict(), atol=0, rtol=0)
     with pytest.raises(ValueError, match=r"model\."):
         Run(config(data, steps=40, ema=0.9), tmp_path / "whole", resume=True)
     with pytest.raises(ValueError, match="n_factors is no setting of data, training or a SchNet"):

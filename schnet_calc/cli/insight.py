@@ -217,7 +217,11 @@ def _potential(
         plots.draw_cut(axes, values, EXTENT, label)
         yield "potential_cut", values, ""
     else:
-        surface = potential_surface(potential, atoms, probe)
+        try:
+            surface = potential_surface(potential, atoms, probe)
+        except ModuleNotFoundError as error:
+            yield "potential_surface", [], str(error)  # all the rest needs no extra
+            return
         figure, axes = plots.new_figure(5.6, 4.2, subplot_kw={"projection": "3d"})
         plots.draw_surface(axes, surface, atoms, label)
         yield (

@@ -4,7 +4,6 @@ Thesis Sections 3.6.2 and 4.5.2. The probe is an atom that others send their fea
 none itself: model files take directed pairs, so any of them can be probed as it is.
 """
 
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +12,10 @@ import numpy as np
 import torch
 from ase.io.cube import write_cube
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from schnet_calc.engine import ScriptEngine
 from schnet_calc.graph import Structure, build_graph
+from schnet_calc.insight.images import count_around, pairs_around
 from schnet_calc.insight.source import Model, element, open_potential
 from schnet_calc.potential import private_module
 
@@ -100,9 +99,7 @@ def local_chemical_potential(
         raise ValueError("a probe has an energy in models of energies; this one predicts a mean over atoms")
     structure = Structure.from_atoms(atoms)
     ScriptEngine(potential, torch.device("cpu"), torch.float64).graph(structure)  # for its checks
-    per_point = max(
-        len(atoms) if not atoms.pbc.any() else _images_per_point(structure, potential.cutoff), 1
-    )
+    per_point = max(len(atoms) if not atoms.pbc.any() else count_around(structure, potential.cutoff), 1)
     n_points = max(CHUNK // per_point, 1)
     module = private_module(potential).to(torch.float64)
     parts = [
@@ -212,7 +209,7 @@ def _probe(
     pairs, shifts = graph.directed()
     points = points + (graph.positions.numpy()[0] - structure.positions[0])
     home = Structure(structure.numbers, graph.positions.numpy(), structure.cell, structure.pbc)
-    i, j, moves = _probe_pairs(home, points, cutoff)
+    i, j, moves = pairs_around(home, points, cutoff)
     n_atoms = len(structure.numbers)
     numbers = torch.cat((graph.numbers, torch.full((len(points),), number)))
     with torch.no_grad():
@@ -228,40 +225,3 @@ def _probe(
         raise ValueError("this model's atoms feel a probe that sends them nothing: it can't be probed")
     found: NDArray[np.float64] = energies[n_atoms:].numpy()
     return found
-
-
-def _probe_pairs(
-    structure: Structure, points: NDArray[np.float64], cutoff: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Points, atoms and shifts of the atoms for every pair of them within the cutoff."""
-    n_atoms, n_points = len(structure.numbers), len(points)
-    if not structure.pbc.any() or not np.isfinite(cutoff):
-        i, j = np.divmod(np.arange(n_points * n_atoms), n_atoms)
-        near = np.linalg.norm(points[i] - structure.positions[j], axis=1) < cutoff
-        return i[near], j[near], np.zeros((int(near.sum()), 3))
-    box = structure.cell
-    moves = np.array(list(itertools.product(*_image_ranges(structure, points, cutoff)))) @ box
-    images = (structure.positions[None] + moves[:, None]).reshape(-1, 3)
-    near_images = cKDTree(images).query_ball_point(points, cutoff)
-    i = np.repeat(np.arange(n_points), [len(x) for x in near_images])
-    which = np.concatenate([np.asarray(x, dtype=np.int64) for x in near_images])
-    return i, which % n_atoms, moves[which // n_atoms]
-
-
-def _image_ranges(structure: Structure, points: NDArray[np.float64], cutoff: float) -> list[range]:
-    """Along each lattice vector, the images that may come within the cutoff of a point."""
-    inverse = np.linalg.pinv(structure.cell)
-    reach = cutoff * np.linalg.norm(inverse, axis=0)
-    offsets = points @ inverse, structure.positions @ inverse
-    low = np.floor(offsets[0].min(axis=0) - offsets[1].max(axis=0) - reach).astype(int)
-    high = np.ceil(offsets[0].max(axis=0) - offsets[1].min(axis=0) + reach).astype(int)
-    return [
-        range(a, b + 1) if periodic else range(1)
-        for a, b, periodic in zip(low, high, structure.pbc, strict=True)
-    ]
-
-
-def _images_per_point(structure: Structure, cutoff: float) -> int:
-    """About how many atoms lie within the cutoff of a point of a crystal."""
-    volume = structure.volume or 10.0 * len(structure.numbers)
-    return int(4.2 * cutoff**3 * len(structure.numbers) / volume)

@@ -15,7 +15,7 @@ from schnet_calc.plots.insight import (
 )
 from schnet_calc.plots.spectra import draw_band, draw_frequency_errors, draw_relaxation, draw_spectrum
 from schnet_calc.plots.speed import draw_bench
-from schnet_calc.plots.structures import draw_cage, draw_frame
+from schnet_calc.plots.structures import draw_cage, draw_frame, flat_side
 from schnet_calc.plots.style import COLORS, class_color, new_figure, save_figure
 from schnet_calc.plots.training import draw_ablation, draw_errors, draw_learning_curve, draw_learning_curves
 
@@ -46,6 +46,7 @@ __all__ = [
     "draw_sensitivity",
     "draw_spectrum",
     "draw_surface",
+    "flat_side",
     "new_figure",
     "save_figure",
 ]

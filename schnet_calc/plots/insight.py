@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from schnet_calc.analysis import covalent_bonds
 from schnet_calc.insight import Attribution, Components, Contributions, Rings, Surface
+from schnet_calc.plots.structures import flat_side
 from schnet_calc.plots.style import COLORS, plain
 
 DIVERGING = colormaps["RdBu_r"]
@@ -78,7 +79,7 @@ def draw_rings(axes: Axes, atoms: ase.Atoms, rings: Rings) -> Axes:
 
 def draw_surface(axes: Any, surface: Surface, atoms: ase.Atoms, label: str = "") -> Any:
     """The local chemical potential on its surface, on axes with ``projection="3d"``."""
-    basis = _basis(atoms)
+    basis = flat_side(atoms)
     center = atoms.positions.mean(axis=0)
     vertices = (surface.vertices - center) @ basis.T
     low, high = np.quantile(surface.values, (0.01, 0.99))
@@ -201,16 +202,9 @@ def draw_attribution(axes: Axes, atoms: ase.Atoms, attribution: Attribution) -> 
     return axes
 
 
-def _basis(atoms: ase.Atoms) -> NDArray[np.float64]:
-    """Principal axes, a rotation: the flat side of a molecule faces the reader."""
-    _, _, basis = np.linalg.svd(atoms.positions - atoms.positions.mean(axis=0))
-    basis[2] *= np.sign(np.linalg.det(basis))
-    return basis
-
-
 def _flattened(atoms: ase.Atoms) -> NDArray[np.float64]:
     """Positions from the flat side, a little tilted: atoms behind each other come apart."""
-    arms = (atoms.positions - atoms.positions.mean(axis=0)) @ _basis(atoms).T
+    arms = (atoms.positions - atoms.positions.mean(axis=0)) @ flat_side(atoms).T
     places: NDArray[np.float64] = arms @ Rotation.from_euler("xy", (14, 10), degrees=True).as_matrix()
     return places
 

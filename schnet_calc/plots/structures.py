@@ -14,6 +14,13 @@ from schnet_calc.analysis import Cluster, covalent_bonds
 from schnet_calc.plots.style import COLORS, class_color
 
 
+def flat_side(atoms: ase.Atoms) -> NDArray[np.float64]:
+    """(3, 3) principal axes as rows: the turn, no mirror image, that shows a reader the flat side."""
+    _, _, basis = np.linalg.svd(atoms.positions - atoms.positions.mean(axis=0))
+    basis[2] *= np.sign(np.linalg.det(basis))
+    return basis
+
+
 def draw_cage(
     axes: Axes,
     atoms: ase.Atoms,
@@ -25,9 +32,7 @@ def draw_cage(
 ) -> Axes:
     """A molecule in projection, its bonds coloured by class; far bonds paler. Names are for the legend."""
     arms = atoms.positions - atoms.positions.mean(axis=0)
-    _, _, basis = np.linalg.svd(arms)
-    tilt = _rotation(0.35, 0.25)
-    x, y, depth = (arms @ basis.T @ tilt).T
+    x, y, depth = (arms @ flat_side(atoms).T @ _rotation(0.35, 0.25)).T
     near = (depth - depth.min()) / max(float(np.ptp(depth)), 1e-9)
     for k, group in enumerate(classes):
         color = class_color(k)
@@ -71,9 +76,7 @@ def _rotation(a: float, b: float) -> NDArray[np.float64]:
 
 def draw_frame(axes: Any, atoms: ase.Atoms, forces: NDArray[np.float64]) -> Any:
     """A structure in space with arrows for the forces (N, 3), eV/Å, on axes with ``projection="3d"``."""
-    arms = atoms.positions - atoms.positions.mean(axis=0)
-    _, _, basis = np.linalg.svd(arms)  # the flat side of a molecule faces the reader
-    basis[2] *= np.sign(np.linalg.det(basis))  # a turn, no mirror image
+    arms, basis = atoms.positions - atoms.positions.mean(axis=0), flat_side(atoms)
     positions, forces = arms @ basis.T, forces @ basis.T
     radii = covalent_radii[atoms.numbers]
     for pair in covalent_bonds(atoms, 1.25):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schnet_calc.analysis import Cluster, bonds, clusters, covalent_bonds
-from schnet_calc.plots import class_color
+from schnet_calc.plots import class_color, flat_side
 from schnet_calc.tasks.modes import NormalModes
 
 AMPLITUDE = 0.35
@@ -69,9 +69,7 @@ def molecule_data(
     atoms: ase.Atoms, classes: BondClasses, modes: NormalModes | None = None
 ) -> dict[str, Any]:
     """Symbols, positions, bonds and displacements as plain values; lengths in Å."""
-    center = atoms.positions.mean(axis=0)
-    _, _, basis = np.linalg.svd(atoms.positions - center)
-    basis[2] *= np.sign(np.linalg.det(basis))  # the flat side to the front, no mirror image
+    center, basis = atoms.positions.mean(axis=0), flat_side(atoms)
     data: dict[str, Any] = {
         "symbols": list(atoms.symbols),
         "positions": ((atoms.positions - center) @ basis.T).round(4).tolist(),
