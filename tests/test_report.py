@@ -145,11 +145,7 @@ def mode(browser):
 
 @pytest.mark.parametrize(
     ("which", "n_modes", "width", "scheme"),
-    [
-        ("c20_folder", 54, 1280, "light"),
-        ("c20_folder", 54, 390, "dark"),
-        ("ethanol_folder", 21, 390, "light"),
-    ],
+    [("c20_folder", 54, 1280, "light"), ("ethanol_folder", 21, 390, "dark")],
 )
 def test_in_a_browser(request, browser, which, n_modes, width, scheme):
     show(browser, request.getfixturevalue(which), width, scheme)
