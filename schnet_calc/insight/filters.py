@@ -1,11 +1,11 @@
 """The filters of a network, as curves and as cuts through space (thesis Figs. 4.4 and 4.5)."""
 
-import itertools
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from schnet_calc.graph import Structure
+from schnet_calc.insight.images import image_vectors
 from schnet_calc.insight.source import Model, open_network, open_potential
 from schnet_calc.nn import DTNN, SchNet
 
@@ -77,8 +77,9 @@ def filter_cuts(
         total = _values(network, np.linalg.norm(points, axis=1))
     else:
         total = np.zeros_like(_values(network, np.zeros(len(points))))
-        for image in _images(potential.cutoff, points, cell):
-            distances = np.linalg.norm(points + image, axis=1)
+        atom = _atom_on_lattice(potential.cutoff, cell)
+        for image in image_vectors(atom, points, potential.cutoff):
+            distances = np.linalg.norm(points - image, axis=1)
             near = distances < potential.cutoff
             total[:, near] += _values(network, distances[near])
     cuts = np.moveaxis(total, -1, 1)
@@ -110,15 +111,11 @@ def _values(network: SchNet | DTNN, distances: NDArray[np.float64]) -> NDArray[n
         return torch.stack(network.filter_values(torch.from_numpy(distances))).numpy()
 
 
-def _images(cutoff: float, points: NDArray[np.float64], cell: ArrayLike) -> NDArray[np.float64]:
-    """Lattice vectors that bring some point within the cutoff."""
+def _atom_on_lattice(cutoff: float, cell: ArrayLike) -> Structure:
+    """An atom at the origin of a cell, checked."""
     box = np.asarray(cell, dtype=float)
     if not np.isfinite(cutoff):
         raise ValueError("sums over a lattice need a model with a cutoff")
     if box.shape != (3, 3) or not abs(np.linalg.det(box)) > 1e-9:
         raise ValueError(f"the cell must be three vectors that span a volume, got {box.tolist()}")
-    inverse = np.linalg.inv(box)
-    farthest = cutoff + np.linalg.norm(points, axis=1).max()
-    reach = np.ceil(farthest * np.linalg.norm(inverse, axis=0)).astype(int)
-    vectors = np.array(list(itertools.product(*(range(-n, n + 1) for n in reach)))) @ box
-    return vectors[np.linalg.norm(vectors, axis=1) < farthest]
+    return Structure(np.ones(1, np.int64), np.zeros((1, 3)), box, np.ones(3, dtype=bool))

@@ -18,8 +18,7 @@ def pairs_around(
         i, j = np.divmod(np.arange(n_points * n_atoms), n_atoms)
         near = np.linalg.norm(points[i] - structure.positions[j], axis=1) < cutoff
         return i[near], j[near], np.zeros((int(near.sum()), 3))
-    box = structure.cell
-    moves = np.array(list(itertools.product(*_image_ranges(structure, points, cutoff)))) @ box
+    moves = image_vectors(structure, points, cutoff)
     images = (structure.positions[None] + moves[:, None]).reshape(-1, 3)
     near_images = cKDTree(images).query_ball_point(points, cutoff)
     i = np.repeat(np.arange(n_points), [len(x) for x in near_images])
@@ -27,17 +26,18 @@ def pairs_around(
     return i, which % n_atoms, moves[which // n_atoms]
 
 
-def _image_ranges(structure: Structure, points: NDArray[np.float64], cutoff: float) -> list[range]:
-    """Along each lattice vector, the images that may come within the cutoff of a point."""
+def image_vectors(structure: Structure, points: NDArray[np.float64], cutoff: float) -> NDArray[np.float64]:
+    """(V, 3) lattice vectors to all images that may come within the cutoff of a point, Å."""
     inverse = np.linalg.pinv(structure.cell)
     reach = cutoff * np.linalg.norm(inverse, axis=0)
     offsets = points @ inverse, structure.positions @ inverse
     low = np.floor(offsets[0].min(axis=0) - offsets[1].max(axis=0) - reach).astype(int)
     high = np.ceil(offsets[0].max(axis=0) - offsets[1].min(axis=0) + reach).astype(int)
-    return [
+    ranges = [
         range(a, b + 1) if periodic else range(1)
         for a, b, periodic in zip(low, high, structure.pbc, strict=True)
     ]
+    return np.array(list(itertools.product(*ranges))) @ structure.cell
 
 
 def count_around(structure: Structure, cutoff: float) -> int:

@@ -4,7 +4,7 @@ Thesis Sections 3.6.2 and 4.5.2. The probe is an atom that others send their fea
 none itself: model files take directed pairs, so any of them can be probed as it is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ase
@@ -14,10 +14,9 @@ from ase.io.cube import write_cube
 from numpy.typing import NDArray
 
 from schnet_calc.engine import ScriptEngine
-from schnet_calc.graph import Structure, build_graph
+from schnet_calc.graph import Graph, Structure
 from schnet_calc.insight.images import count_around, pairs_around
 from schnet_calc.insight.source import Model, element, open_potential
-from schnet_calc.potential import private_module
 
 ISOSURFACE = 3.7
 """Å⁻²: on the surface of Fig. 4.10 the squares of the inverse distances to all atoms add up to this."""
@@ -98,14 +97,21 @@ def local_chemical_potential(
     if potential.metadata.get("hyperparameters", {}).get("pooling") == "mean":
         raise ValueError("a probe has an energy in models of energies; this one predicts a mean over atoms")
     structure = Structure.from_atoms(atoms)
-    ScriptEngine(potential, torch.device("cpu"), torch.float64).graph(structure)  # for its checks
+    engine = ScriptEngine(potential, torch.device("cpu"), torch.float64)
+    graph = engine.graph(structure)
+    pairs, shifts = graph.directed()
+    with torch.no_grad():
+        alone = engine.module(graph.numbers, graph.positions, pairs, shifts, graph.system)
+    home = structure._replace(positions=graph.positions.numpy())
+    points = points + (home.positions[0] - structure.positions[0])
     per_point = max(len(atoms) if not atoms.pbc.any() else count_around(structure, potential.cutoff), 1)
     n_points = max(CHUNK // per_point, 1)
-    module = private_module(potential).to(torch.float64)
-    parts = [
-        _probe(module, potential.cutoff, structure, points[k : k + n_points], number)
-        for k in range(0, len(points), n_points)
-    ]
+    parts = []
+    for k in range(0, len(points), n_points):
+        beside, probes = _with_probes(engine, graph, home, points[k : k + n_points], number)
+        if not torch.allclose(beside, alone, atol=1e-6):
+            raise ValueError("this model's atoms feel a probe that sends them nothing: it can't be probed")
+        parts.append(probes.numpy())
     return np.concatenate([np.zeros(0), *parts])
 
 
@@ -140,9 +146,9 @@ def potential_grid(
         extent = np.ptp(atoms.positions, axis=0) + 2 * margin
         counts = np.ceil(extent / spacing).astype(int) + 1
         box = np.diag(spacing * counts)
-    grid = PotentialGrid(atoms.copy(), origin, box / counts[:, None], np.zeros(counts))
-    values = local_chemical_potential(model, atoms, grid.points.reshape(-1, 3), probe)
-    return PotentialGrid(grid.atoms, grid.origin, grid.axes, values.reshape(counts))
+    empty = PotentialGrid(atoms.copy(), origin, box / counts[:, None], np.zeros(counts))
+    values = local_chemical_potential(model, atoms, empty.points.reshape(-1, 3), probe)
+    return replace(empty, values=values.reshape(counts))
 
 
 def potential_surface(
@@ -185,11 +191,11 @@ def potential_surface(
         x, y, z = (lines[k] - place[k] for k in range(3))
         square = x[:, None, None] ** 2 + y[None, :, None] ** 2 + z[None, None, :] ** 2
         field += 1.0 / np.maximum(square, 1e-6)
-    # Where it is smooth: marching cubes interpolates linearly, and the sum has poles.
     if field.max() <= level:
         raise ValueError(
             f"no point of the grid lies within the surface of {level} Å⁻²: choose a lower level"
         )
+    # Of the inverse: marching cubes interpolates linearly, and the sum has poles.
     vertices, faces, _, _ = marching_cubes(1.0 / field, 1.0 / level, spacing=(spacing,) * 3)
     vertices = vertices + low
     return Surface(
@@ -197,31 +203,20 @@ def potential_surface(
     )
 
 
-def _probe(
-    module: torch.nn.Module,
-    cutoff: float,
-    structure: Structure,
-    points: NDArray[np.float64],
-    number: int,
-) -> NDArray[np.float64]:
-    """(M,) energies of probes at points, all of them beside one copy of the structure."""
-    graph = build_graph(structure, cutoff)
+def _with_probes(
+    engine: ScriptEngine, graph: Graph, home: Structure, points: NDArray[np.float64], number: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Energies (N,) of the atoms of a graph and (M,) of probes at points beside one copy of them."""
     pairs, shifts = graph.directed()
-    points = points + (graph.positions.numpy()[0] - structure.positions[0])
-    home = Structure(structure.numbers, graph.positions.numpy(), structure.cell, structure.pbc)
-    i, j, moves = pairs_around(home, points, cutoff)
-    n_atoms = len(structure.numbers)
+    i, j, moves = pairs_around(home, points, engine.potential.cutoff)
+    n_atoms = len(graph.numbers)
     numbers = torch.cat((graph.numbers, torch.full((len(points),), number)))
     with torch.no_grad():
-        alone = module(graph.numbers, graph.positions, pairs, shifts, graph.system)
-        energies = module(
+        energies = engine.module(
             numbers,
             torch.cat((graph.positions, torch.from_numpy(points))),
             torch.cat((pairs, torch.from_numpy(np.stack((i + n_atoms, j)))), dim=1),
             torch.cat((shifts, torch.from_numpy(moves))),
             torch.zeros(len(numbers), dtype=torch.int64),
         )
-    if not torch.allclose(energies[:n_atoms], alone, atol=1e-6):
-        raise ValueError("this model's atoms feel a probe that sends them nothing: it can't be probed")
-    found: NDArray[np.float64] = energies[n_atoms:].numpy()
-    return found
+    return energies[:n_atoms], energies[n_atoms:]

@@ -9,7 +9,7 @@ from typing import Any
 import ase
 
 from schnet_calc.ipi.input import PIMDSettings
-from schnet_calc.ipi.outputs import PREFIX
+from schnet_calc.ipi.outputs import PREFIX, read_properties
 from schnet_calc.tasks.md import MDRun
 from schnet_calc.tasks.modes import NormalModes
 from schnet_calc.tasks.pimd import IDENTITY, PIMDRun
@@ -74,6 +74,9 @@ def collect(directory: Path) -> Findings:
     for record in filter(None, (relaxation, pimd)):
         _check_same(record, atoms, [m["sha256"] for m in models])
     runs, others = _classical_runs(directory, records, atoms, "+".join(m["sha256"] for m in models))
+    quantum = _path_integral_run(*pimd) if pimd else None
+    if pimd and quantum is None:
+        others.append((_name(pimd[0], directory), "too short"))
     return Findings(
         atoms=atoms,
         relaxation=relaxation[1] if relaxation else None,
@@ -81,7 +84,7 @@ def collect(directory: Path) -> Findings:
         comparison=modes[1].get("comparison") if modes else None,
         runs=runs,
         others=others,
-        pimd=_path_integral_run(pimd, directory, others),
+        pimd=quantum,
         models=models,
     )
 
@@ -140,15 +143,14 @@ def _classical_runs(
     return runs, others
 
 
-def _path_integral_run(
-    record: Record | None, directory: Path, others: list[tuple[str, str]]
-) -> PIMDRun | None:
-    if record is None:
+def _path_integral_run(path: Path, values: dict[str, Any]) -> PIMDRun | None:
+    """The run and how long it is; None if it has written too little."""
+    properties = path.parent / f"{PREFIX}.out"
+    if not properties.is_file():
         return None
-    path, values = record
+    times = read_properties(properties)["time"]
+    if len(times) < LEAST_ROWS:
+        return None
     known = {f.name for f in fields(PIMDSettings)} - {"time"}
-    run = PIMDRun(path.parent, PIMDSettings(time=1.0, **{k: v for k, v in values.items() if k in known}))
-    if not (path.parent / f"{PREFIX}.out").is_file() or len(run.table()["step"]) < LEAST_ROWS:
-        others.append((_name(path, directory), "too short"))
-        return None
-    return run
+    settings = {k: v for k, v in values.items() if k in known}
+    return PIMDRun(path.parent, PIMDSettings(time=float(times[-1]), **settings))

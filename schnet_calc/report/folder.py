@@ -107,7 +107,7 @@ def _dynamics(found: Findings, classes: BondClasses, directory: Path) -> list[Pa
         caption = "Bands are two standard errors from block averages."
         parts += distribution_parts(sources, titles, directory, caption)
     if found.pimd is not None:
-        parts += path_integral_parts(found.pimd, directory)
+        parts += path_integral_parts(found.pimd, found.pimd.estimators(), found.atoms, directory)
     if found.others:
         named = ", ".join(f"{name} ({reason})" for name, reason in found.others)
         parts.append(Text(f"Left out: {named}.", soft=True))
@@ -141,8 +141,8 @@ def _headline(found: Findings) -> list[tuple[str, str]]:
         off = np.abs(np.subtract(found.comparison["frequencies_cm1"], found.comparison["reference_cm1"]))
         values.append((f"{off.mean():.1f} cm⁻¹", f"mean difference to {found.comparison['reference']}"))
     if found.pimd is not None:
-        time, beads = found.pimd.table()["time"][-1], found.pimd.settings.beads
-        values.append((f"{time:g} ps", f"path integrals, {beads} beads"))
+        how = found.pimd.settings
+        values.append((f"{how.time:g} ps", f"path integrals, {how.beads} beads"))
     return values
 
 
@@ -173,10 +173,10 @@ def _commands(found: Findings) -> list[str]:
         time, kept = run.table()["time_ps"][-1], {k: settings[k] for k in (*options, "interval")}
         lines.append(["md", "relaxed.xyz", "--model", model, "--time", time, *_flags(kept), "-o", name])
     if found.pimd is not None:
-        time, settings = found.pimd.table()["time"][-1], vars(found.pimd.settings)
-        kept = {k: settings[k] for k in ("beads", *options)}
+        settings = vars(found.pimd.settings)
+        kept = {k: settings[k] for k in ("time", "beads", *options)}
         folder = found.pimd.directory.name
-        lines.append(["pimd", "relaxed.xyz", "--model", model, "--time", time, *_flags(kept), "-o", folder])
+        lines.append(["pimd", "relaxed.xyz", "--model", model, *_flags(kept), "-o", folder])
     lines.append(["report", "."])
     return [shlex.join(["schnet-calc", *map(_plain, line)]) for line in lines]
 

@@ -8,7 +8,7 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
-from schnet_calc.analysis import Cluster, bonds, clusters, covalent_bonds
+from schnet_calc.analysis import Cluster, clusters, covalent_bonds
 from schnet_calc.plots import class_color, flat_side
 from schnet_calc.tasks.modes import NormalModes
 
@@ -38,10 +38,6 @@ class BondClasses:
             for name, c in zip(self.names, self.classes, strict=True)
         ]
 
-    def color(self, k: int) -> str:
-        """Of class k."""
-        return class_color(k)
-
 
 def bond_classes(atoms: ase.Atoms) -> BondClasses:
     """Covalent bonds by elements, then by length."""
@@ -57,14 +53,6 @@ def bond_classes(atoms: ase.Atoms) -> BondClasses:
     return BondClasses(wanted, lengths, classes, labels)
 
 
-def classes_within(atoms: ase.Atoms, longest: float, gap: float) -> BondClasses:
-    """Bonds of a molecule of one element, shorter than ``longest`` and split at ``gap``, both in Å."""
-    pairs, lengths = bonds(atoms, longest)
-    found = clusters(lengths, gap)
-    symbol = atoms.symbols[0]
-    return BondClasses(pairs, lengths, found, [f"{symbol}-{symbol}"] * len(found))
-
-
 def molecule_data(
     atoms: ase.Atoms, classes: BondClasses, modes: NormalModes | None = None
 ) -> dict[str, Any]:
@@ -76,7 +64,7 @@ def molecule_data(
         "bonds": [
             {
                 "pair": classes.pairs[member].tolist(),
-                "color": classes.color(k),
+                "color": class_color(k),
                 "label": f"{classes.lengths[member]:.3f}",
             }
             for k, group in enumerate(classes.classes)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from schnet_calc import plots
 from schnet_calc.analysis.fullerene import Distributions
+from schnet_calc.analysis.path_integrals import PathIntegralEstimators
 from schnet_calc.report.molecule import BondClasses
 from schnet_calc.report.page import (
     Modes3D,
@@ -37,7 +38,7 @@ def structure_parts(atoms: ase.Atoms, classes: BondClasses, folder: Path, captio
     picture = save_picture(
         figure, folder / "cage", "The relaxed molecule, bonds coloured by class", caption
     )
-    colors = [(classes.color(k), label) for k, label in enumerate(classes.labels)]
+    colors = [(plots.class_color(k), label) for k, label in enumerate(classes.labels)]
     return [Structure3D(picture, colors)]
 
 
@@ -89,8 +90,10 @@ def dynamics_parts(
     return [save_picture(figure, folder / stem, f"Energies and temperature over time, {title}", caption)]
 
 
-def path_integral_parts(run: PIMDRun, folder: Path) -> list[Part]:
-    """Conserved quantity, temperature and averages of a path-integral run."""
+def path_integral_parts(
+    run: PIMDRun, estimators: PathIntegralEstimators | None, atoms: ase.Atoms, folder: Path
+) -> list[Part]:
+    """Conserved quantity, temperature and averages of a path-integral run of a molecule."""
     figure, axes = plots.new_figure(10, 3.2, 2)
     plots.draw_pimd(axes, run.table())
     axes[0].set_title(f"path integral, {run.settings.beads} beads")
@@ -100,11 +103,10 @@ def path_integral_parts(run: PIMDRun, folder: Path) -> list[Part]:
     )
     alt = "Conserved quantity and temperature of the beads over time"
     parts: list[Part] = [save_picture(figure, folder / "pimd", alt, caption)]
-    estimators, n_atoms = run.estimators(), len(run.centroids()[0])
     if estimators is None:
         return [*parts, Text("Too short a run for estimators with errors.", soft=True)]
+    n_atoms, n_rigid = len(atoms), len(rigid_motions(atoms))
     classical = 1.5 * n_atoms * units.kB * run.settings.temperature
-    n_rigid = len(rigid_motions(run.centroids()[0]))
     rows = [
         ("kinetic energy, centroid virial", f"{estimators.kinetic_virial} eV (classical: {classical:.4f})"),
         ("kinetic energy, thermodynamic", f"{estimators.kinetic_thermodynamic} eV"),

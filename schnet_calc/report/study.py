@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from ase import units
 
-from schnet_calc.report.molecule import classes_within, molecule_data
+from schnet_calc.report.molecule import BondClasses, molecule_data
 from schnet_calc.report.page import Commands, Page, Part, Section, Table, Text, write_page
 from schnet_calc.report.sections import (
     distribution_parts,
@@ -17,7 +17,7 @@ from schnet_calc.report.sections import (
     path_integral_parts,
     structure_parts,
 )
-from schnet_calc.tasks.c20 import BOND_GAP, LONGEST_BOND, C20Study
+from schnet_calc.tasks.c20 import C20Study
 
 
 def write_c20_report(
@@ -45,7 +45,8 @@ def write_c20_report(
     numbers = {**study.to_dict(), "model": metadata}
     (directory / "c20.json").write_text(json.dumps(numbers, indent=1))
     relaxed = study.relaxation.atoms
-    classes = classes_within(relaxed, LONGEST_BOND, BOND_GAP)
+    names = ["C-C"] * len(study.bond_classes)
+    classes = BondClasses(study.bond_pairs, study.bond_lengths, study.bond_classes, names)
     page = Page(
         title=f"C20, from a dodecahedron to {study.temperature:g} K",
         lead=(
@@ -54,10 +55,12 @@ def write_c20_report(
         ),
         headline=_headline(study),
         sections=[
-            Section("The relaxed cage", _cage(study, directory)),
+            Section("The relaxed cage", _cage(study, classes, directory)),
             Section("Normal modes", _modes(study, directory)),
             Section("Molecular dynamics", _dynamics(study, directory)),
-            Section("Path integrals", path_integral_parts(study.pimd, directory)),
+            Section(
+                "Path integrals", path_integral_parts(study.pimd, study.estimators, relaxed, directory)
+            ),
             Section("Beside the thesis", [_comparison(study, metadata), Text(THESIS, soft=True)]),
             model_section(metadata, model_name),
             Section("To repeat it", [Commands([command]), Text(_seeds(study), soft=True)]),
@@ -93,7 +96,7 @@ def _headline(study: C20Study) -> list[tuple[str, str]]:
     ]
 
 
-def _cage(study: C20Study, directory: Path) -> list[Part]:
+def _cage(study: C20Study, classes: BondClasses, directory: Path) -> list[Part]:
     n_lowest, n_starts = int((study.minima < 1e-4).sum()), len(study.minima)
     others = (
         f", the others up to {1e3 * study.minima.max():.1f} meV above it" if n_lowest < n_starts else ""
@@ -103,14 +106,12 @@ def _cage(study: C20Study, directory: Path) -> list[Part]:
         f"10⁻⁴ kcal/mol/Å; {n_lowest} of them ended in the lowest minimum, shown here{others}. It has "
         f"{len(study.bond_classes)} classes of bonds; a perfect dodecahedron has one."
     )
-    relaxed = study.relaxation.atoms
-    classes = classes_within(relaxed, LONGEST_BOND, BOND_GAP)
-    shells = ", ".join(f"{s['count']} at {s['radius_ang']:.3f} Å" for s in study.to_dict()["shells"])
+    shells = ", ".join(f"{len(s.members)} at {s.mean:.3f} Å" for s in study.shells)
     header = ("bonds", "this model, Å", "surrogate that labelled the data, Å", "thesis, Å")
     return [
         Text(text),
         *structure_parts(
-            relaxed,
+            study.relaxation.atoms,
             classes,
             directory,
             "After Fig. 5.4 of the thesis: bonds of equal length share a colour.",
