@@ -1,7 +1,7 @@
 """A whole SchNet for one structure in one compiled call: the arithmetic and nothing around it.
 
-At twenty atoms, a call into torch costs as much as the layer that it computes. Here the dense layers
-go to BLAS and everything else is loops; the geometry is kept in float64 whatever the network's type.
+At twenty atoms, a call into torch costs as much as the layer that it computes. The geometry is kept in
+float64 whatever the network's type.
 """
 
 from typing import NamedTuple
@@ -10,38 +10,36 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from schnet_calc.kernels.activation import activate, jit
+from schnet_calc.kernels.activation import activate
+from schnet_calc.kernels.dense import Array, aligned, pack, panel_width, product
 from schnet_calc.kernels.quintic import quintic_tables
+from schnet_calc.kernels.simd import VECTOR_BYTES, fma, jit, load, plus, splat, store, times, total
 from schnet_calc.kernels.spline import SplineGrid
 from schnet_calc.nn import Interaction, SchNet
 
-CHUNK = 64
-"""Features per innermost loop: a constant, so that LLVM unrolls and vectorises it."""
-
-ALONE = 2**18
-"""Multiplications up to which OpenBLAS uses one thread."""
-FEWEST_ROWS = 16
-
-Array = NDArray[np.floating]
-
 
 class Weights(NamedTuple):
-    """A SchNet as arrays; features padded with zeros to F, a multiple of :data:`CHUNK`."""
+    """A SchNet as arrays; features and hidden units padded with zeros to F and H, whole panels.
+
+    Layers are packed for :func:`~schnet_calc.kernels.dense.product`: C panels of so many columns.
+    """
 
     embedding: Array
     """(Z, F)"""
     tables: Array
     """(n_filters, K + 5, F) coefficients of quintic B-splines"""
     dense: Array
-    """(T, 3, F, F) weights of the three atom-wise layers of a block, as (out, in)"""
-    dense_t: Array
-    """(T, 3, F, F) the same, as (in, out): few rows times a transposed matrix take BLAS twice as long"""
+    """(T, 3, C, F, width) the three atom-wise layers of a block"""
+    dense_back: Array
+    """(T, 3, C, F, width) their transposes, for derivatives"""
     bias: Array
     """(T, 3, F)"""
+    no_bias: Array
+    """(F,) zeros"""
     hidden: Array
-    """(H, F)"""
-    hidden_t: Array
-    """(F, H)"""
+    """(C, F, width)"""
+    hidden_back: Array
+    """(C, H, width)"""
     hidden_bias: Array
     """(H,)"""
     output: Array
@@ -52,30 +50,32 @@ class Weights(NamedTuple):
 
 def network_arrays(network: SchNet, grid: SplineGrid, dtype: torch.dtype) -> Weights:
     """Arrays of a float64 network; tables are built in float64 and then cast."""
-    config, n = network.config, network.config.n_features
-    padded = -(-n // CHUNK) * CHUNK
+    config = network.config
+    kind = np.dtype(str(dtype).removeprefix("torch."))
 
-    def array(x: torch.Tensor, *shape: int) -> Array:
-        result = np.zeros(shape, dtype=str(dtype).removeprefix("torch."))
+    def padded(x: torch.Tensor, *axes: int) -> Array:
+        width = panel_width(kind)
+        shape = tuple(-(-s // width) * width if k in axes else s for k, s in enumerate(x.shape))
+        result = aligned(shape, kind)
         result[tuple(slice(s) for s in x.shape)] = x.detach().numpy()
-        return np.ascontiguousarray(result)
+        return result
 
-    tables = quintic_tables(network, grid)
     blocks = [block for block in network.interactions if isinstance(block, Interaction)]
     layers = [(block.dense_in, block.dense_hidden, block.dense_out) for block in blocks]
-    dense = torch.stack([torch.stack([layer.weight for layer in block]) for block in layers])
-    bias = torch.stack([torch.stack([layer.bias for layer in block]) for block in layers])
-    t, h = len(blocks), len(network.output_hidden.bias)
+    dense = padded(torch.stack([torch.stack([layer.weight for layer in block]) for block in layers]), 2, 3)
+    hidden = padded(network.output_hidden.weight, 0, 1)
+    bias = padded(torch.stack([torch.stack([layer.bias for layer in block]) for block in layers]), 2)
     return Weights(
-        embedding=array(network.embedding.weight, len(network.embedding.weight), padded),
-        tables=array(tables, *tables.shape[:2], padded),
-        dense=array(dense, t, 3, padded, padded),
-        dense_t=array(dense.transpose(2, 3), t, 3, padded, padded),
-        bias=array(bias, t, 3, padded),
-        hidden=array(network.output_hidden.weight, h, padded),
-        hidden_t=array(network.output_hidden.weight.T, padded, h),
-        hidden_bias=array(network.output_hidden.bias, h),
-        output=array(network.output.weight[0], h),
+        embedding=padded(network.embedding.weight, 1),
+        tables=padded(quintic_tables(network, grid), 2),
+        dense=pack(np.swapaxes(dense, -1, -2)),
+        dense_back=pack(dense),
+        bias=bias,
+        no_bias=np.zeros_like(bias[0, 0]),
+        hidden=pack(hidden.T),
+        hidden_back=pack(hidden),
+        hidden_bias=padded(network.output_hidden.bias, 0),
+        output=padded(network.output.weight[0], 0),
         constants=np.array(
             [
                 float(network.output.bias[0]),
@@ -86,6 +86,15 @@ def network_arrays(network: SchNet, grid: SplineGrid, dtype: torch.dtype) -> Wei
             ]
         ),
     )
+
+
+@jit
+def rows(n, n_features, like):  # type: ignore[no-untyped-def]
+    """(n, F), not set, of the type of an array; it begins on a cache line."""
+    spare = 64 // like.itemsize
+    buffer = np.empty(n * n_features + spare, like.dtype)
+    first = -buffer.ctypes.data % 64 // like.itemsize
+    return buffer[first : first + n * n_features].reshape(n, n_features)
 
 
 @jit
@@ -155,72 +164,117 @@ def _quintic_slope(t):  # type: ignore[no-untyped-def]
 
 
 @jit
-def convolve(near, knot, w, first, last, table, y, v):  # type: ignore[no-untyped-def]
-    """V += conv(W, y) over the pairs from first to last; y, v (N, F)."""
+def convolve(near, knot, w, table, y, v):  # type: ignore[no-untyped-def]
+    """V += conv(W, y) over the pairs; y, v (N, F)."""
     tf, yf, vf = table.reshape(-1), y.reshape(-1), v.reshape(-1)
-    n_features = np.uint64(y.shape[1])
-    filt = np.empty(CHUNK, y.dtype)
-    chunk = np.uint64(CHUNK)
-    for p in range(first, last):
-        w0, w1, w2, w3, w4, w5 = w[p, 0], w[p, 1], w[p, 2], w[p, 3], w[p, 4], w[p, 5]
-        row = np.uint64(knot[p]) * n_features
-        left, right = np.uint64(near[p, 0]) * n_features, np.uint64(near[p, 1]) * n_features
-        for c in range(n_features // chunk):
-            o = c * chunk
-            k0 = row + o
-            k1, k2 = k0 + n_features, k0 + np.uint64(2) * n_features
-            k3, k4 = k2 + n_features, k2 + np.uint64(2) * n_features
+    n_features, lanes = y.shape[1], VECTOR_BYTES // y.itemsize
+    for p in range(near.shape[0]):
+        w0, w1, w2 = splat(w[p, 0]), splat(w[p, 1]), splat(w[p, 2])
+        w3, w4, w5 = splat(w[p, 3]), splat(w[p, 4]), splat(w[p, 5])
+        row, i, j = knot[p] * n_features, near[p, 0] * n_features, near[p, 1] * n_features
+        for f in range(0, n_features, lanes):
+            k0 = row + f
+            k1 = k0 + n_features
+            k2 = k1 + n_features
+            k3 = k2 + n_features
+            k4 = k3 + n_features
             k5 = k4 + n_features
-            a, b = left + o, right + o
-            for f in range(chunk):
-                filt[f] = (w0 * tf[k0 + f] + w1 * tf[k1 + f] + w2 * tf[k2 + f]) + (
-                    w3 * tf[k3 + f] + w4 * tf[k4 + f] + w5 * tf[k5 + f]
-                )
-            # One loop after the other: an atom may be paired with its own image, i = j.
-            for f in range(chunk):
-                vf[a + f] += filt[f] * yf[b + f]
-            for f in range(chunk):
-                vf[b + f] += filt[f] * yf[a + f]
+            low = fma(w2, load(tf, k2), fma(w1, load(tf, k1), times(w0, load(tf, k0))))
+            high = fma(w5, load(tf, k5), fma(w4, load(tf, k4), times(w3, load(tf, k3))))
+            filt = plus(low, high)
+            a, b = i + f, j + f
+            # One after the other: an atom may be paired with its own image, i = j.
+            store(vf, a, fma(filt, load(yf, b), load(vf, a)))
+            store(vf, b, fma(filt, load(yf, a), load(vf, b)))
 
 
 @jit
-def convolve_adjoint(near, knot, w, first, last, table, y, g, u, s):  # type: ignore[no-untyped-def]
-    """U += conv(W, g), and s_p += sum_f W'_ij (y_i g_j + y_j g_i), over the pairs from first to last."""
-    tf = table.reshape(-1)
-    yf, gf, uf = y.reshape(-1), g.reshape(-1), u.reshape(-1)
-    n_features = np.uint64(y.shape[1])
-    filt = np.empty(CHUNK, y.dtype)
-    chunk = np.uint64(CHUNK)
-    for p in range(first, last):
-        w0, w1, w2, w3, w4, w5 = w[p, 0], w[p, 1], w[p, 2], w[p, 3], w[p, 4], w[p, 5]
-        e0, e1, e2, e3, e4, e5 = w[p, 6], w[p, 7], w[p, 8], w[p, 9], w[p, 10], w[p, 11]
-        row = np.uint64(knot[p]) * n_features
-        left, right = np.uint64(near[p, 0]) * n_features, np.uint64(near[p, 1]) * n_features
-        total = y.dtype.type(0.0)
-        for c in range(n_features // chunk):
-            o = c * chunk
-            k0 = row + o
-            k1, k2 = k0 + n_features, k0 + np.uint64(2) * n_features
-            k3, k4 = k2 + n_features, k2 + np.uint64(2) * n_features
+def convolve_adjoint(near, knot, w, table, y, g, u, s):  # type: ignore[no-untyped-def]
+    """U += conv(W, g), and s_p += sum_f W'_ij (y_i g_j + y_j g_i), over the pairs."""
+    tf, yf, gf, uf = table.reshape(-1), y.reshape(-1), g.reshape(-1), u.reshape(-1)
+    n_features, lanes = y.shape[1], VECTOR_BYTES // y.itemsize
+    for p in range(near.shape[0]):
+        w0, w1, w2 = splat(w[p, 0]), splat(w[p, 1]), splat(w[p, 2])
+        w3, w4, w5 = splat(w[p, 3]), splat(w[p, 4]), splat(w[p, 5])
+        e0, e1, e2 = splat(w[p, 6]), splat(w[p, 7]), splat(w[p, 8])
+        e3, e4, e5 = splat(w[p, 9]), splat(w[p, 10]), splat(w[p, 11])
+        row, i, j = knot[p] * n_features, near[p, 0] * n_features, near[p, 1] * n_features
+        slopes = splat(y.dtype.type(0.0))
+        for f in range(0, n_features, lanes):
+            k0 = row + f
+            k1 = k0 + n_features
+            k2 = k1 + n_features
+            k3 = k2 + n_features
+            k4 = k3 + n_features
             k5 = k4 + n_features
-            a, b = left + o, right + o
-            for f in range(chunk):
-                t0, t1, t2 = tf[k0 + f], tf[k1 + f], tf[k2 + f]
-                t3, t4, t5 = tf[k3 + f], tf[k4 + f], tf[k5 + f]
-                filt[f] = (w0 * t0 + w1 * t1 + w2 * t2) + (w3 * t3 + w4 * t4 + w5 * t5)
-                slope = (e0 * t0 + e1 * t1 + e2 * t2) + (e3 * t3 + e4 * t4 + e5 * t5)
-                total += slope * (yf[a + f] * gf[b + f] + yf[b + f] * gf[a + f])
-            for f in range(chunk):
-                uf[a + f] += filt[f] * gf[b + f]
-            for f in range(chunk):
-                uf[b + f] += filt[f] * gf[a + f]
-        s[p] += total
+            t0, t1, t2 = load(tf, k0), load(tf, k1), load(tf, k2)
+            t3, t4, t5 = load(tf, k3), load(tf, k4), load(tf, k5)
+            filt = plus(fma(w2, t2, fma(w1, t1, times(w0, t0))), fma(w5, t5, fma(w4, t4, times(w3, t3))))
+            slope = plus(fma(e2, t2, fma(e1, t1, times(e0, t0))), fma(e5, t5, fma(e4, t4, times(e3, t3))))
+            a, b = i + f, j + f
+            gi, gj = load(gf, a), load(gf, b)
+            slopes = fma(slope, fma(load(yf, a), gj, times(load(yf, b), gi)), slopes)
+            store(uf, a, fma(filt, gj, load(uf, a)))
+            store(uf, b, fma(filt, gi, load(uf, b)))
+        s[p] += total(slopes)
+
+
+@jit
+def clear(x):  # type: ignore[no-untyped-def]
+    """Zeros (N, F); a loop, since numba takes seconds to compile what assigns to slices."""
+    for n in range(x.shape[0]):
+        for f in range(x.shape[1]):
+            x[n, f] = 0
+
+
+@jit
+def lift(numbers, weights, x, y):  # type: ignore[no-untyped-def]
+    """Begin: x (N, F) from the embedding, and y of the first block."""
+    for n in range(x.shape[0]):
+        for f in range(x.shape[1]):
+            x[n, f] = weights.embedding[numbers[n], f]
+    product(x, weights.dense[0, 0], weights.bias[0, 0], y, False)
+
+
+@jit
+def atomwise(v, t, weights, x, slope):  # type: ignore[no-untyped-def]
+    """Add the two layers that follow the convolution of block t to x; the activation's slope."""
+    a = rows(v.shape[0], v.shape[1], v)
+    product(v, weights.dense[t, 1], weights.bias[t, 1], a, False)
+    activate(a, slope)
+    product(a, weights.dense[t, 2], weights.bias[t, 2], x, True)
+
+
+@jit
+def atomwise_adjoint(gx, t, weights, slope, g):  # type: ignore[no-untyped-def]
+    """Fill the gradient by v of block t from that by x."""
+    a = rows(g.shape[0], g.shape[1], g)
+    product(gx, weights.dense_back[t, 2], weights.no_bias, a, False)
+    for n in range(a.shape[0]):
+        for f in range(a.shape[1]):
+            a[n, f] *= slope[n, f]
+    product(a, weights.dense_back[t, 1], weights.no_bias, g, False)
+
+
+@jit
+def read_out(x, weights, energies, gx):  # type: ignore[no-untyped-def]
+    """Fill the atomic energies (N,) from the last features, and their derivatives (N, F)."""
+    hidden = rows(x.shape[0], weights.hidden_bias.shape[0], x)
+    product(x, weights.hidden, weights.hidden_bias, hidden, False)
+    slope = np.empty_like(hidden)
+    activate(hidden, slope)
+    for n in range(hidden.shape[0]):
+        energy = weights.constants[0]
+        for f in range(hidden.shape[1]):
+            energy += hidden[n, f] * weights.output[f]
+            slope[n, f] *= weights.output[f]
+        energies[n] = energy
+    product(slope, weights.hidden_back, weights.no_bias, gx, False)
 
 
 @jit
 def pull_together(near, s, unit, length, forces, virial):  # type: ignore[no-untyped-def]
-    """Fill forces (N, 3) and virial (3, 3) from the derivative of the energy by every distance."""
-    forces[:], virial[:] = 0.0, 0.0
+    """Add to forces (N, 3) and virial (3, 3) what follows from the derivatives by the distances (P,)."""
     for p in range(near.shape[0]):
         for m in range(3):
             pull = s[p] * unit[p, m]
@@ -231,24 +285,6 @@ def pull_together(near, s, unit, length, forces, virial):  # type: ignore[no-unt
 
 
 @jit
-def read_out(x, weights, energies):  # type: ignore[no-untyped-def]
-    """Fill the atomic energies (N,) from the last features; returns their derivative (N, F)."""
-    hidden = np.empty((x.shape[0], weights.hidden_t.shape[1]), x.dtype)
-    _dot(x, weights.hidden_t, hidden)
-    _add_bias(hidden, weights.hidden_bias)
-    active, derivative = np.empty_like(hidden), np.empty_like(hidden)
-    activate(hidden, active, derivative)
-    for n in range(hidden.shape[0]):
-        total = weights.constants[0]
-        for f in range(hidden.shape[1]):
-            total += active[n, f] * weights.output[f]
-        energies[n] = total
-    gradient = np.empty_like(x)
-    _dot(derivative * weights.output, weights.hidden, gradient)
-    return gradient
-
-
-@jit
 def evaluate(numbers, positions, i, j, shifts, weights, energies, forces, virial):  # type: ignore[no-untyped-def]
     """Fill atomic energies (N,), forces (N, 3) and virial (3, 3), all float64, of one structure.
 
@@ -256,53 +292,29 @@ def evaluate(numbers, positions, i, j, shifts, weights, energies, forces, virial
     Arrays are filled, not returned: numba calls Python to make them, and a signal whose handler raises
     there (Ctrl-C) is lost in a SystemError, or worse.
     """
-    n_atoms = numbers.shape[0]
-    n_features = weights.embedding.shape[1]
+    n_atoms, n_features = numbers.shape[0], weights.embedding.shape[1]
     n_blocks, n_filters = weights.dense.shape[0], weights.tables.shape[0]
-    kind = weights.embedding.dtype
+    like = weights.embedding
     near, knot, w, unit, length, closest, shortest = geometry(positions, i, j, shifts, weights)
-    n_pairs = near.shape[0]
-    x = np.empty((n_atoms, n_features), kind)
-    for n in range(n_atoms):
-        x[n] = weights.embedding[numbers[n]]
-    ys = np.empty((n_blocks, n_atoms, n_features), kind)
-    logistic = np.empty((n_blocks, n_atoms, n_features), kind)
-    a, h, v = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    x, v = rows(n_atoms, n_features, like), rows(n_atoms, n_features, like)
+    g = rows(n_atoms, n_features, like)
+    ys = rows(n_blocks * n_atoms, n_features, like).reshape(n_blocks, n_atoms, n_features)
+    slopes = np.empty_like(ys)
+    lift(numbers, weights, x, ys[0])
     for t in range(n_blocks):
-        _dot(x, weights.dense_t[t, 0], ys[t])
-        _add_bias(ys[t], weights.bias[t, 0])
-        v[:] = 0
-        convolve(near, knot, w, 0, n_pairs, weights.tables[t % n_filters], ys[t], v)
-        _dot(v, weights.dense_t[t, 1], a)
-        _add_bias(a, weights.bias[t, 1])
-        activate(a, h, logistic[t])
-        _dot(h, weights.dense_t[t, 2], a)
-        _add_bias(a, weights.bias[t, 2])
-        x += a
-    gx = read_out(x, weights, energies)
-    s = np.zeros(n_pairs, kind)
+        if t > 0:
+            product(x, weights.dense[t, 0], weights.bias[t, 0], ys[t], False)
+        clear(v)
+        convolve(near, knot, w, weights.tables[t % n_filters], ys[t], v)
+        atomwise(v, t, weights, x, slopes[t])
+    read_out(x, weights, energies, x)
+    s = np.zeros(near.shape[0], like.dtype)
     for t in range(n_blocks - 1, -1, -1):
-        _dot(gx, weights.dense[t, 2], a)
-        a *= logistic[t]
-        _dot(a, weights.dense[t, 1], h)
-        v[:] = 0
-        convolve_adjoint(near, knot, w, 0, n_pairs, weights.tables[t % n_filters], ys[t], h, v, s)
-        _dot(v, weights.dense[t, 0], a)
-        gx += a
+        atomwise_adjoint(x, t, weights, slopes[t], g)
+        clear(v)
+        convolve_adjoint(near, knot, w, weights.tables[t % n_filters], ys[t], g, v, s)
+        product(v, weights.dense_back[t, 0], weights.no_bias, x, True)
+    clear(forces)
+    clear(virial)
     pull_together(near, s, unit, length, forces, virial)
     return closest, shortest
-
-
-@jit
-def _add_bias(x, bias):  # type: ignore[no-untyped-def]
-    for n in range(x.shape[0]):
-        for f in range(x.shape[1]):
-            x[n, f] += bias[f]
-
-
-@jit
-def _dot(x, weight, out):  # type: ignore[no-untyped-def]
-    """Out = x weight, a few rows at a time: BLAS would start threads for more, which takes longer."""
-    rows = max(FEWEST_ROWS, ALONE // (weight.shape[0] * weight.shape[1]))
-    for first in range(0, x.shape[0], rows):
-        np.dot(x[first : first + rows], weight, out[first : first + rows])
