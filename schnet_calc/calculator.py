@@ -37,6 +37,27 @@ Model = str | Path | Potential
 class FreshCalculator(Calculator):
     """A calculator whose results are all of one evaluation: nothing old survives a failure."""
 
+    _seen: Structure | None = None
+
+    @property
+    def atoms(self) -> ase.Atoms | None:
+        """What the results are for: a copy of what matters to the energy, made when it is asked for.
+
+        ASE's own calculators copy all of the atoms at every step, which takes as long as a small network.
+        """
+        return None if self._seen is None else self._seen.to_atoms()
+
+    @atoms.setter
+    def atoms(self, atoms: ase.Atoms | None) -> None:
+        self._seen = None if atoms is None else Structure.from_atoms(atoms)
+
+    def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
+        """What has changed since the last evaluation and matters to the energy, by exact comparison."""
+        if self._seen is None:
+            return list(all_changes)
+        before, now = self._seen._asdict(), Structure.from_atoms(atoms)._asdict()
+        return [name for name, array in now.items() if array.tobytes() != before[name].tobytes()]
+
     def calculate(
         self,
         atoms: ase.Atoms | None = None,
@@ -44,17 +65,20 @@ class FreshCalculator(Calculator):
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         """Evaluate; ASE calls this when a result is missing."""
-        super().calculate(atoms, list(properties), list(system_changes))
+        if atoms is not None:
+            self.atoms = atoms
+        if self._seen is None:
+            raise ValueError("there are no atoms to evaluate: give some, or attach the calculator to them")
         self.results: dict[str, Any] = {}
-        self.results = self._evaluated()
+        self.results = self._evaluated(self._seen)
         if "stress" in properties and "stress" not in self.results:
             raise PropertyNotImplementedError(
                 "stress needs a structure that is periodic along all three directions"
             )
 
     @abstractmethod
-    def _evaluated(self) -> dict[str, Any]:
-        """ASE's results for ``self.atoms``."""
+    def _evaluated(self, structure: Structure) -> dict[str, Any]:
+        """ASE's results for a structure."""
 
 
 class SchNetCalculator(FreshCalculator):
@@ -132,21 +156,8 @@ class SchNetCalculator(FreshCalculator):
         """The loaded model; the first of a committee."""
         return self.potentials[0]
 
-    def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
-        """What has changed since the last evaluation and matters to the energy, by exact comparison."""
-        before = self.atoms
-        if before is None or len(before) != len(atoms):
-            return list(all_changes)
-        pairs = {
-            "positions": (before.positions, atoms.positions),
-            "numbers": (before.numbers, atoms.numbers),
-            "cell": (before.cell.array, atoms.cell.array),
-            "pbc": (before.pbc, atoms.pbc),
-        }
-        return [name for name, (old, new) in pairs.items() if not np.array_equal(old, new)]
-
-    def _evaluated(self) -> dict[str, Any]:
-        return results_of(self._predict([self.atoms])[0])
+    def _evaluated(self, structure: Structure) -> dict[str, Any]:
+        return results_of(self._predict([structure])[0])
 
     def evaluate(self, structures: Sequence[ase.Atoms]) -> list[Prediction]:
         """Evaluate several structures as one batch, without touching the cached results.
@@ -161,12 +172,11 @@ class SchNetCalculator(FreshCalculator):
         list of Prediction
             In the same order, equal to what single calls give.
         """
-        return self._predict(structures)
+        return self._predict([Structure.from_atoms(atoms) for atoms in structures])
 
-    def _predict(self, structures: Sequence[ase.Atoms]) -> list[Prediction]:
-        plain = [Structure.from_atoms(atoms) for atoms in structures]
-        predictions = self.engine.evaluate(plain)
-        self.watch.look(plain, predictions)
+    def _predict(self, structures: Sequence[Structure]) -> list[Prediction]:
+        predictions = self.engine.evaluate(structures)
+        self.watch.look(structures, predictions)
         return predictions
 
     def hessian(self, atoms: ase.Atoms) -> NDArray[np.float64]:

@@ -30,10 +30,14 @@ class Structure(NamedTuple):
         """Copy what matters of ``ase.Atoms``."""
         return cls(
             atoms.numbers.astype(np.int64),
-            atoms.get_positions(),
+            np.array(atoms.positions, dtype=float, order="C"),
             atoms.cell.array.astype(float),
             np.array(atoms.pbc, dtype=bool),
         )
+
+    def to_atoms(self) -> ase.Atoms:
+        """``ase.Atoms`` of these arrays, copied."""
+        return ase.Atoms(self.numbers, self.positions, cell=self.cell, pbc=self.pbc)
 
     @property
     def volume(self) -> float:

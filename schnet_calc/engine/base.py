@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from schnet_calc.engine.checks import check_elements, check_finite, check_shortest, check_values, named
+from schnet_calc.engine.checks import check_finite, check_shortest, check_structure, named
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.graph import Graph, Structure, build_graph, join_graphs
 from schnet_calc.neighbors import TooManyPairsError
@@ -61,8 +61,7 @@ class Engine(ABC):
 
     def graph(self, structure: Structure) -> Graph:
         """Check a structure and find its pairs; the errors of :meth:`evaluate`."""
-        check_values(structure)
-        check_elements(structure.numbers, self._offsets)
+        check_structure(structure, self._offsets)
         graph = build_graph(structure, self.potential.cutoff)
         distances = torch.linalg.vector_norm(graph.vectors(), dim=1)
         if len(distances):

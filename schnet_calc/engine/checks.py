@@ -1,8 +1,10 @@
 """Named errors for structures that no network can say anything about."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numba
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
@@ -25,6 +27,40 @@ def named(k: int, n_structures: int) -> Iterator[None]:
         if n_structures < 2:
             raise
         raise type(error)(f"structure {k}: {error}") from error
+
+
+def check_structure(structure: Structure, energies: NDArray[np.float64]) -> None:
+    """Raise ``ValueError`` for what no model can take, and for elements that this one doesn't know.
+
+    Parameters
+    ----------
+    structure : Structure
+        Of any origin.
+    energies : array
+        (Z,) reference energies, eV; not a number for unknown elements.
+    """
+    numbers, positions, cell, _ = structure
+    if positions.shape == (len(numbers), 3) and _is_sound(numbers, positions, cell, energies):
+        return
+    check_values(structure)
+    check_elements(numbers, energies)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _is_sound(numbers, positions, cell, energies):  # type: ignore[no-untyped-def]
+    """Whether the checks below can be left out, which take as long as a small network."""
+    for n in range(numbers.shape[0]):
+        z = numbers[n]
+        if z < 0 or z >= energies.shape[0] or math.isnan(energies[z]):
+            return False
+        for m in range(3):
+            if not abs(positions[n, m]) <= LARGEST_COORDINATE:  # false for what is no number, too
+                return False
+    for a in range(3):
+        for m in range(3):
+            if not abs(cell[a, m]) <= LARGEST_COORDINATE:
+                return False
+    return numbers.shape[0] > 0
 
 
 def check_values(structure: Structure) -> None:
@@ -77,7 +113,7 @@ def check_shortest(closest: int, shortest: float, i: Tensor | NDArray, j: Tensor
 
 def check_finite(energies: np.ndarray, forces: np.ndarray) -> None:
     """Raise ``FloatingPointError`` where the network returned no number."""
-    if not (np.isfinite(energies).all() and np.isfinite(forces).all()):
+    if not math.isfinite(energies.sum() + forces.sum()):
         raise FloatingPointError(
             "the model returned energies or forces that are not finite: "
             "the geometry is far outside of what it was trained on"

@@ -6,18 +6,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from schnet_calc.engine.checks import check_elements, check_finite, check_shortest, check_values, named
+from schnet_calc.engine.checks import check_finite, check_shortest, check_structure, named
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.graph import Structure
-from schnet_calc.kernels.parallel import evaluate_parts
+from schnet_calc.kernels.parallel import evaluate
 from schnet_calc.kernels.spline import SplineGrid
-from schnet_calc.kernels.structure import evaluate, network_arrays
+from schnet_calc.kernels.structure import network_arrays
 from schnet_calc.kernels.threads import thread_pool
 from schnet_calc.neighbors import SkinList
 from schnet_calc.nn import SchNet
 
-LARGE = 300
-"""Atoms from which on the threads share one structure."""
+PART = 24
+"""Atoms that a thread has at least where several share one structure."""
 SLOTS = 256
 """Places in a batch whose neighbour lists are kept."""
 
@@ -47,8 +47,7 @@ class Compiled:
 
     def one(self, place: int, structure: Structure, alone: bool) -> Prediction:
         """The prediction for a structure in a place of a batch; ``alone`` if it may use all threads."""
-        check_values(structure)
-        check_elements(structure.numbers, self.offsets)
+        check_structure(structure, self.offsets)
         if place >= SLOTS:
             neighbors = SkinList(self.cutoff)
         else:
@@ -56,13 +55,10 @@ class Compiled:
         positions = np.ascontiguousarray(structure.positions, dtype=float)
         pairs = neighbors.pairs(positions, structure.cell, structure.pbc)
         n_threads, n_atoms = torch.get_num_threads(), len(structure.numbers)
-        energies, forces, virial = np.empty(n_atoms), np.empty((n_atoms, 3)), np.empty((3, 3))
-        given = (structure.numbers, positions, pairs.i, pairs.j, pairs.shifts, self.weights)
-        arrays = (*given, energies, forces, virial)
-        if alone and n_threads > 1 and n_atoms >= LARGE:
-            closest, shortest = evaluate_parts(*arrays, thread_pool(n_threads), n_threads)
-        else:
-            closest, shortest = evaluate(*arrays)
+        n_parts = min(n_threads, n_atoms // PART) if alone else 1
+        energies, forces, virial, closest, shortest = evaluate(
+            structure.numbers, positions, pairs.i, pairs.j, pairs.shifts, self.weights, max(n_parts, 1)
+        )
         check_shortest(closest, shortest, pairs.i, pairs.j)
         check_finite(energies, forces)
         return Prediction(energies + self.offsets[structure.numbers], forces, virial, structure.volume)
@@ -70,6 +66,8 @@ class Compiled:
 
 def evaluate_batch(networks: Sequence[Compiled], structures: Sequence[Structure]) -> list[list[Prediction]]:
     """What every network says of every structure, all of them on as many threads as torch may use."""
+    if len(networks) == len(structures) == 1:
+        return [[networks[0].one(0, structures[0], alone=True)]]
     jobs = [(network, k) for network in networks for k in range(len(structures))]
     n_threads = min(torch.get_num_threads(), len(jobs))
 

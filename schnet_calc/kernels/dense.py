@@ -4,6 +4,7 @@ BLAS packs the weights anew at every call and may start threads; for the twenty 
 take longer than the product.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -42,10 +43,10 @@ def panel_width(kind: np.dtype[Any]) -> int:
 
 
 def aligned(shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:
-    """Zeros that begin where a vector may: reading across cache lines takes twice as long."""
-    size = int(np.prod(shape))
-    buffer = np.zeros(size + 64 // kind.itemsize, kind)
-    first = -buffer.ctypes.data % 64 // kind.itemsize
+    """Not set; it begins where a vector may: reading across cache lines takes twice as long."""
+    size = math.prod(shape)
+    buffer = np.empty(size + 64 // kind.itemsize, kind)
+    first = -buffer.__array_interface__["data"][0] % 64 // kind.itemsize
     return buffer[first : first + size].reshape(shape)
 
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from schnet_calc.kernels.activation import activate
+from schnet_calc.kernels.barrier import wait
 from schnet_calc.kernels.dense import Array, aligned, pack, panel_width, product
 from schnet_calc.kernels.quintic import quintic_tables
 from schnet_calc.kernels.simd import VECTOR_BYTES, fma, jit, load, plus, splat, store, times, total
@@ -26,6 +27,8 @@ class Weights(NamedTuple):
 
     embedding: Array
     """(Z, F)"""
+    lifted: Array
+    """(Z, F) what the first layer makes of it: no need to compute that for each atom"""
     tables: Array
     """(n_filters, K + 5, F) coefficients of quintic B-splines"""
     dense: Array
@@ -57,6 +60,7 @@ def network_arrays(network: SchNet, grid: SplineGrid, dtype: torch.dtype) -> Wei
         width = panel_width(kind)
         shape = tuple(-(-s // width) * width if k in axes else s for k, s in enumerate(x.shape))
         result = aligned(shape, kind)
+        result[...] = 0.0
         result[tuple(slice(s) for s in x.shape)] = x.detach().numpy()
         return result
 
@@ -67,6 +71,7 @@ def network_arrays(network: SchNet, grid: SplineGrid, dtype: torch.dtype) -> Wei
     bias = padded(torch.stack([torch.stack([layer.bias for layer in block]) for block in layers]), 2)
     return Weights(
         embedding=padded(network.embedding.weight, 1),
+        lifted=padded(blocks[0].dense_in(network.embedding.weight), 1),
         tables=padded(quintic_tables(network, grid), 2),
         dense=pack(np.swapaxes(dense, -1, -2)),
         dense_back=pack(dense),
@@ -228,12 +233,11 @@ def clear(x):  # type: ignore[no-untyped-def]
 
 
 @jit
-def lift(numbers, weights, x, y):  # type: ignore[no-untyped-def]
-    """Begin: x (N, F) from the embedding, and y of the first block."""
+def look_up(table, numbers, x):  # type: ignore[no-untyped-def]
+    """Fill x (N, F) with the rows of a table (Z, F) that belong to atomic numbers (N,)."""
     for n in range(x.shape[0]):
         for f in range(x.shape[1]):
-            x[n, f] = weights.embedding[numbers[n], f]
-    product(x, weights.dense[0, 0], weights.bias[0, 0], y, False)
+            x[n, f] = table[numbers[n], f]
 
 
 @jit
@@ -285,36 +289,70 @@ def pull_together(near, s, unit, length, forces, virial):  # type: ignore[no-unt
 
 
 @jit
-def evaluate(numbers, positions, i, j, shifts, weights, energies, forces, virial):  # type: ignore[no-untyped-def]
-    """Fill atomic energies (N,), forces (N, 3) and virial (3, 3), all float64, of one structure.
+def gather(sums, part, first, last):  # type: ignore[no-untyped-def]
+    """Add to the rows from first to last of one part's sums (n_parts, N, F) those of the others."""
+    for other in range(sums.shape[0]):
+        if other == part:
+            continue
+        for n in range(first, last):
+            for f in range(sums.shape[2]):
+                sums[part, n, f] += sums[other, n, f]
 
-    The pairs (P,) may reach beyond the cutoff. Returns which of them is the closest, and its distance.
+
+@jit
+def evaluate_part(  # type: ignore[no-untyped-def]
+    part, arrivals, numbers, positions, i, j, shifts, weights, shared, energies, forces, virials, nearest
+):
+    """What one of several threads does: a range of the pairs, and a range of the atoms.
+
+    All fill atomic energies (N,); each fills forces (N, 3), virial (3, 3), and index and distance of the
+    closest pair (2,) of its own pairs, all float64. The pairs (P,) may reach beyond the cutoff. In common
+    (T + 1 + n_parts, N, F) are the features before the convolutions, a gradient and each part's sums.
     Arrays are filled, not returned: numba calls Python to make them, and a signal whose handler raises
     there (Ctrl-C) is lost in a SystemError, or worse.
     """
-    n_atoms, n_features = numbers.shape[0], weights.embedding.shape[1]
-    n_blocks, n_filters = weights.dense.shape[0], weights.tables.shape[0]
-    like = weights.embedding
-    near, knot, w, unit, length, closest, shortest = geometry(positions, i, j, shifts, weights)
-    x, v = rows(n_atoms, n_features, like), rows(n_atoms, n_features, like)
-    g = rows(n_atoms, n_features, like)
-    ys = rows(n_blocks * n_atoms, n_features, like).reshape(n_blocks, n_atoms, n_features)
-    slopes = np.empty_like(ys)
-    lift(numbers, weights, x, ys[0])
+    n_parts, n_blocks, n_filters = forces.shape[0], weights.dense.shape[0], weights.tables.shape[0]
+    n_atoms, n_features = shared.shape[1], shared.shape[2]
+    ys, g, sums = shared[:n_blocks], shared[n_blocks], shared[n_blocks + 1 :]
+    here = slice(i.shape[0] * part // n_parts, i.shape[0] * (part + 1) // n_parts)
+    near, knot, w, unit, length, closest, shortest = geometry(
+        positions, i[here], j[here], shifts[here], weights
+    )
+    nearest[part, 0], nearest[part, 1] = here.start + closest, shortest
+    first, last = n_atoms * part // n_parts, n_atoms * (part + 1) // n_parts
+    x = rows(last - first, n_features, g)
+    slopes = rows(n_blocks * (last - first), n_features, g).reshape(n_blocks, last - first, n_features)
+    meetings = 0
+    look_up(weights.embedding, numbers[first:last], x)
+    look_up(weights.lifted, numbers[first:last], ys[0, first:last])
     for t in range(n_blocks):
         if t > 0:
-            product(x, weights.dense[t, 0], weights.bias[t, 0], ys[t], False)
-        clear(v)
-        convolve(near, knot, w, weights.tables[t % n_filters], ys[t], v)
-        atomwise(v, t, weights, x, slopes[t])
-    read_out(x, weights, energies, x)
-    s = np.zeros(near.shape[0], like.dtype)
+            product(x, weights.dense[t, 0], weights.bias[t, 0], ys[t, first:last], False)
+        if not wait(arrivals, meetings, n_parts):
+            return
+        clear(sums[part])
+        convolve(near, knot, w, weights.tables[t % n_filters], ys[t], sums[part])
+        if not wait(arrivals, meetings + 1, n_parts):
+            return
+        meetings += 2
+        gather(sums, part, first, last)
+        atomwise(sums[part, first:last], t, weights, x, slopes[t])
+    read_out(x, weights, energies[first:last], x)
+    s = np.zeros(near.shape[0], g.dtype)
     for t in range(n_blocks - 1, -1, -1):
-        atomwise_adjoint(x, t, weights, slopes[t], g)
-        clear(v)
-        convolve_adjoint(near, knot, w, weights.tables[t % n_filters], ys[t], g, v, s)
-        product(v, weights.dense_back[t, 0], weights.no_bias, x, True)
-    clear(forces)
-    clear(virial)
-    pull_together(near, s, unit, length, forces, virial)
-    return closest, shortest
+        atomwise_adjoint(x, t, weights, slopes[t], g[first:last])
+        if not wait(arrivals, meetings, n_parts):
+            return
+        clear(sums[part])
+        convolve_adjoint(near, knot, w, weights.tables[t % n_filters], ys[t], g, sums[part], s)
+        if t == 0:
+            break
+        if not wait(arrivals, meetings + 1, n_parts):
+            return
+        meetings += 2
+        gather(sums, part, first, last)
+        product(sums[part, first:last], weights.dense_back[t, 0], weights.no_bias, x, True)
+    clear(forces[part])
+    clear(virials[part])
+    pull_together(near, s, unit, length, forces[part], virials[part])
+    wait(arrivals, meetings + 1, n_parts)

@@ -11,6 +11,7 @@ import numpy as np
 from ase.io.trajectory import Trajectory
 
 from schnet_calc.calculator import FreshCalculator, SchNetCalculator, results_of
+from schnet_calc.graph import Structure
 from schnet_calc.tasks.md import MDRun, MDSettings, degrees_of_freedom, first_momenta, run_md
 
 INDEPENDENT = ("none", "langevin")
@@ -22,14 +23,13 @@ class Replica(FreshCalculator):
 
     name = "schnet"
     implemented_properties = SchNetCalculator.implemented_properties
-    check_state = SchNetCalculator.check_state
 
     def __init__(self, batch: "_Batch") -> None:
         super().__init__()
         self._batch = batch
 
-    def _evaluated(self) -> dict[str, Any]:
-        return self._batch.update(self)
+    def _evaluated(self, structure: Structure) -> dict[str, Any]:
+        return self._batch.update(self, structure)
 
 
 class _Batch:
@@ -39,12 +39,12 @@ class _Batch:
         self.calculator = calculator
         self.members = [(atoms, Replica(self)) for atoms in structures]
 
-    def update(self, asking: Replica) -> dict[str, Any]:
+    def update(self, asking: Replica, structure: Structure) -> dict[str, Any]:
         """Evaluate all that have changed; the results of the one that asks."""
         stale = [(a, r) for a, r in self.members if r is not asking and r.check_state(a)]
-        found = self.calculator.evaluate([asking.atoms, *(a for a, _ in stale)])
+        found = self.calculator.evaluate([structure.to_atoms(), *(a for a, _ in stale)])
         for (atoms, replica), prediction in zip(stale, found[1:], strict=True):
-            replica.atoms = atoms.copy()
+            replica.atoms = atoms
             replica.results = results_of(prediction)
         return results_of(found[0])
 
@@ -79,9 +79,9 @@ class Joined(FreshCalculator):
         self.identity = {"replicas": [len(a) for a in structures], "cells": cells}
         """What else has to be the same for a run to go on."""
 
-    def _evaluated(self) -> dict[str, Any]:
+    def _evaluated(self, structure: Structure) -> dict[str, Any]:
         for replica, rows in zip(self._structures, parts(self._structures), strict=True):
-            replica.positions = self.atoms.positions[rows]
+            replica.positions = structure.positions[rows]
         found = self._calculator.evaluate(self._structures)
         return {
             "energy": float(sum(p.energy for p in found)),
