@@ -15,7 +15,7 @@ ORDER = (
     ("data", "analysis", "engine"),
     ("watch",),
     ("calculator", "training", "ipi", "insight"),
-    ("tasks",),
+    ("tasks", "bench"),
     ("plots",),
     ("report", "console"),
     ("cli",),

@@ -14,12 +14,13 @@ def bench(
     *,
     against: Literal["schnetpack"] | None = None,
     atoms: tuple[int, ...] = (64, 216, 1000, 4000, 20000),
+    beads: tuple[int, ...] = (1, 8, 32),
     threads: int | None = None,
     seconds: float = 1.0,
     output: Output = Path("bench"),
     json: Path | None = None,
 ) -> None:
-    """What a step costs on this machine: C20, batches of it, diamond; run it when nothing else runs.
+    """What a step costs on this machine: C20, batches of it, diamond, PIMD; run it when nothing else runs.
 
     Parameters
     ----------
@@ -27,6 +28,8 @@ def bench(
         schnetpack, which has to be installed, is timed in the same run.
     atoms
         Sizes of diamond.
+    beads
+        Of the steps of path integrals.
     threads
         CPU threads.
     seconds
@@ -39,14 +42,12 @@ def bench(
     import torch
 
     from schnet_calc import plots
-    from schnet_calc.tasks.bench import run_bench
+    from schnet_calc.bench.study import run_bench
 
     if threads is not None:
         torch.set_num_threads(threads)
-    found = run_bench(atoms, against, seconds, lambda name: err.print(name))
-    title = (
-        f"T = 6, F = 128, 50 Gaussians, 5 Å, float32, {found.threads} thread(s); ms per MD step or batch"
-    )
+    found = run_bench(atoms, against, seconds, beads, lambda name: err.print(name))
+    title = f"T = 6, F = 128, 50 Gaussians, 5 Å, float32, {found.threads} thread(s); ms per step or batch"
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("", no_wrap=True)
     for heading in (
@@ -59,20 +60,19 @@ def bench(
     ):
         table.add_column(heading, justify="right")
     for t in found.timings:
-        cells = [t.name, f"{t.fused:.2f}", *_beside(t.script, t.fused)]
-        cells += _beside(t.peer, t.fused) if against else []
-        table.add_row(*cells, f"{t.floor:.2f}", f"{t.fused / t.floor:.1f}")
+        cells = [t.name, f"{t.fused:.2f}", *_beside(t.script, t.script_ratio)]
+        cells += _beside(t.peer, t.peer_ratio) if against else []
+        table.add_row(*cells, f"{t.floor:.2f}", f"{t.over_floor:.1f}")
     out.print(table)
     out.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
-    out.print(
-        f"the calculator adds {found.overhead:.3f} ms to its engine; "
-        f"peak memory {found.peak_memory:.0f} MiB"
-    )
-    figure, axes = plots.new_figure(9, 3.6, 2)
+    out.print(f"the calculator adds {found.overhead:.3f} ms to its engine")
+    if found.peak_memory is not None:
+        out.print(f"{max(atoms):,} atoms alone need {found.peak_memory:.0f} MiB")
+    figure, axes = plots.new_figure(11, 3.6, len({t.group for t in found.timings}))
     plots.draw_bench(axes, found)
     plots.save_figure(figure, output)
     write_json(json, found.to_dict())
 
 
-def _beside(other: float | None, ours: float) -> list[str]:
-    return ["", ""] if other is None else [f"{other:.1f}", f"{other / ours:.1f}"]
+def _beside(value: float | None, ratio: float | None) -> list[str]:
+    return ["", ""] if value is None or ratio is None else [f"{value:.1f}", f"{ratio:.1f}"]

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from schnet_calc.engine.checks import check_finite, check_shortest, check_structure, named
 from schnet_calc.engine.prediction import Prediction
-from schnet_calc.graph import Graph, Structure, build_graph, join_graphs
+from schnet_calc.graph import Structure
 from schnet_calc.neighbors import TooManyPairsError
 from schnet_calc.potential import Potential
 
@@ -41,10 +39,6 @@ class Engine(ABC):
         for z, energy in potential.reference_energies.items():
             self._offsets[z] = energy
 
-    @abstractmethod
-    def atomic(self, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
-        """Atomic energies (N,), forces (N, 3) and virials (B, 3, 3) of a float64 graph on the CPU."""
-
     @property
     def pair_bytes(self) -> int:
         """Bytes that a batch needs for each of its unordered pairs, about."""
@@ -58,16 +52,6 @@ class Engine(ABC):
     @abstractmethod
     def hessian(self, structure: Structure) -> NDArray[np.float64]:
         """(3N, 3N) second derivatives of the energy of one structure, eV/Å²."""
-
-    def graph(self, structure: Structure) -> Graph:
-        """Check a structure and find its pairs; the errors of :meth:`evaluate`."""
-        check_structure(structure, self._offsets)
-        graph = build_graph(structure, self.potential.cutoff)
-        distances = torch.linalg.vector_norm(graph.vectors(), dim=1)
-        if len(distances):
-            closest = int(distances.argmin())
-            check_shortest(closest, float(distances[closest]), graph.i, graph.j)
-        return graph
 
     def evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
         """Energies, forces and virials of structures, evaluated as one batch.
@@ -98,34 +82,9 @@ class Engine(ABC):
         half = len(structures) // 2
         return self.evaluate(structures[:half]) + self.evaluate(structures[half:])
 
+    @abstractmethod
     def _evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
-        results: list[Prediction] = []
-        waiting: list[Graph] = []
-        for k, structure in enumerate(structures):
-            with named(k, len(structures)):
-                graph = self.graph(structure)
-            n_pairs = len(graph.i) + sum(len(g.i) for g in waiting)
-            if waiting and n_pairs * self.pair_bytes > self.memory:
-                results += self._predict(structures[len(results) :], waiting)
-                waiting = []
-            waiting.append(graph)
-        return results + self._predict(structures[len(results) :], waiting)
-
-    def _predict(self, structures: Sequence[Structure], graphs: Sequence[Graph]) -> list[Prediction]:
-        """Predictions for the first structures, whose graphs are given, as one batch."""
-        atomic, forces, virials = (_numpy(x) for x in self.atomic(join_graphs(graphs)))
-        check_finite(atomic, forces)
-        ends = np.cumsum([len(g.numbers) for g in graphs])
-        results = []
-        for k, (end, structure) in enumerate(zip(ends, structures, strict=False)):
-            rows = slice(end - len(structure.numbers), end)
-            energies = atomic[rows] + self._offsets[structure.numbers]
-            results.append(Prediction(energies, forces[rows], virials[k], structure.volume))
-        return results
-
-
-def _numpy(x: Tensor) -> NDArray[np.float64]:
-    return x.detach().to("cpu", torch.float64).numpy()
+        """The same for at least one structure; too little memory may raise anything."""
 
 
 def _is_out_of_memory(error: Exception) -> bool:

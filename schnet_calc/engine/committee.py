@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from schnet_calc.engine.base import Engine
-from schnet_calc.engine.compiled import evaluate_batch
+from schnet_calc.engine.compiled import PART
 from schnet_calc.engine.fused import FusedEngine
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.graph import Structure
+from schnet_calc.kernels.threads import map_on_threads
 
 
 class Committee:
@@ -49,24 +51,20 @@ class Committee:
 
     def evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
         """Means over the members, which are in ``Prediction.members``; the errors of an engine."""
-        rows = self._in_one_batch(structures) or [engine.evaluate(structures) for engine in self.members]
+        rows = self._rows(structures)
         return [mean_prediction(members) for members in zip(*rows, strict=True)]
+
+    def _rows(self, structures: Sequence[Structure]) -> list[list[Prediction]]:
+        """All members' predictions: beside each other for one small structure, which takes one thread."""
+        n_threads = min(torch.get_num_threads(), len(self.members))
+        alone = len(structures) == 1 and len(structures[0].numbers) < 2 * PART
+        if n_threads > 1 and alone and all(isinstance(m, FusedEngine) and m.compiled for m in self.members):
+            return map_on_threads(lambda member: member.evaluate(structures), self.members, n_threads)
+        return [member.evaluate(structures) for member in self.members]
 
     def hessian(self, structure: Structure) -> NDArray[np.float64]:
         """(3N, 3N) mean of the members' second derivatives, eV/Å²."""
         return np.asarray(np.mean([engine.hessian(structure) for engine in self.members], axis=0))
-
-    def _in_one_batch(self, structures: Sequence[Structure]) -> list[list[Prediction]] | None:
-        """All members' predictions at once; None where members can't share threads or memory is short."""
-        compiled = [
-            m.compiled for m in self.members if isinstance(m, FusedEngine) and m.compiled is not None
-        ]
-        if not structures or len(compiled) < len(self.members):
-            return None
-        try:
-            return evaluate_batch(compiled, structures)
-        except MemoryError:
-            return None
 
 
 def mean_prediction(members: Sequence[Prediction]) -> Prediction:

@@ -1,4 +1,4 @@
-"""A SchNet on the CPU: one compiled call for a structure, structures or parts of a large one on threads."""
+"""A SchNet on the CPU: one compiled call for a structure or a batch."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from schnet_calc.engine.checks import check_finite, check_shortest, check_structure, named
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.graph import Structure
-from schnet_calc.kernels.parallel import evaluate
+from schnet_calc.kernels.parallel import Evaluated, Prepared, evaluate_many, evaluate_one
 from schnet_calc.kernels.spline import SplineGrid
 from schnet_calc.kernels.structure import network_arrays
-from schnet_calc.kernels.threads import thread_pool
 from schnet_calc.neighbors import SkinList
 from schnet_calc.nn import SchNet
 
 PART = 24
 """Atoms that a thread has at least where several share one structure."""
+LARGE = 500
+"""Atoms from which on threads share each structure of a batch, one after the other."""
 SLOTS = 256
 """Places in a batch whose neighbour lists are kept."""
 
@@ -45,43 +46,39 @@ class Compiled:
         self.offsets = offsets
         self.lists: dict[int, SkinList] = {}
 
-    def one(self, place: int, structure: Structure, alone: bool) -> Prediction:
-        """The prediction for a structure in a place of a batch; ``alone`` if it may use all threads."""
+    def evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
+        """Predictions, on as many threads as torch may use; the errors of an engine."""
+        n_threads, count = torch.get_num_threads(), len(structures)
+        found: dict[int, Prediction] = {}
+        waiting: dict[int, Prepared] = {}
+        for k, structure in enumerate(structures):
+            n_atoms = len(structure.numbers)
+            with named(k, count):
+                prepared = self._prepare(k, structure)
+                if count == 1 or n_atoms >= LARGE:
+                    n_parts = max(1, min(n_threads, n_atoms // PART))
+                    evaluated = evaluate_one(prepared, self.weights, n_parts)
+                    found[k] = self._prediction(structure, prepared, evaluated)
+                else:
+                    waiting[k] = prepared
+        if waiting:
+            batch = evaluate_many(list(waiting.values()), self.weights, min(n_threads, len(waiting)))
+            for (k, prepared), evaluated in zip(waiting.items(), batch, strict=True):
+                with named(k, count):
+                    found[k] = self._prediction(structures[k], prepared, evaluated)
+        return [found[k] for k in range(count)]
+
+    def _prepare(self, place: int, structure: Structure) -> Prepared:
         check_structure(structure, self.offsets)
-        if place >= SLOTS:
-            neighbors = SkinList(self.cutoff)
-        else:
-            neighbors = self.lists.setdefault(place, SkinList(self.cutoff))
+        neighbors = self.lists.get(place) or SkinList(self.cutoff)
+        if place < SLOTS:
+            self.lists[place] = neighbors
         positions = np.ascontiguousarray(structure.positions, dtype=float)
         pairs = neighbors.pairs(positions, structure.cell, structure.pbc)
-        n_threads, n_atoms = torch.get_num_threads(), len(structure.numbers)
-        n_parts = min(n_threads, n_atoms // PART) if alone else 1
-        energies, forces, virial, closest, shortest = evaluate(
-            structure.numbers, positions, pairs.i, pairs.j, pairs.shifts, self.weights, max(n_parts, 1)
-        )
-        check_shortest(closest, shortest, pairs.i, pairs.j)
-        check_finite(energies, forces)
-        return Prediction(energies + self.offsets[structure.numbers], forces, virial, structure.volume)
+        return Prepared(structure.numbers, positions, *pairs)
 
-
-def evaluate_batch(networks: Sequence[Compiled], structures: Sequence[Structure]) -> list[list[Prediction]]:
-    """What every network says of every structure, all of them on as many threads as torch may use."""
-    if len(networks) == len(structures) == 1:
-        return [[networks[0].one(0, structures[0], alone=True)]]
-    jobs = [(network, k) for network in networks for k in range(len(structures))]
-    n_threads = min(torch.get_num_threads(), len(jobs))
-
-    def work(job: tuple[Compiled, int]) -> Prediction:
-        network, k = job
-        with named(k, len(structures)):
-            # With several jobs the threads are taken: each structure stays on its own.
-            return network.one(k, structures[k], alone=n_threads <= 1)
-
-    try:
-        found = (
-            [work(job) for job in jobs] if n_threads <= 1 else list(thread_pool(n_threads).map(work, jobs))
-        )
-    except KeyboardInterrupt:
-        thread_pool.cache_clear()  # its locks may have been left locked
-        raise
-    return [found[n : n + len(structures)] for n in range(0, len(found), len(structures))]
+    def _prediction(self, structure: Structure, prepared: Prepared, found: Evaluated) -> Prediction:
+        check_shortest(found.closest, found.shortest, prepared.i, prepared.j)
+        check_finite(found.energies, found.forces)
+        energies = found.energies + self.offsets[structure.numbers]
+        return Prediction(energies, found.forces, found.virial, structure.volume)

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from schnet_calc.engine.base import Engine
-from schnet_calc.engine.compiled import Compiled, evaluate_batch
+from schnet_calc.engine.compiled import Compiled
 from schnet_calc.engine.prediction import Prediction
-from schnet_calc.engine.tensors import TensorSequence
-from schnet_calc.graph import Graph, Structure
+from schnet_calc.engine.tensors import TensorBatches, TensorSequence
+from schnet_calc.graph import Structure
 from schnet_calc.kernels.quintic import TOLERANCE, choose_grid
 from schnet_calc.nn import SchNet
 from schnet_calc.potential import Potential
@@ -26,7 +25,7 @@ class FusedEngine(Engine):
     """Evaluates a SchNet from tables of its filters.
 
     On the CPU every structure is one compiled call, on as many threads as torch may use; on CUDA a
-    batch is a sequence of tensor operations.
+    batch is a sequence of tensor operations that is recorded once and replayed.
 
     Raises
     ------
@@ -50,12 +49,14 @@ class FusedEngine(Engine):
         network = network.to(torch.float64)
         self.compiled: Compiled | None = None
         """What evaluates structures on the CPU."""
+        self.batches: TensorBatches | None = None
+        """What evaluates them elsewhere."""
         if device.type == "cpu":
             closest, _ = potential.metadata.get("training", {}).get("distance_range_ang", (0.0, 0.0))
             grid, self.force_error = choose_grid(network, potential.elements, closest, TOLERANCE[dtype])
             self.compiled = Compiled(network, grid, dtype, self._offsets)
         else:
-            self._tensors = TensorSequence(network, device, dtype)
+            self.batches = TensorBatches(TensorSequence(network, device, dtype), self._offsets)
 
     @property
     def pair_bytes(self) -> int:
@@ -63,9 +64,10 @@ class FusedEngine(Engine):
         return int(8 * self.potential.metadata["hyperparameters"]["n_features"] * self.dtype.itemsize)
 
     def _evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
-        if self.compiled is None:
-            return super()._evaluate(structures)
-        return evaluate_batch([self.compiled], structures)[0]
+        if self.compiled is not None:
+            return self.compiled.evaluate(structures)
+        assert self.batches is not None
+        return self.batches.evaluate(structures, self.memory / self.pair_bytes)
 
     def hessian(self, structure: Structure) -> NDArray[np.float64]:
         """(3N, 3N) second derivatives of the energy of one structure, eV/Å².
@@ -82,11 +84,6 @@ class FusedEngine(Engine):
         forces = np.stack([p.forces.ravel() for p in self.evaluate(displaced)])
         weights = np.array([weight for _, weight in STENCIL]) / DISPLACEMENT
         return -np.einsum("s,ksn->kn", weights, forces.reshape(-1, len(STENCIL), structure.positions.size))
-
-    @torch.no_grad()
-    def atomic(self, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
-        """See :meth:`Engine.atomic`; on the CPU structures take another way."""
-        return self._tensors(graph)
 
 
 def supports(potential: Potential) -> bool:

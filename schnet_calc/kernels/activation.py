@@ -7,10 +7,9 @@ polynomials here, which vectorise; float64 leaves them to the library.
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 from numpy.polynomial import Chebyshev, Polynomial
 
-from schnet_calc.kernels.simd import jit
+from schnet_calc.kernels.simd import inner, intrinsic, jit
 
 
 def _fit(function, degree):  # type: ignore[no-untyped-def]
@@ -48,7 +47,7 @@ def activate(a, slope):  # type: ignore[no-untyped-def]
         _double(af, sf)
 
 
-@jit
+@inner
 def _double(af, sf):  # type: ignore[no-untyped-def]
     for n in range(af.size):
         x = af[n]
@@ -57,7 +56,7 @@ def _double(af, sf):  # type: ignore[no-untyped-def]
         sf[n] = (1.0 if x > 0 else e) / (1.0 + e)
 
 
-@jit
+@inner
 def _single(af, sf):  # type: ignore[no-untyped-def]
     one, zero, log2 = np.float32(1.0), np.float32(0.0), np.float32(LOG2)
     rate, lowest = np.float32(1.0 / LOG2), np.float32(-126.0)

@@ -1,4 +1,4 @@
-"""Where threads in compiled code wait for each other."""
+"""Where threads in compiled code wait for each other, and share out work."""
 
 import platform
 from typing import Any
@@ -7,9 +7,8 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from schnet_calc.kernels.simd import data_of, jit
+from schnet_calc.kernels.simd import data_of, inner, intrinsic
 
 PATIENCE = 4000
 """Looks at the counter before the processor is offered to other threads, which may be those waited for."""
@@ -26,26 +25,9 @@ def abandon(state: np.ndarray[Any, np.dtype[np.int64]]) -> None:
     state[0] = 2**62
 
 
-@jit
-def wait(state, round_number, n_parts):  # type: ignore[no-untyped-def]
-    """Return when all parts have called this for the round (from 0 on); false if the barrier was abandoned."""
-    everyone = (round_number + 1) * n_parts
-    if n_parts == 1:
-        return True
-    arrived = _arrive(state) + 1
-    tries = 0
-    while arrived < everyone:
-        _pause()
-        tries += 1
-        if tries > PATIENCE:
-            _offer_processor()
-        arrived = _look(state)
-    return arrived < 2**61
-
-
 @intrinsic
-def _arrive(typingctx, state):  # type: ignore[no-untyped-def]
-    """Count one more; how many there were."""
+def take(typingctx, state):  # type: ignore[no-untyped-def]
+    """Count one more, in one step whoever else does; how many there were."""
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         counter = data_of(context, builder, signature.args[0], arguments[0])
@@ -79,3 +61,20 @@ def _pause(typingctx):  # type: ignore[no-untyped-def]
 
 
 _offer_processor = types.ExternalFunction("sched_yield", types.int32())
+
+
+@inner
+def wait(state, round_number, n_parts):  # type: ignore[no-untyped-def]
+    """Return when all parts have called this for the round, from 0 on; false if they were let go."""
+    everyone = (round_number + 1) * n_parts
+    if n_parts == 1:
+        return True
+    arrived = take(state) + 1
+    tries = 0
+    while arrived < everyone:
+        _pause()
+        tries += 1
+        if tries > PATIENCE:
+            _offer_processor()
+        arrived = _look(state)
+    return arrived < 2**61

@@ -11,7 +11,6 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from schnet_calc.kernels.simd import (
@@ -20,7 +19,8 @@ from schnet_calc.kernels.simd import (
     Vector,
     data_of,
     fma_of,
-    jit,
+    inner,
+    intrinsic,
     load_at,
     splat_of,
     store_at,
@@ -103,7 +103,7 @@ def _tile_of(height: int) -> Any:
 _tall, _short, _single = _tile_of(TALL), _tile_of(SHORT), _tile_of(1)
 
 
-@jit
+@inner
 def product(x, weights, bias, out, add):  # type: ignore[no-untyped-def]
     """Out (N, n_out) = bias + x W, or that added to it; x (N, n_in), W packed.
 
@@ -115,7 +115,7 @@ def product(x, weights, bias, out, add):  # type: ignore[no-untyped-def]
             _columns(x, first, last, weights, panel, bias, out, add)
 
 
-@jit
+@inner
 def _columns(x, first, last, weights, panel, bias, out, add):  # type: ignore[no-untyped-def]
     """One panel of columns, for the rows from first to last."""
     n_in, n_out, width = x.shape[1], out.shape[1], weights.shape[2]

@@ -12,14 +12,26 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic as _intrinsic
+from numba.extending import models, register_model
 
-jit = numba.njit(fastmath=True, nogil=True, cache=True, boundscheck=False, error_model="numpy")
+OPTIONS: dict[str, Any] = {
+    "fastmath": True,
+    "nogil": True,
+    "cache": True,
+    "boundscheck": False,
+    "error_model": "numpy",
+}
+jit: Any = numba.njit(**OPTIONS)
+intrinsic: Any = _intrinsic
+"""Its arguments are other ones than those that are written down, which type checkers can't know."""
+inner: Any = numba.njit(**{**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True})
+"""For what only compiled code calls: half the time to compile."""
 
 
 def _has_wide_vectors() -> bool:
     """Whether code is compiled for 64-byte vectors."""
-    chosen = numba.config.CPU_FEATURES
+    chosen = getattr(numba.config, "CPU_FEATURES", None)
     if chosen is None:
         return bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
     return "+avx512f" in chosen

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from schnet_calc.kernels.activation import activate
-from schnet_calc.kernels.barrier import wait
+from schnet_calc.kernels.barrier import take, wait
 from schnet_calc.kernels.dense import Array, aligned, pack, panel_width, product
 from schnet_calc.kernels.quintic import quintic_tables
-from schnet_calc.kernels.simd import VECTOR_BYTES, fma, jit, load, plus, splat, store, times, total
+from schnet_calc.kernels.simd import VECTOR_BYTES, fma, inner, jit, load, plus, splat, store, times, total
 from schnet_calc.kernels.spline import SplineGrid
 from schnet_calc.nn import Interaction, SchNet
 
@@ -93,7 +93,7 @@ def network_arrays(network: SchNet, grid: SplineGrid, dtype: torch.dtype) -> Wei
     )
 
 
-@jit
+@inner
 def rows(n, n_features, like):  # type: ignore[no-untyped-def]
     """(n, F), not set, of the type of an array; it begins on a cache line."""
     spare = 64 // like.itemsize
@@ -102,7 +102,7 @@ def rows(n, n_features, like):  # type: ignore[no-untyped-def]
     return buffer[first : first + n * n_features].reshape(n, n_features)
 
 
-@jit
+@inner
 def geometry(positions, i, j, shifts, weights):  # type: ignore[no-untyped-def]
     """The pairs within the cutoff: atoms, row of the table, 6 weights of values and 6 of slopes.
 
@@ -168,7 +168,7 @@ def _quintic_slope(t):  # type: ignore[no-untyped-def]
     )
 
 
-@jit
+@inner
 def convolve(near, knot, w, table, y, v):  # type: ignore[no-untyped-def]
     """V += conv(W, y) over the pairs; y, v (N, F)."""
     tf, yf, vf = table.reshape(-1), y.reshape(-1), v.reshape(-1)
@@ -193,7 +193,7 @@ def convolve(near, knot, w, table, y, v):  # type: ignore[no-untyped-def]
             store(vf, b, fma(filt, load(yf, a), load(vf, b)))
 
 
-@jit
+@inner
 def convolve_adjoint(near, knot, w, table, y, g, u, s):  # type: ignore[no-untyped-def]
     """U += conv(W, g), and s_p += sum_f W'_ij (y_i g_j + y_j g_i), over the pairs."""
     tf, yf, gf, uf = table.reshape(-1), y.reshape(-1), g.reshape(-1), u.reshape(-1)
@@ -224,7 +224,7 @@ def convolve_adjoint(near, knot, w, table, y, g, u, s):  # type: ignore[no-untyp
         s[p] += total(slopes)
 
 
-@jit
+@inner
 def clear(x):  # type: ignore[no-untyped-def]
     """Zeros (N, F); a loop, since numba takes seconds to compile what assigns to slices."""
     for n in range(x.shape[0]):
@@ -232,7 +232,7 @@ def clear(x):  # type: ignore[no-untyped-def]
             x[n, f] = 0
 
 
-@jit
+@inner
 def look_up(table, numbers, x):  # type: ignore[no-untyped-def]
     """Fill x (N, F) with the rows of a table (Z, F) that belong to atomic numbers (N,)."""
     for n in range(x.shape[0]):
@@ -240,7 +240,7 @@ def look_up(table, numbers, x):  # type: ignore[no-untyped-def]
             x[n, f] = table[numbers[n], f]
 
 
-@jit
+@inner
 def atomwise(v, t, weights, x, slope):  # type: ignore[no-untyped-def]
     """Add the two layers that follow the convolution of block t to x; the activation's slope."""
     a = rows(v.shape[0], v.shape[1], v)
@@ -249,7 +249,7 @@ def atomwise(v, t, weights, x, slope):  # type: ignore[no-untyped-def]
     product(a, weights.dense[t, 2], weights.bias[t, 2], x, True)
 
 
-@jit
+@inner
 def atomwise_adjoint(gx, t, weights, slope, g):  # type: ignore[no-untyped-def]
     """Fill the gradient by v of block t from that by x."""
     a = rows(g.shape[0], g.shape[1], g)
@@ -260,7 +260,7 @@ def atomwise_adjoint(gx, t, weights, slope, g):  # type: ignore[no-untyped-def]
     product(a, weights.dense_back[t, 1], weights.no_bias, g, False)
 
 
-@jit
+@inner
 def read_out(x, weights, energies, gx):  # type: ignore[no-untyped-def]
     """Fill the atomic energies (N,) from the last features, and their derivatives (N, F)."""
     hidden = rows(x.shape[0], weights.hidden_bias.shape[0], x)
@@ -276,7 +276,7 @@ def read_out(x, weights, energies, gx):  # type: ignore[no-untyped-def]
     product(slope, weights.hidden_back, weights.no_bias, gx, False)
 
 
-@jit
+@inner
 def pull_together(near, s, unit, length, forces, virial):  # type: ignore[no-untyped-def]
     """Add to forces (N, 3) and virial (3, 3) what follows from the derivatives by the distances (P,)."""
     for p in range(near.shape[0]):
@@ -288,7 +288,7 @@ def pull_together(near, s, unit, length, forces, virial):  # type: ignore[no-unt
                 virial[m, n] += pull * unit[p, n] * length[p]
 
 
-@jit
+@inner
 def gather(sums, part, first, last):  # type: ignore[no-untyped-def]
     """Add to the rows from first to last of one part's sums (n_parts, N, F) those of the others."""
     for other in range(sums.shape[0]):
@@ -299,7 +299,7 @@ def gather(sums, part, first, last):  # type: ignore[no-untyped-def]
                 sums[part, n, f] += sums[other, n, f]
 
 
-@jit
+@inner
 def evaluate_part(  # type: ignore[no-untyped-def]
     part, arrivals, numbers, positions, i, j, shifts, weights, shared, energies, forces, virials, nearest
 ):
@@ -356,3 +356,65 @@ def evaluate_part(  # type: ignore[no-untyped-def]
     clear(virials[part])
     pull_together(near, s, unit, length, forces[part], virials[part])
     wait(arrivals, meetings + 1, n_parts)
+
+
+@jit
+def evaluate(  # type: ignore[no-untyped-def]
+    part,
+    arrivals,
+    turns,
+    atoms,
+    pairs,
+    numbers,
+    positions,
+    i,
+    j,
+    shifts,
+    weights,
+    shared,
+    energies,
+    forces,
+    virials,
+    nearest,
+):
+    """One structure with all parts, or many that the parts take in turn.
+
+    Atoms (B + 1,) and pairs (B + 1,) tell where each of the B structures begins. For one structure see
+    :func:`evaluate_part`; for many, forces are (1, N, 3) of all atoms, virials (B, 3, 3), nearest (B, 2).
+    """
+    n_structures, n_blocks = atoms.shape[0] - 1, weights.dense.shape[0]
+    k, me, meeting, space = 0, part, arrivals, shared
+    forces_of, virials_of, nearest_of = forces, virials, nearest
+    together = n_structures == 1
+    alone = np.zeros(1, np.int64)
+    while True:
+        if not together:
+            k = take(turns)
+            if k >= n_structures:
+                break
+        a, b, p, q = atoms[k], atoms[k + 1], pairs[k], pairs[k + 1]
+        if not together:
+            n_features = weights.embedding.shape[1]
+            own = rows((n_blocks + 2) * (b - a), n_features, weights.embedding)
+            me, meeting, space = 0, alone, own.reshape(n_blocks + 2, b - a, n_features)
+            forces_of = forces[0, a:b].reshape(1, b - a, 3)
+            virials_of, nearest_of = virials[k : k + 1], nearest[k : k + 1]
+        # Called in one place only: its code is copied to wherever it is called.
+        evaluate_part(
+            me,
+            meeting,
+            numbers[a:b],
+            positions[a:b],
+            i[p:q],
+            j[p:q],
+            shifts[p:q],
+            weights,
+            space,
+            energies[a:b],
+            forces_of,
+            virials_of,
+            nearest_of,
+        )
+        if together:
+            return
+    wait(arrivals, 0, shared.shape[0] - n_blocks - 1)

@@ -2,23 +2,34 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from schnet_calc.kernels.barrier import abandon, barrier
 
 Part = Callable[..., None]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @cache
 def thread_pool(n_threads: int) -> ThreadPoolExecutor:
     """The pool of so many threads, made once."""
     return ThreadPoolExecutor(n_threads, thread_name_prefix="schnet")
+
+
+def map_on_threads(call: Callable[[Item], Result], items: Sequence[Item], n_threads: int) -> list[Result]:
+    """What a call returns for each item, all of them on threads."""
+    try:
+        return list(thread_pool(n_threads).map(call, items))
+    except KeyboardInterrupt:
+        thread_pool.cache_clear()  # its locks may have been left locked
+        raise
 
 
 class Team:
@@ -32,13 +43,14 @@ class Team:
         self._queues: list[SimpleQueue[Any]] = []
 
     def run(self, part: Part, n_parts: int, *arguments: Any) -> bool:
-        """Call ``part(k, barrier, *arguments)`` for all parts at once; false, and no call, if the team is busy.
+        """Call ``part(k, barrier, *arguments)`` for all parts at once; false if the team is busy.
 
         The calls have to end with a barrier. The first part is this thread's.
         """
         if not self._busy.acquire(blocking=False):
             return False
-        arrivals, errors = barrier(), []
+        arrivals = barrier()
+        errors: list[BaseException] = []
         try:
             while len(self._queues) < n_parts - 1:
                 self._enlist()

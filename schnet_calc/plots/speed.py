@@ -4,17 +4,15 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
+from schnet_calc.bench.study import Bench, Timing
 from schnet_calc.plots.style import COLORS, plain
-from schnet_calc.tasks.bench import Bench, Timing
 
 
 def draw_bench(axes: Sequence[Axes], found: Bench) -> None:
-    """Time over the number of atoms, for batches of C20 and for diamond."""
-    groups = (
-        ("batches of C20", [t for t in found.timings if t.name.startswith("C20")]),
-        ("diamond", [t for t in found.timings if t.name.startswith("diamond")]),
-    )
-    for ax, (title, timings) in zip(axes, groups, strict=True):
+    """Time over the number of atoms, for batches of C20, for diamond, and for steps of path integrals."""
+    groups = list(dict.fromkeys(t.group for t in found.timings))
+    for ax, title in zip(axes, groups, strict=True):
+        timings = [t for t in found.timings if t.group == title]
         for k, (key, label) in enumerate(
             (("fused", "fused"), ("script", "script"), ("peer", "SchNetPack"), ("floor", "arithmetic"))
         ):

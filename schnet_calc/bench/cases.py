@@ -1,0 +1,83 @@
+"""What is timed: structures, steps, and how many operations these need."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+from ase import units
+from ase.build import bulk
+from ase.calculators.calculator import Calculator
+from ase.md.velocitydistribution import thermalize_momenta
+from ase.md.verlet import VelocityVerlet
+
+from schnet_calc.analysis.fullerene import dodecahedron
+from schnet_calc.neighbors import half_pairs
+from schnet_calc.nn import SchNetConfig
+
+NETWORK = SchNetConfig(n_features=128, n_interactions=6, n_gaussians=50, cutoff=5.0)
+"""That of the thesis's C20 study; random weights cost what trained ones do."""
+BATCHES = (1, 8, 32, 128)
+DIAMOND = {64: (2, 2, 2), 216: (3, 3, 3), 1000: (5, 5, 5), 4000: (5, 10, 10), 20000: (10, 10, 25)}
+"""Atoms, and repetitions of the cubic cell."""
+BEADS = (1, 8, 32)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A structure, or several of the same kind in one batch."""
+
+    name: str
+    group: str
+    """Panel of the figure."""
+    atoms: ase.Atoms
+    count: int = 1
+
+    @property
+    def operations(self) -> float:
+        """Necessary for energies and forces, see :func:`operations`."""
+        return self.count * operations(self.atoms)
+
+
+def operations(atoms: ase.Atoms, config: SchNetConfig = NETWORK) -> float:
+    """Necessary for energy and forces, with tabulated filters: 2 per multiplication and addition.
+
+    Per pair, feature and block a cubic look-up and two messages forwards, value and slope and two messages
+    and a product backwards; per atom and block three layers in each direction.
+    """
+    n_pairs = len(half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, config.cutoff).i)
+    f, t, n = config.n_features, config.n_interactions, len(atoms)
+    pairs = 2.0 * n_pairs * f * t * ((4 + 2) + (4 + 4 + 2 + 3))
+    return pairs + 2.0 * n * t * 6 * f * f + 2.0 * n * f * f
+
+
+def cage() -> ase.Atoms:
+    """C20, slightly displaced."""
+    atoms = dodecahedron()
+    atoms.rattle(0.02, seed=0)
+    return atoms
+
+
+def diamond(n_atoms: int) -> ase.Atoms:
+    """A crystal of carbon, slightly displaced."""
+    atoms = bulk("C", "diamond", a=3.567, cubic=True) * DIAMOND[n_atoms]
+    atoms.rattle(0.02, seed=0)
+    return atoms
+
+
+def cases(sizes: Sequence[int]) -> Iterator[Case]:
+    """C20 alone and in batches, and diamond of so many atoms."""
+    for count in BATCHES:
+        name = f"C20, batch of {count}" if count > 1 else "C20, one"
+        yield Case(name, "batches of C20", cage(), count)
+    for n_atoms in sizes:
+        yield Case(f"diamond, {n_atoms:,} atoms", "diamond", diamond(n_atoms))
+
+
+def md_step(atoms: ase.Atoms, calculator: Calculator) -> Callable[[], None]:
+    """A step of velocity Verlet at 300 K through ASE."""
+    moving = atoms.copy()
+    moving.calc = calculator
+    thermalize_momenta(moving, temperature_K=300, rng=np.random.default_rng(0))
+    dynamics = VelocityVerlet(moving, 0.5 * units.fs)
+    return lambda: dynamics.run(1)

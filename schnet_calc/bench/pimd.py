@@ -1,0 +1,118 @@
+"""A step of path-integral MD through i-PI."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+from ase.calculators.calculator import Calculator
+from ase.calculators.socketio import SocketClient
+
+from schnet_calc.ipi import Address
+from schnet_calc.ipi.input import INPUT, STRUCTURE, PIMDSettings, write_input
+from schnet_calc.ipi.server import Server
+
+Serve = Callable[[Path], object]
+STRIDE = 5
+"""Steps between two rows of properties."""
+POLL = 0.05
+"""Seconds between looks at the rows; more often would take time from the run."""
+WARM_UP = 0.25
+"""Part of a run that isn't timed."""
+
+
+def pimd_step(
+    atoms: ase.Atoms,
+    beads: int,
+    n_steps: int,
+    *,
+    model: str | Path = "c20",
+    serve: Serve | None = None,
+    batched: bool = True,
+    pes: str = "",
+) -> float:
+    """Milliseconds per step of i-PI, from the times at which it writes rows of properties.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        Where all beads start.
+    beads : int
+        P.
+    n_steps : int
+        Of the run, the first quarter of which isn't timed.
+    model : str or path
+        What i-PI evaluates itself if nobody serves.
+    serve : callable, optional
+        Called on a thread with the folder, to answer at the socket of the folder's name.
+    batched : bool
+        Whether all beads come in one message.
+    pes : str
+        Python code of another potential for i-PI to evaluate itself.
+
+    Raises
+    ------
+    RuntimeError
+        i-PI wrote too few rows: the end of its log is in the message.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench") as name:
+        folder = Path(name)
+        transport = "direct" if serve is None else "socket"
+        settings = PIMDSettings(
+            beads, 300.0, 0.5e-3 * n_steps, stride=STRIDE, frame_stride=n_steps, transport=transport
+        )
+        path = write_input(
+            atoms,
+            settings,
+            folder,
+            model=str(model),
+            address=Address(unix=folder.name),
+            options={"device": "cpu"} if serve is None and not pes else None,
+        )
+        if not batched:
+            path.write_text(path.read_text().replace(f"<batch_size> {beads} </batch_size>", ""))
+        if pes:
+            (folder / "pes.py").write_text(pes)
+        return _watched(folder, serve)
+
+
+def _watched(folder: Path, serve: Serve | None) -> float:
+    server = Server(folder, INPUT)
+    if serve is not None:
+        threading.Thread(target=serve, args=(folder,), daemon=True).start()
+    properties, seen = folder / "simulation.out", [(0.0, 0)]
+    while server.running:
+        time.sleep(POLL)
+        text = properties.read_text() if properties.exists() else ""
+        rows = sum(not line.startswith("#") for line in text.splitlines())
+        if rows > seen[-1][1]:
+            seen.append((time.perf_counter(), rows))
+    late = [(moment, row) for moment, row in seen if row > WARM_UP * seen[-1][1]]
+    if len(late) < 2:
+        raise RuntimeError(f"i-PI wrote too few rows to time its steps: {server.last_words()}")
+    (start, first), (end, last) = late[0], late[-1]
+    return 1e3 * (end - start) / (STRIDE * (last - first))
+
+
+def with_ase(calculator: Calculator) -> Serve:
+    """Serve with ASE's client: one connection, no batches."""
+
+    def serve(folder: Path) -> None:
+        atoms = ase.io.read(folder / STRUCTURE)
+        assert isinstance(atoms, ase.Atoms)
+        atoms.calc = calculator
+        while not Path(Address(unix=folder.name).path).exists():
+            time.sleep(0.01)
+        SocketClient(unixsocket=folder.name).run(atoms, use_stress=False)
+
+    return serve
+
+
+def n_steps_for(milliseconds: float, seconds: float) -> int:
+    """Steps that take so long together, in whole rows; enough of them to be timed."""
+    rows = int(np.ceil(1e3 * seconds / milliseconds / STRIDE))
+    return STRIDE * max(8, rows)

@@ -1,0 +1,61 @@
+"""Times of several calls that take turns, so that a machine that is slower for a while is so for all."""
+
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+ROUNDS = 7
+MATRIX = 1024
+"""Rows of the product that tells the rate of the machine's arithmetic."""
+
+Call = Callable[[], object]
+
+
+def take_turns(calls: Mapping[str, Call], seconds: float = 1.0, rounds: int = ROUNDS) -> dict[str, NDArray]:
+    """Milliseconds of each call, for every round.
+
+    Parameters
+    ----------
+    calls : dict
+        What to time, by name; each is called three times before.
+    seconds : float
+        For each of them, about; every round has one call of each at least.
+    rounds : int
+        How often they take turns.
+
+    Returns
+    -------
+    dict
+        (rounds,) means over the calls of a round, ms.
+    """
+    repeats = {}
+    for name, call in calls.items():
+        call()
+        call()
+        repeats[name] = max(1, int(seconds / rounds / max(_seconds(call, 1), 1e-6)))
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            times[name].append(1e3 * _seconds(call, repeats[name]))
+    return {name: np.array(values) for name, values in times.items()}
+
+
+def _seconds(call: Call, repeats: int) -> float:
+    started = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - started) / repeats
+
+
+def matrix_product() -> Call:
+    """A float32 product of :data:`MATRIX` rows and columns, on all of torch's threads."""
+    a = torch.randn(MATRIX, MATRIX)
+    return lambda: a @ a
+
+
+def gflops(milliseconds: float) -> float:
+    """10⁹ operations per second of :func:`matrix_product`, if it takes so long."""
+    return 2e-6 * MATRIX**3 / milliseconds

@@ -1,0 +1,74 @@
+"""What measures speed: turns, operations, steps of i-PI."""
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from schnet_calc.bench.cases import Case, cage, cases, diamond, operations
+from schnet_calc.bench.pimd import STRIDE, n_steps_for, pimd_step
+from schnet_calc.bench.study import run_bench
+from schnet_calc.bench.timing import take_turns
+
+
+def test_calls_take_turns():
+    order = []
+    times = take_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 1e-9, rounds=4)
+    assert [len(t) for t in times.values()] == [4, 4]
+    assert "".join(order[6:]) == "abababab"
+    assert all((t > 0).all() for t in times.values())
+
+
+def test_operations_are_counted():
+    """Of two atoms that see each other once, by hand."""
+    pair = bulk("C")
+    pair.pbc = False
+    case = Case("two", "", pair, count=3)
+    layers = 6 * 6 * 2 * 2 * 128 * 128 + 2 * 2 * 128 * 128
+    assert operations(pair) == 2 * 6 * 128 * 19 + layers
+    assert case.operations == 3 * operations(pair)
+
+
+def test_cases():
+    found = list(cases((64,)))
+    assert [c.count * len(c.atoms) for c in found] == [20, 160, 640, 2560, 64]
+    assert len({c.name for c in found}) == len(found)
+    distances = diamond(216).get_all_distances(mic=True)
+    np.testing.assert_allclose(np.sort(distances, axis=1)[:, 1:5], 1.545, atol=0.15)
+
+
+def test_a_step_of_path_integrals_is_timed():
+    from_free = pimd_step(cage(), 2, 40, pes=FREE)
+    assert 0 < from_free < 1000
+    assert n_steps_for(10.0, 1.0) == 100
+    assert n_steps_for(1e4, 1.0) == 8 * STRIDE
+
+
+FREE = """
+import numpy as np
+__DRIVER_NAME__, __DRIVER_CLASS__ = "free", "Free"
+class Free:
+    def __init__(self, **kwargs): pass
+    def __call__(self, cell, pos):
+        if isinstance(cell, list):
+            return [(0.0, np.zeros_like(p), np.zeros((3, 3)), "") for p in pos]
+        return 0.0, np.zeros_like(pos), np.zeros((3, 3)), ""
+"""
+
+
+def test_a_run_without_rows_is_named():
+    with pytest.raises(RuntimeError, match="too few rows"):
+        pimd_step(cage(), 2, 40, pes="raise SystemExit(1)")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sizes": (65,)}, "64, 216, 1000, 4000, 20000 atoms here, not 65"),
+        ({"against": "abacus"}, "against is 'schnetpack' or nothing"),
+        ({"seconds": 0.0}, "seconds must be positive"),
+        ({"beads": (0,)}, "beads must be positive, got 0"),
+    ],
+)
+def test_bad_settings_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        run_bench(**options)
