@@ -7,25 +7,21 @@ idle machine.
 """
 
 import argparse
-import tempfile
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import ase.io
 import numpy as np
 import torch
-from ase.calculators.socketio import SocketClient
 
 from schnet_calc import SchNetCalculator
+from schnet_calc.analysis.fullerene import dodecahedron
+from schnet_calc.bench.pimd import Serve, pimd_step, with_ase
+from schnet_calc.bench.timing import take_turns
 from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker
-from schnet_calc.ipi.input import INPUT, STRUCTURE, PIMDSettings, write_input
-from schnet_calc.ipi.server import Server
+from schnet_calc.ipi.input import STRUCTURE
 from schnet_calc.ipi.wire import Reply, Request
-from schnet_calc.tasks.c20 import dodecahedron
 
-Serve = Callable[[Path], None]
 FREE = """
 import numpy as np
 __DRIVER_NAME__, __DRIVER_CLASS__ = "free", "Free"
@@ -46,39 +42,6 @@ def free(request: Request) -> Reply:
     )
 
 
-def milliseconds(
-    beads: int, steps: int, transport: str, batched: bool, serve: Serve | None = None, pes: str = ""
-) -> float:
-    """Per step: the slope between a short and a long run, so that starting up does not count."""
-    times = []
-    for n_steps in (steps // 4, steps):
-        with tempfile.TemporaryDirectory(prefix="bench") as name:
-            folder = Path(name)
-            settings = PIMDSettings(beads, 300.0, n_steps * 0.5e-3, transport=transport)
-            address = Address(unix=folder.name)
-            path = write_input(dodecahedron(), settings, folder, model="c20", address=address)
-            if not batched:
-                path.write_text(path.read_text().replace(f"<batch_size> {beads} </batch_size>", ""))
-            if pes:
-                (folder / "pes.py").write_text(pes)
-            times.append(seconds(folder, serve))
-    return 1e3 * (times[1] - times[0]) / (steps - steps // 4)
-
-
-def seconds(folder: Path, serve: Serve | None) -> float:
-    """From the first row of properties to the end."""
-    server = Server(folder, INPUT)
-    if serve is not None:
-        threading.Thread(target=serve, args=(folder,), daemon=True).start()
-    properties = folder / "simulation.out"
-    while server.running and not (properties.exists() and properties.read_text().count("\n") > 8):
-        time.sleep(0.001)
-    start = time.perf_counter()
-    while server.running:
-        time.sleep(0.001)
-    return time.perf_counter() - start
-
-
 def with_client(worker: Callable[[Path], object], connections: int = 1) -> Serve:
     """Serve with our client."""
 
@@ -94,31 +57,13 @@ def process(folder: Path) -> ProcessWorker:
     return ProcessWorker(ModelSpec("c20", folder / STRUCTURE, device="cpu"))
 
 
-def with_ase(calculator: SchNetCalculator) -> Serve:
-    """Serve with ASE's client: one connection, no batches."""
-
-    def serve(folder: Path) -> None:
-        atoms = ase.io.read(folder / STRUCTURE)
-        atoms.calc = calculator
-        while not Path(Address(unix=folder.name).path).exists():
-            time.sleep(0.01)
-        SocketClient(unixsocket=folder.name).run(atoms, use_stress=False)
-
-    return serve
-
-
 def batch_milliseconds(calculator: SchNetCalculator, beads: int) -> float:
     """Median for one batch of structures."""
     batch = []
     for seed in range(beads):
         batch.append(dodecahedron())
         batch[-1].rattle(0.05, seed=seed)
-    times = []
-    for _ in range(103):
-        start = time.perf_counter()
-        calculator.evaluate(batch)
-        times.append(time.perf_counter() - start)
-    return 1e3 * sorted(times[3:])[50]
+    return float(np.median(take_turns({"batch": lambda: calculator.evaluate(batch)})["batch"]))
 
 
 def main() -> None:
@@ -127,23 +72,23 @@ def main() -> None:
     parser.add_argument("--beads", type=int, default=8)
     parser.add_argument("--steps", type=int, default=1000)
     options = parser.parse_args()
-    beads, steps = options.beads, options.steps
+    beads, steps, cage = options.beads, options.steps, dodecahedron()
     calculator = SchNetCalculator("c20", device="cpu")
     batch = batch_milliseconds(calculator, beads)
     alone = {
-        "direct": milliseconds(beads, steps, "direct", True, pes=FREE),
-        "socket": milliseconds(beads, steps, "socket", True, with_client(lambda folder: free)),
+        "direct": pimd_step(cage, beads, steps, pes=FREE),
+        "socket": pimd_step(cage, beads, steps, serve=with_client(lambda folder: free)),
     }
     print(f"C20, {beads} beads, float32, {torch.get_num_threads()} threads")
     by = ", ".join(f"{value:.2f} ms {name}" for name, value in alone.items())
     print(f"one batch {batch:.2f} ms, i-PI alone {by}")
     ways = {
-        "direct": milliseconds(beads, steps, "direct", True),
-        "socket, one batch": milliseconds(beads, steps, "socket", True, with_client(process)),
-        f"socket, {beads} connections": milliseconds(
-            beads, steps, "socket", False, with_client(process, beads)
+        "direct": pimd_step(cage, beads, steps),
+        "socket, one batch": pimd_step(cage, beads, steps, serve=with_client(process)),
+        f"socket, {beads} connections": pimd_step(
+            cage, beads, steps, serve=with_client(process, beads), batched=False
         ),
-        "ASE's SocketClient": milliseconds(beads, steps, "socket", False, with_ase(calculator)),
+        "ASE's SocketClient": pimd_step(cage, beads, steps, serve=with_ase(calculator), batched=False),
     }
     print(f"{'':24s}{'ms per step':>12s}{'ratio to batch + i-PI':>24s}{'1.25 ns at 0.5 fs':>20s}")
     for name, found in ways.items():

@@ -49,6 +49,7 @@ class FreshCalculator(Calculator):
 
     @atoms.setter
     def atoms(self, atoms: ase.Atoms | None) -> None:
+        """Copy what matters of them."""
         self._seen = None if atoms is None else Structure.from_atoms(atoms)
 
     def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 from numpy.typing import NDArray
 
 from schnet_calc.graph import Structure
+from schnet_calc.kernels.compiling import exact
 from schnet_calc.neighbors import SkinList
 
 FULL, NONE = 1.15, 1.5
@@ -23,8 +23,6 @@ SLACK_ANG, SLACK_COORDINATION = 0.05, 0.25
 """How far beyond the training data is still no reason for doubt."""
 SIZE = len(covalent_radii)
 RADII = np.nan_to_num(covalent_radii, nan=1.5)
-
-jit = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ def reach(numbers: NDArray[np.int64]) -> float:
     return 2.0 * NONE * float(RADII[numbers].max())
 
 
-@jit
+@exact
 def survey(numbers, positions, i, j, shifts, radii):  # type: ignore[no-untyped-def]
     """Coordination numbers (N,), and distances (P,) of the pairs, infinite for those that don't count."""
     coordination = np.zeros(numbers.shape[0])
@@ -167,7 +165,7 @@ def survey(numbers, positions, i, j, shifts, radii):  # type: ignore[no-untyped-
     return coordination, distances
 
 
-@jit
+@exact
 def judge(numbers, positions, i, j, shifts, radii, shortest, fewest, most):  # type: ignore[no-untyped-def]
     """The pair that is too close by most, and the atom whose coordination is off by most; -1 for none."""
     coordination, distances = survey(numbers, positions, i, j, shifts, radii)

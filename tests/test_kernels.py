@@ -6,6 +6,7 @@ import sys
 import threading
 
 import ase
+import numba
 import numpy as np
 import pytest
 import torch
@@ -16,8 +17,8 @@ from schnet_calc import SchNetCalculator
 from schnet_calc.engine.tensors import TensorBatches, TensorSequence
 from schnet_calc.graph import Structure
 from schnet_calc.kernels.barrier import wait
+from schnet_calc.kernels.compiling import exact, jit
 from schnet_calc.kernels.dense import aligned, pack, panel_width, product
-from schnet_calc.kernels.simd import jit
 from schnet_calc.kernels.threads import Team
 
 KINDS = (np.float32, np.float64)
@@ -173,6 +174,19 @@ def test_nobody_waits_for_a_part_that_failed():
     assert seen.tolist() == [100, 100, 100]
     assert team.run(meet, 3, 50, 3, seen)
     assert seen.tolist() == [150, 150, 150]
+
+
+def test_where_compiled_code_cannot_be_kept(monkeypatch):
+    """As in a container whose file system is read-only."""
+    kept = numba.njit
+
+    def njit(**options):
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return kept(**options)
+
+    monkeypatch.setattr(numba, "njit", njit)
+    assert exact(lambda x: x + 1)(1) == 2
 
 
 OTHER = """

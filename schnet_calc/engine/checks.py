@@ -4,13 +4,13 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numba
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from torch import Tensor
 
 from schnet_calc.graph import Structure
+from schnet_calc.kernels.compiling import exact
 
 SHORTEST_DISTANCE = 1e-3
 """Å; atoms closer than this count as being at the same place."""
@@ -46,7 +46,7 @@ def check_structure(structure: Structure, energies: NDArray[np.float64]) -> None
     check_elements(numbers, energies)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@exact
 def _is_sound(numbers, positions, cell, energies):  # type: ignore[no-untyped-def]
     """Whether the checks below can be left out, which take as long as a small network."""
     for n in range(numbers.shape[0]):

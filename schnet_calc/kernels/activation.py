@@ -9,7 +9,8 @@ from llvmlite import ir
 from numba import types
 from numpy.polynomial import Chebyshev, Polynomial
 
-from schnet_calc.kernels.simd import inner, intrinsic, jit
+from schnet_calc.kernels.compiling import inner, jit
+from schnet_calc.kernels.simd import intrinsic
 
 
 def _fit(function, degree):  # type: ignore[no-untyped-def]

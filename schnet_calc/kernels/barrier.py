@@ -8,7 +8,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from schnet_calc.kernels.simd import data_of, inner, intrinsic
+from schnet_calc.kernels.compiling import inner
+from schnet_calc.kernels.simd import data_of, intrinsic
 
 PATIENCE = 4000
 """Looks at the counter before the processor is offered to other threads, which may be those waited for."""

@@ -13,13 +13,13 @@ from numba import types
 from numba.core import cgutils
 from numpy.typing import NDArray
 
+from schnet_calc.kernels.compiling import inner
 from schnet_calc.kernels.simd import (
     VECTOR_BYTES,
     WIDE,
     Vector,
     data_of,
     fma_of,
-    inner,
     intrinsic,
     load_at,
     splat_of,

@@ -10,14 +10,14 @@ LLVM unroll and vectorise them fully (measured: 65 ns a pair against 200 for the
 Chunks [c0, c1) are independent of each other, which is how threads share the work.
 """
 
-import numba
 import numpy as np
+
+from schnet_calc.kernels.compiling import jit
 
 CHUNK = 32
 
 U = np.uint64
 C, C2, C3, C4, C5, C6, C7 = (U(CHUNK * m) for m in range(1, 8))
-jit = numba.njit(fastmath=True, nogil=True, cache=True, boundscheck=False, error_model="numpy")
 
 
 @jit

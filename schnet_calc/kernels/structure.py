@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from schnet_calc.kernels.activation import activate
 from schnet_calc.kernels.barrier import take, wait
+from schnet_calc.kernels.compiling import inner, jit
 from schnet_calc.kernels.dense import Array, aligned, pack, panel_width, product
 from schnet_calc.kernels.quintic import quintic_tables
-from schnet_calc.kernels.simd import VECTOR_BYTES, fma, inner, jit, load, plus, splat, store, times, total
+from schnet_calc.kernels.simd import VECTOR_BYTES, fma, load, plus, splat, store, times, total
 from schnet_calc.kernels.spline import SplineGrid
 from schnet_calc.nn import Interaction, SchNet
 
