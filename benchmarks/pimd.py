@@ -16,22 +16,11 @@ import torch
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.analysis.fullerene import dodecahedron
-from schnet_calc.bench.pimd import Serve, pimd_step, with_ase
+from schnet_calc.bench.pimd import FREE, Serve, pimd_step, with_ase
 from schnet_calc.bench.timing import take_turns
 from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker
 from schnet_calc.ipi.input import STRUCTURE
 from schnet_calc.ipi.wire import Reply, Request
-
-FREE = """
-import numpy as np
-__DRIVER_NAME__, __DRIVER_CLASS__ = "free", "Free"
-class Free:
-    def __init__(self, **kwargs): pass
-    def __call__(self, cell, pos):
-        if isinstance(cell, list):
-            return [(0.0, np.zeros_like(p), np.zeros((3, 3)), "") for p in pos]
-        return 0.0, np.zeros_like(pos), np.zeros((3, 3)), ""
-"""
 
 
 def free(request: Request) -> Reply:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from schnet_calc.bench.cases import BEADS, DIAMOND, NETWORK, Case, cage, cases, diamond, md_step, operations
-from schnet_calc.bench.pimd import n_steps_for, pimd_step, with_ase
+from schnet_calc.bench.pimd import FREE, n_steps_for, pimd_step, with_ase
 from schnet_calc.bench.timing import Call, gflops, matrix_product, take_turns
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.graph import Structure
@@ -60,6 +60,8 @@ class Bench:
     """ms that the calculator adds to its engine when ASE asks it for forces."""
     peak_memory: float | None
     """MiB, of a process that evaluates the largest structure and nothing else."""
+    ipi_alone: dict[int, float]
+    """By number of beads: ms that i-PI takes for a step whose potential costs nothing."""
     threads: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,18 +110,19 @@ def run_bench(
     report = progress or (lambda name: None)
     with tempfile.TemporaryDirectory() as name:
         run = _Run(Path(name), against is not None, seconds)
-        timings = []
+        timings, ipi_alone = [], {}
         for case in cases(sizes):
             report(case.name)
             timings.append(run.turns(case))
         for p in beads:
             report(_beads(p))
             timings.append(run.path_integral(p))
+            ipi_alone[p] = pimd_step(cage(), p, n_steps_for(4.0, 3.0 * seconds), pes=FREE)
         report("the calculator, and memory")
         overhead = run.overhead()
         memory = peak_memory(run.model, max(sizes)) if sizes else None
     rate = gflops(float(np.median(run.products)))
-    return Bench(timings, rate, overhead, memory, torch.get_num_threads())
+    return Bench(timings, rate, overhead, memory, ipi_alone, torch.get_num_threads())
 
 
 class _Run:

@@ -47,25 +47,25 @@ def bench(
     if threads is not None:
         torch.set_num_threads(threads)
     found = run_bench(atoms, against, seconds, beads, lambda name: err.print(name))
-    title = f"T = 6, F = 128, 50 Gaussians, 5 Å, float32, {found.threads} thread(s); ms per step or batch"
-    table = Table(title=title, title_justify="left", title_style="bold")
+    columns = ["fused", "script", "×", *(["SchNetPack", "×"] if against else []), "floor", "×"]
+    table = Table(
+        title=f"ms per step or batch, {found.threads} thread{'s' if found.threads > 1 else ''}",
+        caption="T = 6, F = 128, 50 Gaussians, 5 Å, float32; ×: over fused, and fused over the floor",
+        title_style="bold",
+    )
     table.add_column("", no_wrap=True)
-    for heading in (
-        "fused",
-        "script",
-        "ratio",
-        *(["SchNetPack", "ratio"] if against else []),
-        "floor",
-        "times",
-    ):
+    for heading in columns:
         table.add_column(heading, justify="right")
     for t in found.timings:
-        cells = [t.name, f"{t.fused:.2f}", *_beside(t.script, t.script_ratio)]
+        cells = [t.name, _digits(t.fused), *_beside(t.script, t.script_ratio)]
         cells += _beside(t.peer, t.peer_ratio) if against else []
-        table.add_row(*cells, f"{t.floor:.2f}", f"{t.over_floor:.1f}")
+        table.add_row(*cells, _digits(t.floor), f"{t.over_floor:.1f}")
     out.print(table)
     out.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
     out.print(f"the calculator adds {found.overhead:.3f} ms to its engine")
+    if found.ipi_alone:
+        alone = ", ".join(f"{_digits(value)} ms with {p}" for p, value in found.ipi_alone.items())
+        out.print(f"i-PI itself takes {alone} beads")
     if found.peak_memory is not None:
         out.print(f"{max(atoms):,} atoms alone need {found.peak_memory:.0f} MiB")
     figure, axes = plots.new_figure(11, 3.6, len({t.group for t in found.timings}))
@@ -75,4 +75,9 @@ def bench(
 
 
 def _beside(value: float | None, ratio: float | None) -> list[str]:
-    return ["", ""] if value is None or ratio is None else [f"{value:.1f}", f"{ratio:.1f}"]
+    return ["", ""] if value is None or ratio is None else [_digits(value), f"{ratio:.1f}"]
+
+
+def _digits(value: float) -> str:
+    """Three digits or all before the point."""
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 from schnet_calc.bench.study import Bench, Timing
 from schnet_calc.plots.style import COLORS, plain
@@ -21,6 +22,7 @@ def draw_bench(axes: Sequence[Axes], found: Bench) -> None:
                 style = "--" if key == "floor" else "o-"
                 ax.loglog(*zip(*points, strict=True), style, color=COLORS[k], label=label, ms=4)
         ax.set(xlabel="atoms", ylabel="ms", title=title)
+        ax.xaxis.set_minor_formatter(NullFormatter())
         plain(ax)
     axes[0].legend(frameon=False, fontsize="small")
 
