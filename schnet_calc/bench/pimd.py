@@ -126,6 +126,6 @@ def with_ase(calculator: Calculator) -> Serve:
 
 
 def n_steps_for(milliseconds: float, seconds: float) -> int:
-    """Steps that take so long together, in whole rows; enough of them to be timed, as rows come in bursts."""
+    """Steps that take so long together, in whole rows; so many that bursts of rows don't matter."""
     rows = int(np.ceil(1e3 * seconds / milliseconds / STRIDE))
     return STRIDE * max(FEWEST_ROWS, rows)
