@@ -265,9 +265,10 @@ def _model_entry(potential: Potential) -> dict[str, Any]:
 
 def results_of(prediction: Prediction) -> dict[str, Any]:
     """ASE's results of a prediction."""
+    energy = prediction.energy
     results = {
-        "energy": prediction.energy,
-        "free_energy": prediction.energy,
+        "energy": energy,
+        "free_energy": energy,
         "energies": prediction.energies,
         "forces": np.ascontiguousarray(prediction.forces),
     }

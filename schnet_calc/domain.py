@@ -21,6 +21,8 @@ FULL, NONE = 1.15, 1.5
 """Neighbours count fully up to, and no more from, these multiples of the sum of the covalent radii."""
 SLACK_ANG, SLACK_COORDINATION = 0.05, 0.25
 """How far beyond the training data is still no reason for doubt."""
+SLOTS = 256
+"""Places in a batch whose neighbour lists are kept."""
 SIZE = len(covalent_radii)
 RADII = np.nan_to_num(covalent_radii, nan=1.5)
 
@@ -110,14 +112,12 @@ class DomainCheck:
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
-        self._lists: dict[float, SkinList] = {}
+        self._lists: dict[int, tuple[bytes, SkinList]] = {}
 
-    def reasons(self, structure: Structure) -> list[str]:
-        """Why a structure lies outside, in words; empty if it doesn't."""
+    def reasons(self, structure: Structure, place: int = 0) -> list[str]:
+        """Why a structure in a place of a batch lies outside, in words; empty if it doesn't."""
         numbers, positions, cell, pbc = structure
-        longest = reach(numbers)
-        neighbors = self._lists.setdefault(longest, SkinList(longest))
-        i, j, shifts = neighbors.pairs(positions, cell, pbc)
+        i, j, shifts = self._list(place, numbers).pairs(positions, cell, pbc)
         d = self.domain
         pair, distance, atom, coordination = judge(
             numbers, positions, i, j, shifts, RADII, d.shortest, d.fewest, d.most
@@ -137,6 +137,14 @@ class DomainCheck:
                 f"in the training data {d.fewest[z]:.1f} to {d.most[z]:.1f}"
             )
         return found
+
+    def _list(self, place: int, numbers: NDArray[np.int64]) -> SkinList:
+        species, (known, neighbors) = numbers.tobytes(), self._lists.get(place, (b"", None))
+        if neighbors is None or species != known:
+            neighbors = SkinList(reach(numbers))
+            if place < SLOTS:
+                self._lists[place] = (species, neighbors)
+        return neighbors
 
 
 def reach(numbers: NDArray[np.int64]) -> float:

@@ -80,8 +80,10 @@ class Watch:
             )
         self._check = DomainCheck(domain) if domain is not None and on_doubt != "ignore" else None
 
-    def look(self, structures: Sequence[Structure], predictions: Sequence[Prediction]) -> None:
-        """Examine structures and their predictions, and act.
+    def look(
+        self, structures: Sequence[Structure], predictions: Sequence[Prediction], first: int = 0
+    ) -> None:
+        """Examine structures and their predictions, which begin at a place of a batch, and act.
 
         Raises
         ------
@@ -92,7 +94,7 @@ class Watch:
             return
         self.reasons = []
         for k, (structure, prediction) in enumerate(zip(structures, predictions, strict=True)):
-            found = [] if self._check is None else self._check.reasons(structure)
+            found = [] if self._check is None else self._check.reasons(structure, first + k)
             if self.max_forces_std is not None:
                 found += self._disagreement(prediction, self.max_forces_std)
             if found:

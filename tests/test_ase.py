@@ -227,9 +227,9 @@ def test_trajectories_and_databases_hold_the_results(models, tmp_path):
     expected["stress"] = atoms.get_stress()
     with Trajectory(tmp_path / "a.traj", "w") as trajectory:
         trajectory.write(atoms)
-    database = ase.db.connect(tmp_path / "a.db")
-    database.write(atoms, data={"committee": atoms.calc.results["forces_std"]})
-    row = database.get(calculator="schnet")
+    with ase.db.connect(tmp_path / "a.db") as database:
+        database.write(atoms, data={"committee": atoms.calc.results["forces_std"]})
+        row = database.get(calculator="schnet")
     for found in (ase.io.read(tmp_path / "a.traj"), row.toatoms()):
         assert found.get_potential_energy() == pytest.approx(expected["energy"], abs=1e-12)
         np.testing.assert_allclose(found.get_forces(), expected["forces"], atol=1e-12)

@@ -9,6 +9,7 @@ from pathlib import Path
 import ase
 import ase.io
 import numpy as np
+import torch
 from ase.calculators.calculator import Calculator
 from ase.calculators.socketio import SocketClient
 
@@ -47,7 +48,7 @@ def pimd_step(
     batched: bool = True,
     pes: str = "",
 ) -> float:
-    """Milliseconds per step of i-PI, from the times at which it writes rows of properties.
+    """Milliseconds per step of i-PI, which has as many threads as this process, from when it writes rows.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def pimd_step(
 
 
 def _watched(folder: Path, serve: Serve | None) -> float:
-    server = Server(folder, INPUT)
+    server = Server(folder, INPUT, environment={"OMP_NUM_THREADS": str(torch.get_num_threads())})
     if serve is not None:
         threading.Thread(target=serve, args=(folder,), daemon=True).start()
     properties, seen = folder / "simulation.out", [(0.0, 0)]

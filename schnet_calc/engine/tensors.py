@@ -79,14 +79,14 @@ class TensorSequence:
         """Of a graph on the device, positions and shifts float64, with at least one pair of any length."""
         vectors = graph.vectors()
         distances = torch.linalg.vector_norm(vectors, dim=1)
-        closest = distances.argmin()
+        shortest, closest = distances.min(dim=0)
         vectors, d = vectors.to(self.dtype), distances.to(self.dtype)
         pairs = look_up(self.network, self.grid, graph.i, graph.j, d)
         energies, slope = atomic_energies(self.network, self.tables, graph.numbers, pairs)
         unit = vectors / d[:, None]
         forces = forces_from_slopes(slope, unit, graph.i, graph.j, len(graph.numbers))
         virials = virials_from_slopes(slope, unit, vectors, graph.system[graph.i], n_systems)
-        return Outputs(energies, forces, virials, closest, distances[closest])
+        return Outputs(energies, forces, virials, closest, shortest)
 
 
 class Recording:

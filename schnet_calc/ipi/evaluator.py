@@ -62,7 +62,7 @@ class Evaluator:
             raise ProtocolError(
                 f"i-PI sends {n_atoms} atoms, but the structure given here has {len(self.numbers)}"
             )
-        cells = np.swapaxes(request.cells, 1, 2) * units.Bohr
+        cells = np.ascontiguousarray(np.swapaxes(request.cells, 1, 2)) * units.Bohr
         positions = request.positions * units.Bohr
         structures = [
             Structure(self.numbers, p, c, self.pbc) for p, c in zip(positions, cells, strict=True)
@@ -76,7 +76,7 @@ class Evaluator:
             return
         for k, (structure, prediction) in enumerate(zip(structures, predictions, strict=True)):
             try:
-                self.watch.look([structure], [prediction])
+                self.watch.look([structure], [prediction], first=k)
             except DoubtfulStructureError as error:
                 raise _refused(k, structure, error) from error
 
