@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from schnet_calc.bench.cases import Case, cage, cases, diamond, operations
+from schnet_calc import SchNetCalculator
+from schnet_calc.bench.cases import Case, cage, cases, diamond, md_step, operations
 from schnet_calc.bench.pimd import FREE, STRIDE, n_steps_for, pimd_step
 from schnet_calc.bench.study import run_bench
 from schnet_calc.bench.timing import take_turns
@@ -44,8 +45,26 @@ def test_a_step_of_path_integrals_is_timed():
 
 
 def test_a_run_without_rows_is_named():
-    with pytest.raises(RuntimeError, match="too few rows"):
+    with pytest.raises(RuntimeError, match="i-PI ended after 0 of 8 rows"):
         pimd_step(cage(), 2, 40, pes="raise SystemExit(1)")
+
+
+def test_a_server_that_fails_ends_the_run():
+    def serve(folder):
+        raise OSError("nobody home")
+
+    with pytest.raises(RuntimeError, match="nobody home"):
+        pimd_step(cage(), 2, 40, serve=serve)
+
+
+def test_all_steps_are_the_same_work():
+    """Random weights would blow up the cage, and the fastest would have the fewest pairs."""
+    calculator = SchNetCalculator("ethanol", device="cpu", on_doubt="ignore")  # it knows no cages
+    atoms = cage()
+    step = md_step(atoms, calculator)
+    for _ in range(500):
+        step()
+    assert 0 < np.abs(calculator.atoms.positions - atoms.positions).max() < 1e-2
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 from ase.build import bulk, molecule
-from conftest import ethanol, random_network, skewed_silicon, write_model
+from conftest import REFERENCES, ethanol, random_network, skewed_silicon, write_model
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.engine.tensors import TensorBatches, TensorSequence
-from schnet_calc.graph import Structure
+from schnet_calc.graph import Graph, Structure
 from schnet_calc.kernels.barrier import wait
 from schnet_calc.kernels.compiling import exact, jit
 from schnet_calc.kernels.dense import aligned, pack, panel_width, product
@@ -113,6 +114,13 @@ def test_large_and_small_in_one_batch(models, threads, monkeypatch):
     monkeypatch.setattr("schnet_calc.engine.compiled.LARGE", 20)
     for a, b in zip(calculator.evaluate(images), expected, strict=True):
         np.testing.assert_allclose(a.forces, b.forces, atol=1e-11)
+    # One small structure among large ones, and many portions.
+    for a, b in zip(calculator.evaluate(images[1:]), expected[1:], strict=True):
+        np.testing.assert_allclose(a.forces, b.forces, atol=1e-11)
+    monkeypatch.setattr("schnet_calc.engine.compiled.LARGE", 10**9)
+    monkeypatch.setattr("schnet_calc.engine.compiled.PORTION", 30)
+    for a, b in zip(calculator.evaluate(images * 3), expected * 3, strict=True):
+        np.testing.assert_array_equal(a.forces, b.forces)
     images[3].positions[1] = images[3].positions[0]
     with pytest.raises(ValueError, match="structure 3: atoms 0 and 1 are at the same place"):
         calculator.evaluate(images)
@@ -273,6 +281,57 @@ def test_a_recording_is_made_anew_only_for_other_sizes(models):
             [Structure.from_atoms(ase.Atoms("C" * n, np.eye(n, 3) * 2 + np.arange(n)[:, None]))]
         )
     assert len(batches.recordings) == 8
+
+
+class Operations(TorchDispatchMode):
+    """Names of the operations that torch is asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_nothing_in_the_sequence_waits_for_a_value():
+    """What does can't be recorded; seen without a GPU, since tensors without values take its way."""
+    meta = torch.device("meta")
+    sequence = TensorSequence(random_network(), meta, torch.float32)
+    whole, real = {"dtype": torch.int64, "device": meta}, {"dtype": torch.float64, "device": meta}
+    pairs = torch.zeros(30, **whole), torch.zeros(30, **whole), torch.zeros(30, 3, **real)
+    graph = Graph(torch.zeros(7, **whole), torch.zeros(7, 3, **real), torch.zeros(7, **whole), *pairs)
+    with Operations() as seen:
+        outputs = sequence(graph, 2)
+    assert outputs.virials.shape == (2, 3, 3)
+    assert len(seen.names) > 20
+    for name in seen.names:
+        assert not any(
+            word in name for word in ("local_scalar", "nonzero", "item", "masked_select", "unique")
+        )
+    with Operations() as seen:
+        x = torch.rand(5)
+        x[x.argmin()]
+    assert any("local_scalar" in name for name in seen.names)
+
+
+def test_a_recording_that_was_loaded_by_half(models, monkeypatch):
+    _, batches = tensor_batches(models, "float64")
+    first = [Structure.from_atoms(bulk("Si", cubic=True))]
+    second = [Structure.from_atoms(bulk("Si", a=5.6, cubic=True))]
+    expected = batches.evaluate(first)[0].energy
+    batches.evaluate(second)
+    pairs = [batches.lists[0].pairs(s.positions, s.cell, s.pbc) for s in first]
+    (recording,) = batches.recordings.values()
+    recording(first, pairs)
+    copy = recording._copy
+    monkeypatch.setattr(recording, "_copy", lambda n, v: copy(n, v) if n != "shifts" else 1 / 0)
+    others = [batches._list(99).pairs(s.positions, s.cell, s.pbc) for s in second]
+    with pytest.raises(ZeroDivisionError):
+        recording(second, others)
+    monkeypatch.undo()
+    assert float(recording(first, pairs).energies.sum()) + 8 * REFERENCES[14] == pytest.approx(expected)
 
 
 def test_the_sequence_names_what_is_wrong(models):

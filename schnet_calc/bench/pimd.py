@@ -20,7 +20,7 @@ from schnet_calc.ipi.server import Server
 Serve = Callable[[Path], object]
 STRIDE = 5
 """Steps between two rows of properties."""
-POLL = 0.05
+POLL = 0.03
 """Seconds between looks at the rows; more often would take time from the run."""
 FREE = """
 import numpy as np
@@ -70,7 +70,7 @@ def pimd_step(
     Raises
     ------
     RuntimeError
-        i-PI wrote too few rows: the end of its log is in the message.
+        i-PI ended before its time, with the end of its log, or wrote too few rows to time them.
     """
     with tempfile.TemporaryDirectory(prefix="bench") as name:
         folder = Path(name)
@@ -90,24 +90,40 @@ def pimd_step(
             path.write_text(path.read_text().replace(f"<batch_size> {beads} </batch_size>", ""))
         if pes:
             (folder / "pes.py").write_text(pes)
-        return _watched(folder, serve)
+        return _watched(folder, serve, n_steps // STRIDE)
 
 
-def _watched(folder: Path, serve: Serve | None) -> float:
-    server = Server(folder, INPUT, environment={"OMP_NUM_THREADS": str(torch.get_num_threads())})
-    if serve is not None:
-        threading.Thread(target=serve, args=(folder,), daemon=True).start()
+def _watched(folder: Path, serve: Serve | None, n_rows: int) -> float:
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            assert serve is not None
+            serve(folder)
+        except BaseException as error:
+            failures.append(error)
+
     properties, seen = folder / "simulation.out", [(0.0, 0)]
-    while server.running:
-        time.sleep(POLL)
-        text = properties.read_text() if properties.exists() else ""
-        rows = sum(not line.startswith("#") for line in text.splitlines())
-        if rows > seen[-1][1]:
-            seen.append((time.perf_counter(), rows))
+    server = Server(folder, INPUT, environment={"OMP_NUM_THREADS": str(torch.get_num_threads())})
+    try:
+        if serve is not None:
+            threading.Thread(target=work, daemon=True).start()
+        while server.running and not failures:
+            time.sleep(POLL)
+            text = properties.read_text() if properties.exists() else ""
+            rows = sum(not line.startswith("#") for line in text.splitlines())
+            if rows > seen[-1][1]:
+                seen.append((time.perf_counter(), rows))
+    finally:
+        server.stop()
+    if seen[-1][1] < n_rows:
+        raise RuntimeError(
+            f"i-PI ended after {seen[-1][1]} of {n_rows} rows: {failures or server.last_words()}"
+        )
     # The last rows come when i-PI has also written all that it leaves behind.
-    late = [(moment, row) for moment, row in seen[:-1] if row > WARM_UP * seen[-1][1]]
+    late = [(moment, row) for moment, row in seen[:-1] if row > WARM_UP * n_rows]
     if len(late) < 2:
-        raise RuntimeError(f"i-PI wrote too few rows to time its steps: {server.last_words()}")
+        raise RuntimeError(f"the {n_rows} rows came too fast to time them: ask for more steps")
     (start, first), (end, last) = late[0], late[-1]
     return 1e3 * (end - start) / (STRIDE * (last - first))
 

@@ -243,10 +243,10 @@ def _timing(
         fused=float(average(fused)),
         script=value(script),
         peer=value(peer),
-        floor=float(np.median(floors)),
+        floor=float(average(floors)),
         script_ratio=ratio(script),
         peer_ratio=ratio(peer),
-        over_floor=float(np.median(fused / floors)),
+        over_floor=float(average(fused / floors)),
     )
 
 

@@ -28,8 +28,8 @@ class Engine(ABC):
 
     name = ""
     memory: float = 2**31
-    """Bytes that a batch may need; what needs more is evaluated in parts. The fused engine needs no bound
-    on the CPU: it keeps nothing per pair beyond the structures that it is at."""
+    """Bytes that a batch may need; what needs more is evaluated in parts. The fused engine has a bound of
+    its own on the CPU."""
 
     def __init__(self, potential: Potential, device: torch.device, dtype: torch.dtype) -> None:
         self.potential = potential

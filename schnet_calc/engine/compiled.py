@@ -19,6 +19,8 @@ PART = 24
 """Atoms that a thread has at least where several share one structure."""
 LARGE = 500
 """Atoms from which on threads share each structure of a batch, one after the other."""
+PORTION = 2**19
+"""Pairs in one compiled call, about: it takes a second or less, so long Ctrl-C may have to wait."""
 SLOTS = 256
 """Places in a batch whose neighbour lists are kept."""
 
@@ -48,25 +50,42 @@ class Compiled:
 
     def evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
         """Predictions, on as many threads as torch may use; the errors of an engine."""
-        n_threads, count = torch.get_num_threads(), len(structures)
+        count = len(structures)
         found: dict[int, Prediction] = {}
         waiting: dict[int, Prepared] = {}
+        n_pairs = 0
         for k, structure in enumerate(structures):
-            n_atoms = len(structure.numbers)
             with named(k, count):
                 prepared = self._prepare(k, structure)
-                if count == 1 or n_atoms >= LARGE:
-                    n_parts = max(1, min(n_threads, n_atoms // PART))
-                    evaluated = evaluate_one(prepared, self.weights, n_parts)
-                    found[k] = self._prediction(structure, prepared, evaluated)
-                else:
-                    waiting[k] = prepared
-        if waiting:
-            batch = evaluate_many(list(waiting.values()), self.weights, min(n_threads, len(waiting)))
-            for (k, prepared), evaluated in zip(waiting.items(), batch, strict=True):
-                with named(k, count):
-                    found[k] = self._prediction(structures[k], prepared, evaluated)
+                if count == 1 or len(structure.numbers) >= LARGE:
+                    found[k] = self._shared(structure, prepared)
+                    continue
+            waiting[k] = prepared
+            n_pairs += len(prepared.i)
+            if n_pairs > PORTION:
+                found |= self._in_turn(structures, waiting)
+                waiting, n_pairs = {}, 0
+        found |= self._in_turn(structures, waiting)
         return [found[k] for k in range(count)]
+
+    def _shared(self, structure: Structure, prepared: Prepared) -> Prediction:
+        """Of a structure that all threads work on."""
+        n_parts = max(1, min(torch.get_num_threads(), len(structure.numbers) // PART))
+        return self._prediction(structure, prepared, evaluate_one(prepared, self.weights, n_parts))
+
+    def _in_turn(
+        self, structures: Sequence[Structure], waiting: dict[int, Prepared]
+    ) -> dict[int, Prediction]:
+        """Of some structures of a batch, which threads take in turn."""
+        if not waiting:
+            return {}
+        n_parts = min(torch.get_num_threads(), len(waiting))
+        batch = evaluate_many(list(waiting.values()), self.weights, n_parts)
+        found = {}
+        for (k, prepared), evaluated in zip(waiting.items(), batch, strict=True):
+            with named(k, len(structures)):
+                found[k] = self._prediction(structures[k], prepared, evaluated)
+        return found
 
     def _prepare(self, place: int, structure: Structure) -> Prepared:
         check_structure(structure, self.offsets)

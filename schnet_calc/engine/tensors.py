@@ -113,6 +113,7 @@ class Recording:
         ).to(device, torch.float64)
         # Of an atom with itself, beyond the cutoff: that adds nothing to anything.
         self._far = torch.tensor([2.0 * sequence.cutoff, 0.0, 0.0], dtype=torch.float64, device=device)
+        self.calls = 0
         self._pairs: Sequence[HalfPairs] = ()
         self._graph: torch.cuda.CUDAGraph | None = None
         self._outputs: Outputs | None = None
@@ -120,7 +121,9 @@ class Recording:
     def __call__(self, structures: Sequence[Structure], pairs: Sequence[HalfPairs]) -> Outputs:
         """Evaluate; outputs are overwritten by the next call."""
         self._load(structures, pairs)
-        if self.sequence.device.type != "cuda":
+        self.calls += 1
+        if self.sequence.device.type != "cuda" or self.calls == 1:
+            # What comes once is not worth a recording.
             return self.sequence(self.inputs, self.n_systems)
         if self._graph is None:
             self._record()
@@ -136,6 +139,7 @@ class Recording:
         self._copy("system", np.repeat(np.arange(len(sizes)), sizes))
         if len(pairs) == len(self._pairs) and all(a is b for a, b in zip(pairs, self._pairs, strict=True)):
             return  # the lists are kept between steps, and lie there already
+        self._pairs = ()  # an interruption must not leave a mixture that passes for whole
         starts = np.cumsum([0, *sizes[:-1]])
         n_pairs = sum(len(p.i) for p in pairs)
         self._copy("i", np.concatenate([p.i + s for p, s in zip(pairs, starts, strict=True)]))
@@ -152,15 +156,18 @@ class Recording:
 
     def _record(self) -> None:
         device = self.sequence.device
-        stream = torch.cuda.Stream(device)
-        stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UP):
-                self.sequence(self.inputs, self.n_systems)
-        torch.cuda.current_stream(device).wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.device(device), torch.cuda.graph(graph):
-            self._outputs = self.sequence(self.inputs, self.n_systems)
+        current, stream = torch.cuda.current_stream(device), torch.cuda.Stream(device)
+        stream.wait_stream(current)
+        # The outer one brings the current stream back even where a recording fails.
+        with torch.cuda.stream(current):
+            with torch.cuda.stream(stream):
+                for _ in range(WARM_UP):
+                    self.sequence(self.inputs, self.n_systems)
+            current.wait_stream(stream)
+            graph = torch.cuda.CUDAGraph()
+            # Other threads may use the GPU meanwhile.
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                self._outputs = self.sequence(self.inputs, self.n_systems)
         self._graph = graph
 
 
@@ -204,7 +211,12 @@ class TensorBatches:
     def _predict(
         self, first: int, structures: list[Structure], pairs: list[HalfPairs], count: int
     ) -> list[Prediction]:
-        outputs = self._recording(structures, pairs)(structures, pairs)
+        try:
+            outputs = self._recording(structures, pairs)(structures, pairs)
+        except torch.OutOfMemoryError:
+            self.recordings.clear()  # each holds memory of its own
+            torch.cuda.empty_cache()
+            outputs = self._recording(structures, pairs)(structures, pairs)
         energies, forces, virials = (
             x.to("cpu", torch.float64).numpy() for x in (outputs.energies, outputs.forces, outputs.virials)
         )

@@ -381,12 +381,13 @@ def evaluate(  # type: ignore[no-untyped-def]
     """One structure with all parts, or many that the parts take in turn.
 
     Atoms (B + 1,) and pairs (B + 1,) tell where each of the B structures begins. For one structure see
-    :func:`evaluate_part`; for many, forces are (1, N, 3) of all atoms, virials (B, 3, 3), nearest (B, 2).
+    :func:`evaluate_part`; for many, which share no atoms, forces are (1, N, 3) of all atoms, virials
+    (B, 3, 3), nearest (B, 2).
     """
     n_structures, n_blocks = atoms.shape[0] - 1, weights.dense.shape[0]
     k, me, meeting, space = 0, part, arrivals, shared
     forces_of, virials_of, nearest_of = forces, virials, nearest
-    together = n_structures == 1
+    together = shared.shape[1] > 0
     alone = np.zeros(1, np.int64)
     while True:
         if not together:

@@ -47,10 +47,10 @@ class Team:
 
         The calls have to end with a barrier. The first part is this thread's.
         """
-        if not self._busy.acquire(blocking=False):
-            return False
         arrivals = barrier()
         errors: list[BaseException] = []
+        if not self._busy.acquire(blocking=False):
+            return False
         try:
             while len(self._queues) < n_parts - 1:
                 self._enlist()
