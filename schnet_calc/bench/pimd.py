@@ -1,5 +1,6 @@
 """A step of path-integral MD through i-PI."""
 
+import re
 import tempfile
 import threading
 import time
@@ -18,8 +19,8 @@ from schnet_calc.ipi.input import INPUT, STRUCTURE, PIMDSettings, write_input
 from schnet_calc.ipi.server import Server
 
 Serve = Callable[[Path], object]
-STRIDE = 5
-"""Steps between two rows of properties."""
+STRIDE = 10
+"""Steps between two rows of properties, as in runs by default: i-PI takes milliseconds for a row."""
 POLL = 0.03
 """Seconds between looks at the rows; more often would take time from the run."""
 FREE = """
@@ -33,7 +34,7 @@ class Free:
         return 0.0, np.zeros_like(pos), np.zeros((3, 3)), ""
 """
 """A potential that costs nothing: what is left is i-PI's own time."""
-FEWEST_ROWS = 16
+FEWEST_ROWS = 8
 WARM_UP = 0.25
 """Part of a run that isn't timed."""
 
@@ -86,8 +87,10 @@ def pimd_step(
             address=Address(unix=folder.name),
             options={"device": "cpu"} if serve is None and not pes else None,
         )
+        text = re.sub(r'flush="\d+"', 'flush="1"', path.read_text())  # rows that can be seen as they come
         if not batched:
-            path.write_text(path.read_text().replace(f"<batch_size> {beads} </batch_size>", ""))
+            text = text.replace(f"<batch_size> {beads} </batch_size>", "")
+        path.write_text(text)
         if pes:
             (folder / "pes.py").write_text(pes)
         return _watched(folder, serve, n_steps // STRIDE)
@@ -143,6 +146,6 @@ def with_ase(calculator: Calculator) -> Serve:
 
 
 def n_steps_for(milliseconds: float, seconds: float) -> int:
-    """Steps that take so long together, in whole rows; so many that bursts of rows don't matter."""
+    """Steps that take so long together, in whole rows; enough of them to be timed."""
     rows = int(np.ceil(1e3 * seconds / milliseconds / STRIDE))
     return STRIDE * max(FEWEST_ROWS, rows)
