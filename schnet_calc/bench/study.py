@@ -157,11 +157,8 @@ class _Run:
             calls |= self._peers(case)
         times = take_turns({**calls, "product": matrix_product()}, self.seconds)
         self.products += times["product"].tolist()
-        # Crystals have their lists of neighbours made anew now and then: that is part of the mean.
-        average = np.mean if case.atoms.pbc.any() else np.median
-        peers = [times[name] for name in times if name.startswith("peer")]
-        peer = min(peers, key=average) if peers else None
-        return _timing(case, times["fused"], times.get("script"), peer, times["product"], average)
+        peer = min((times[name] for name in times if name.startswith("peer")), key=np.median, default=None)
+        return _timing(case, times["fused"], times.get("script"), peer, times["product"])
 
     def _ours(self, case: Case, engine: str) -> Call:
         calculator = SchNetCalculator(self.model, device="cpu", engine=engine)
@@ -236,32 +233,24 @@ def _timing(
     script: NDArray[np.float64] | None,
     peer: NDArray[np.float64] | None,
     product: NDArray[np.float64],
-    average: Callable[[NDArray[np.float64]], Any],
 ) -> Timing:
-    def value(times: NDArray[np.float64] | None) -> float | None:
-        return None if times is None else float(average(times))
+    """Medians over the rounds, of times and of their ratios in a round."""
 
-    def ratio(times: NDArray[np.float64] | None) -> float | None:
-        if times is None:
-            return None
-        return (
-            float(average(times) / average(fused))
-            if average is np.mean
-            else float(np.median(times / fused))
-        )
+    def median(times: NDArray[np.float64] | None) -> float | None:
+        return None if times is None else float(np.median(times))
 
     floors = 1e-6 * case.operations / gflops(1.0) * product
     return Timing(
         name=case.name,
         group=case.group,
         n_atoms=case.count * len(case.atoms),
-        fused=float(average(fused)),
-        script=value(script),
-        peer=value(peer),
-        floor=float(average(floors)),
-        script_ratio=ratio(script),
-        peer_ratio=ratio(peer),
-        over_floor=float(average(fused / floors)),
+        fused=float(np.median(fused)),
+        script=median(script),
+        peer=median(peer),
+        floor=float(np.median(floors)),
+        script_ratio=None if script is None else median(script / fused),
+        peer_ratio=None if peer is None else median(peer / fused),
+        over_floor=float(np.median(fused / floors)),
     )
 
 
