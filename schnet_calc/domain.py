@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 
 from schnet_calc.graph import Structure
 from schnet_calc.kernels.compiling import exact
-from schnet_calc.neighbors import SkinList
+from schnet_calc.neighbors import SkinList, list_at
 
 FULL, NONE = 1.15, 1.5
 """Neighbours count fully up to, and no more from, these multiples of the sum of the covalent radii."""
 SLACK_ANG, SLACK_COORDINATION = 0.05, 0.25
 """How far beyond the training data is still no reason for doubt."""
-SLOTS = 256
-"""Places in a batch whose neighbour lists are kept."""
 SIZE = len(covalent_radii)
 RADII = np.nan_to_num(covalent_radii, nan=1.5)
 
@@ -112,12 +110,13 @@ class DomainCheck:
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
-        self._lists: dict[int, tuple[bytes, SkinList]] = {}
+        self._lists: dict[int, SkinList] = {}
+        self._reach = (b"", 0.0)
 
     def reasons(self, structure: Structure, place: int = 0) -> list[str]:
         """Why a structure in a place of a batch lies outside, in words; empty if it doesn't."""
         numbers, positions, cell, pbc = structure
-        i, j, shifts = self._list(place, numbers).pairs(positions, cell, pbc)
+        i, j, shifts = list_at(self._lists, place, self._longest(numbers)).pairs(positions, cell, pbc)
         d = self.domain
         pair, distance, atom, coordination = judge(
             numbers, positions, i, j, shifts, RADII, d.shortest, d.fewest, d.most
@@ -138,13 +137,12 @@ class DomainCheck:
             )
         return found
 
-    def _list(self, place: int, numbers: NDArray[np.int64]) -> SkinList:
-        species, (known, neighbors) = numbers.tobytes(), self._lists.get(place, (b"", None))
-        if neighbors is None or species != known:
-            neighbors = SkinList(reach(numbers))
-            if place < SLOTS:
-                self._lists[place] = (species, neighbors)
-        return neighbors
+    def _longest(self, numbers: NDArray[np.int64]) -> float:
+        """Their reach; the last one is kept, since the same atoms come again and again."""
+        species = numbers.tobytes()
+        if species != self._reach[0]:
+            self._reach = (species, reach(numbers))
+        return self._reach[1]
 
 
 def reach(numbers: NDArray[np.int64]) -> float:

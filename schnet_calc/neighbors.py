@@ -15,6 +15,8 @@ ALL_PAIRS_LIMIT = 100
 """Up to this many atoms, comparing all pairs of a molecule is faster than a cell list."""
 SKIN = 0.5
 """Å; more pairs to look at, fewer lists to make."""
+SLOTS = 256
+"""Places in a batch whose lists are kept."""
 PAIR_BYTES = 250
 """What a pair needs from the search for it to the forces, about."""
 WORTH_ASKING = 2**28
@@ -115,6 +117,16 @@ class SkinList:
         pairs = half_pairs(positions, cell, pbc, self.cutoff + skin)
         self._kept = _Kept(positions.copy(), cell.copy(), pbc.copy(), skin, pairs)
         return pairs
+
+
+def list_at(lists: dict[int, SkinList], place: int, cutoff: float) -> SkinList:
+    """The list of a place in a batch: the one kept there if its cutoff is the same, or else a new one."""
+    kept = lists.get(place)
+    if kept is None or kept.cutoff != cutoff:
+        kept = SkinList(cutoff)
+        if place < SLOTS:
+            lists[place] = kept
+    return kept
 
 
 class _Kept(NamedTuple):

@@ -11,8 +11,8 @@ from conftest import ethanol, random_network, write_model
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.kernels.activation import activate
+from schnet_calc.kernels.pairs import _quintic, _quintic_slope
 from schnet_calc.kernels.quintic import choose_grid, quintic_weights
-from schnet_calc.kernels.structure import _quintic, _quintic_slope
 from schnet_calc.neighbors import SkinList, half_pairs
 
 

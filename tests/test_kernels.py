@@ -21,6 +21,7 @@ from schnet_calc.kernels.barrier import wait
 from schnet_calc.kernels.compiling import exact, jit
 from schnet_calc.kernels.dense import aligned, pack, panel_width, product
 from schnet_calc.kernels.threads import Team
+from schnet_calc.neighbors import list_at
 
 KINDS = (np.float32, np.float64)
 
@@ -327,7 +328,7 @@ def test_a_recording_that_was_loaded_by_half(models, monkeypatch):
     recording(first, pairs)
     copy = recording._copy
     monkeypatch.setattr(recording, "_copy", lambda n, v: copy(n, v) if n != "shifts" else 1 / 0)
-    others = [batches._list(99).pairs(s.positions, s.cell, s.pbc) for s in second]
+    others = [list_at({}, 0, batches.sequence.cutoff).pairs(s.positions, s.cell, s.pbc) for s in second]
     with pytest.raises(ZeroDivisionError):
         recording(second, others)
     monkeypatch.undo()

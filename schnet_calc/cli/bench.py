@@ -1,12 +1,15 @@
 """The command that measures speed."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 
 from schnet_calc.cli.app import Output, app
 from schnet_calc.console import err, out, write_json
+
+if TYPE_CHECKING:
+    from schnet_calc.bench.study import Bench
 
 
 @app.command
@@ -47,6 +50,22 @@ def bench(
     if threads is not None:
         torch.set_num_threads(threads)
     found = run_bench(atoms, against, seconds, beads, lambda name: err.print(name))
+    out.print(_table(found, against is not None))
+    out.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
+    out.print(f"the calculator adds {found.overhead:.3f} ms to its engine")
+    if found.ipi_alone:
+        alone = ", ".join(f"{_digits(value)} ms with {p}" for p, value in found.ipi_alone.items())
+        out.print(f"i-PI itself takes {alone} beads")
+    if found.peak_memory is not None:
+        out.print(f"{max(atoms):,} atoms alone need {found.peak_memory:.0f} MiB")
+    figure, axes = plots.new_figure(11, 3.6, len({t.group for t in found.timings}))
+    plots.draw_bench(axes, found)
+    plots.save_figure(figure, output)
+    write_json(json, found.to_dict())
+
+
+def _table(found: "Bench", against: bool) -> Table:
+    """A line for each timing."""
     columns = ["fused", "script", "×", *(["SchNetPack", "×"] if against else []), "floor", "×"]
     table = Table(
         title=f"ms per step or batch, {found.threads} thread{'s' if found.threads > 1 else ''}",
@@ -60,18 +79,7 @@ def bench(
         cells = [t.name, _digits(t.fused), *_beside(t.script, t.script_ratio)]
         cells += _beside(t.peer, t.peer_ratio) if against else []
         table.add_row(*cells, _digits(t.floor), f"{t.over_floor:.1f}")
-    out.print(table)
-    out.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
-    out.print(f"the calculator adds {found.overhead:.3f} ms to its engine")
-    if found.ipi_alone:
-        alone = ", ".join(f"{_digits(value)} ms with {p}" for p, value in found.ipi_alone.items())
-        out.print(f"i-PI itself takes {alone} beads")
-    if found.peak_memory is not None:
-        out.print(f"{max(atoms):,} atoms alone need {found.peak_memory:.0f} MiB")
-    figure, axes = plots.new_figure(11, 3.6, len({t.group for t in found.timings}))
-    plots.draw_bench(axes, found)
-    plots.save_figure(figure, output)
-    write_json(json, found.to_dict())
+    return table
 
 
 def _beside(value: float | None, ratio: float | None) -> list[str]:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from schnet_calc.engine.base import Engine
-from schnet_calc.engine.compiled import PART
+from schnet_calc.engine.compiled import parts_of
 from schnet_calc.engine.fused import FusedEngine
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.graph import Structure
@@ -57,7 +57,7 @@ class Committee:
     def _rows(self, structures: Sequence[Structure]) -> list[list[Prediction]]:
         """All members' predictions: beside each other for one small structure, which takes one thread."""
         n_threads = min(torch.get_num_threads(), len(self.members))
-        alone = len(structures) == 1 and len(structures[0].numbers) < 2 * PART
+        alone = len(structures) == 1 and parts_of(len(structures[0].numbers)) == 1
         if n_threads > 1 and alone and all(isinstance(m, FusedEngine) and m.compiled for m in self.members):
             return map_on_threads(lambda member: member.evaluate(structures), self.members, n_threads)
         return [member.evaluate(structures) for member in self.members]

@@ -1,18 +1,19 @@
 """A SchNet on the CPU: one compiled call for a structure or a batch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from schnet_calc.engine.checks import check_finite, check_shortest, check_structure, named
+from schnet_calc.engine.portions import in_portions
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.graph import Structure
 from schnet_calc.kernels.parallel import Evaluated, Prepared, evaluate_many, evaluate_one
 from schnet_calc.kernels.spline import SplineGrid
-from schnet_calc.kernels.structure import network_arrays
-from schnet_calc.neighbors import SkinList
+from schnet_calc.kernels.weights import network_arrays
+from schnet_calc.neighbors import SkinList, list_at
 from schnet_calc.nn import SchNet
 
 PART = 24
@@ -21,8 +22,11 @@ LARGE = 500
 """Atoms from which on threads share each structure of a batch, one after the other."""
 PORTION = 2**19
 """Pairs in one compiled call, about: it takes a second or less, so long Ctrl-C may have to wait."""
-SLOTS = 256
-"""Places in a batch whose neighbour lists are kept."""
+
+
+def parts_of(n_atoms: int) -> int:
+    """Threads that share one structure."""
+    return max(1, min(torch.get_num_threads(), n_atoms // PART))
 
 
 class Compiled:
@@ -52,33 +56,31 @@ class Compiled:
         """Predictions, on as many threads as torch may use; the errors of an engine."""
         count = len(structures)
         found: dict[int, Prediction] = {}
-        waiting: dict[int, Prepared] = {}
-        n_pairs = 0
-        for k, structure in enumerate(structures):
-            with named(k, count):
-                prepared = self._prepare(k, structure)
-                if count == 1 or len(structure.numbers) >= LARGE:
-                    found[k] = self._shared(structure, prepared)
-                    continue
-            waiting[k] = prepared
-            n_pairs += len(prepared.i)
-            if n_pairs > PORTION:
-                found |= self._in_turn(structures, waiting)
-                waiting, n_pairs = {}, 0
-        found |= self._in_turn(structures, waiting)
+
+        def small() -> Iterator[tuple[int, Prepared]]:
+            """Those that get a thread; the others are evaluated at once, by all."""
+            for k, structure in enumerate(structures):
+                with named(k, count):
+                    prepared = self._prepare(k, structure)
+                    large = count == 1 or len(structure.numbers) >= LARGE
+                    if large:
+                        found[k] = self._shared(structure, prepared)
+                if not large:
+                    yield k, prepared
+
+        for portion in in_portions(small(), lambda item: len(item[1].i), PORTION):
+            found |= self._in_turn(structures, dict(portion))
         return [found[k] for k in range(count)]
 
     def _shared(self, structure: Structure, prepared: Prepared) -> Prediction:
         """Of a structure that all threads work on."""
-        n_parts = max(1, min(torch.get_num_threads(), len(structure.numbers) // PART))
+        n_parts = parts_of(len(structure.numbers))
         return self._prediction(structure, prepared, evaluate_one(prepared, self.weights, n_parts))
 
     def _in_turn(
         self, structures: Sequence[Structure], waiting: dict[int, Prepared]
     ) -> dict[int, Prediction]:
         """Of some structures of a batch, which threads take in turn."""
-        if not waiting:
-            return {}
         n_parts = min(torch.get_num_threads(), len(waiting))
         batch = evaluate_many(list(waiting.values()), self.weights, n_parts)
         found = {}
@@ -89,11 +91,8 @@ class Compiled:
 
     def _prepare(self, place: int, structure: Structure) -> Prepared:
         check_structure(structure, self.offsets)
-        neighbors = self.lists.get(place) or SkinList(self.cutoff)
-        if place < SLOTS:
-            self.lists[place] = neighbors
         positions = np.ascontiguousarray(structure.positions, dtype=float)
-        pairs = neighbors.pairs(positions, structure.cell, structure.pbc)
+        pairs = list_at(self.lists, place, self.cutoff).pairs(positions, structure.cell, structure.pbc)
         return Prepared(structure.numbers, positions, *pairs)
 
     def _prediction(self, structure: Structure, prepared: Prepared, found: Evaluated) -> Prediction:

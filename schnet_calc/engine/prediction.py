@@ -1,9 +1,12 @@
 """What an engine returns for one structure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from schnet_calc.graph import Structure
 
 
 @dataclass(frozen=True)
@@ -48,3 +51,29 @@ def voigt_stress(virial: NDArray[np.float64], volume: float) -> NDArray[np.float
     """(6,) eV/Å³, xx, yy, zz, yz, xz, xy, from the derivative of the energy by strain (3, 3) and Å³."""
     full = 0.5 * (virial + virial.T) / volume
     return full[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+
+
+def split(
+    structures: Sequence[Structure],
+    offsets: NDArray[np.float64],
+    energies: NDArray[np.float64],
+    forces: NDArray[np.float64],
+    virials: NDArray[np.float64],
+) -> list[Prediction]:
+    """Predictions for the B structures of a batch, from arrays over all N atoms.
+
+    Parameters
+    ----------
+    structures : sequence of Structure
+        In the order of their atoms.
+    offsets : array
+        (Z,) reference energies by atomic number, eV.
+    energies, forces, virials : array
+        (N,) eV without reference energies, (N, 3) eV/Å and (B, 3, 3) eV.
+    """
+    ends = np.cumsum([len(s.numbers) for s in structures])
+    rows = [slice(end - len(s.numbers), end) for end, s in zip(ends, structures, strict=True)]
+    return [
+        Prediction(energies[r] + offsets[s.numbers], forces[r], virial, s.volume)
+        for r, s, virial in zip(rows, structures, virials, strict=True)
+    ]

@@ -1,6 +1,6 @@
 """TorchScript and automatic differentiation: any network that keeps the contract; the oracle."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -9,7 +9,8 @@ from torch import Tensor
 
 from schnet_calc.engine.base import Engine
 from schnet_calc.engine.checks import check_finite, check_shortest, check_structure, named
-from schnet_calc.engine.prediction import Prediction
+from schnet_calc.engine.portions import in_portions
+from schnet_calc.engine.prediction import Prediction, split
 from schnet_calc.graph import Graph, Structure, build_graph, join_graphs
 from schnet_calc.potential import Potential, private_module
 
@@ -34,29 +35,21 @@ class ScriptEngine(Engine):
         return graph
 
     def _evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
-        results: list[Prediction] = []
-        waiting: list[Graph] = []
+        found: list[Prediction] = []
+        for part in in_portions(
+            self._graphs(structures), lambda g: len(g.i), self.memory / self.pair_bytes
+        ):
+            atomic, forces, virials = (_numpy(x) for x in self.atomic(join_graphs(part)))
+            check_finite(atomic, forces)
+            first = len(found)
+            found += split(structures[first : first + len(part)], self._offsets, atomic, forces, virials)
+        return found
+
+    def _graphs(self, structures: Sequence[Structure]) -> Iterator[Graph]:
         for k, structure in enumerate(structures):
             with named(k, len(structures)):
                 graph = self.graph(structure)
-            n_pairs = len(graph.i) + sum(len(g.i) for g in waiting)
-            if waiting and n_pairs * self.pair_bytes > self.memory:
-                results += self._predict(structures[len(results) :], waiting)
-                waiting = []
-            waiting.append(graph)
-        return results + self._predict(structures[len(results) :], waiting)
-
-    def _predict(self, structures: Sequence[Structure], graphs: Sequence[Graph]) -> list[Prediction]:
-        """Predictions for the first structures, whose graphs are given, as one batch."""
-        atomic, forces, virials = (_numpy(x) for x in self.atomic(join_graphs(graphs)))
-        check_finite(atomic, forces)
-        ends = np.cumsum([len(g.numbers) for g in graphs])
-        results = []
-        for k, (end, structure) in enumerate(zip(ends, structures, strict=False)):
-            rows = slice(end - len(structure.numbers), end)
-            energies = atomic[rows] + self._offsets[structure.numbers]
-            results.append(Prediction(energies, forces[rows], virials[k], structure.volume))
-        return results
+            yield graph
 
     def atomic(self, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
         """Atomic energies (N,), forces (N, 3) and virials (B, 3, 3) of a float64 graph on the CPU."""

@@ -5,7 +5,7 @@ once, but only for tensors of fixed sizes at fixed places: pairs are padded to a
 of neighbours that changes needs no new recording.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from schnet_calc.engine.checks import check_finite, check_shortest, check_structure, named
-from schnet_calc.engine.prediction import Prediction
+from schnet_calc.engine.portions import in_portions
+from schnet_calc.engine.prediction import Prediction, split
 from schnet_calc.graph import Graph, Structure
 from schnet_calc.kernels.explicit import (
     atomic_energies,
@@ -24,7 +25,7 @@ from schnet_calc.kernels.explicit import (
     virials_from_slopes,
 )
 from schnet_calc.kernels.spline import SplineGrid
-from schnet_calc.neighbors import SKIN, HalfPairs, SkinList
+from schnet_calc.neighbors import SKIN, HalfPairs, SkinList, list_at
 from schnet_calc.nn import SchNet
 
 KNOTS_PER_ANGSTROM = 400
@@ -33,8 +34,6 @@ SPARE = 1.1
 """Room for pairs, as a multiple of those that there may be with a skin."""
 RECORDINGS = 8
 """Kept at a time; the oldest goes first."""
-SLOTS = 256
-"""Places in a batch whose neighbour lists are kept."""
 WARM_UP = 3
 """Calls before a recording, as CUDA graphs want."""
 
@@ -190,27 +189,22 @@ class TensorBatches:
     def evaluate(self, structures: Sequence[Structure], most_pairs: float = np.inf) -> list[Prediction]:
         """Predictions; the errors of an engine. Batches of more pairs than this are evaluated in parts."""
         found: list[Prediction] = []
-        part: list[Structure] = []
-        pairs: list[HalfPairs] = []
-        for k, structure in enumerate(structures):
-            with named(k, len(structures)):
-                check_structure(structure, self.offsets)
-                more = self._list(k).pairs(structure.positions, structure.cell, structure.pbc)
-            if part and sum(len(p.i) for p in pairs) + len(more.i) > most_pairs:
-                found += self._predict(len(found), part, pairs, len(structures))
-                part, pairs = [], []
-            part.append(structure)
-            pairs.append(more)
-        return found + self._predict(len(found), part, pairs, len(structures))
+        for pairs in in_portions(self._pairs(structures), lambda p: len(p.i), most_pairs):
+            first, count = len(found), len(structures)
+            found += self._predict(structures[first : first + len(pairs)], pairs, first, count)
+        return found
 
-    def _list(self, place: int) -> SkinList:
-        if place >= SLOTS:
-            return SkinList(self.sequence.cutoff)
-        return self.lists.setdefault(place, SkinList(self.sequence.cutoff))
+    def _pairs(self, structures: Sequence[Structure]) -> Iterator[HalfPairs]:
+        for k, s in enumerate(structures):
+            with named(k, len(structures)):
+                check_structure(s, self.offsets)
+                pairs = list_at(self.lists, k, self.sequence.cutoff).pairs(s.positions, s.cell, s.pbc)
+            yield pairs
 
     def _predict(
-        self, first: int, structures: list[Structure], pairs: list[HalfPairs], count: int
+        self, structures: Sequence[Structure], pairs: list[HalfPairs], first: int, count: int
     ) -> list[Prediction]:
+        """Of a part that begins at a place of a batch of so many structures."""
         try:
             outputs = self._recording(structures, pairs)(structures, pairs)
         except torch.OutOfMemoryError:
@@ -220,18 +214,16 @@ class TensorBatches:
         energies, forces, virials = (
             x.to("cpu", torch.float64).numpy() for x in (outputs.energies, outputs.forces, outputs.virials)
         )
-        self._check_shortest(first, structures, pairs, int(outputs.closest), float(outputs.shortest), count)
+        closest = int(outputs.closest)
+        for k, p in enumerate(pairs):  # the pair's structure, and its number there
+            if 0 <= closest < len(p.i):
+                with named(first + k, count):
+                    check_shortest(closest, float(outputs.shortest), p.i, p.j)
+            closest -= len(p.i)
         check_finite(energies, forces)
-        ends = np.cumsum([len(s.numbers) for s in structures])
-        found = []
-        for k, (end, s) in enumerate(zip(ends, structures, strict=True)):
-            rows = slice(end - len(s.numbers), end)
-            found.append(
-                Prediction(energies[rows] + self.offsets[s.numbers], forces[rows], virials[k], s.volume)
-            )
-        return found
+        return split(structures, self.offsets, energies, forces, virials)
 
-    def _recording(self, structures: list[Structure], pairs: list[HalfPairs]) -> Recording:
+    def _recording(self, structures: Sequence[Structure], pairs: list[HalfPairs]) -> Recording:
         """One of this size with room enough; a new one if there is none."""
         n_pairs = sum(len(p.i) for p in pairs)
         key = (sum(len(s.numbers) for s in structures), len(structures))
@@ -244,20 +236,3 @@ class TensorBatches:
         while len(self.recordings) > RECORDINGS:
             del self.recordings[next(iter(self.recordings))]
         return kept
-
-    def _check_shortest(
-        self,
-        first: int,
-        structures: list[Structure],
-        pairs: list[HalfPairs],
-        closest: int,
-        shortest: float,
-        count: int,
-    ) -> None:
-        """Name the structure and the atoms of a batch's closest pair where they coincide."""
-        for k, (_, p) in enumerate(zip(structures, pairs, strict=True)):
-            if closest < len(p.i):
-                with named(first + k, count):
-                    check_shortest(closest, shortest, p.i, p.j)
-                return
-            closest -= len(p.i)

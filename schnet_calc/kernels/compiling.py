@@ -25,9 +25,8 @@ def _decorator(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     def compiled(function: Callable[..., Any]) -> Any:
         try:
             dispatcher = numba.njit(**COMMON, **options)(function)
-        except (
-            RuntimeError
-        ):  # neither beside the package nor in the home directory is there a place to keep it
+        except RuntimeError:
+            # There is no place to keep it, neither beside the package nor in the home directory.
             return numba.njit(**{**COMMON, **options, "cache": False})(function)
         kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
         if kept is not None:

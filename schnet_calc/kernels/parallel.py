@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from schnet_calc.kernels.barrier import barrier
 from schnet_calc.kernels.dense import aligned
-from schnet_calc.kernels.structure import Weights, evaluate
+from schnet_calc.kernels.structure import evaluate
 from schnet_calc.kernels.threads import team
+from schnet_calc.kernels.weights import Weights
 
 Array = NDArray[Any]
 

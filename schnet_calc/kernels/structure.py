@@ -1,97 +1,15 @@
 """A whole SchNet for one structure in one compiled call: the arithmetic and nothing around it.
 
-At twenty atoms, a call into torch costs as much as the layer that it computes. The geometry is kept in
-float64 whatever the network's type.
+At twenty atoms, a call into torch costs as much as the layer that it computes.
 """
 
-from typing import NamedTuple
-
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from schnet_calc.kernels.activation import activate
 from schnet_calc.kernels.barrier import take, wait
 from schnet_calc.kernels.compiling import inner, jit
-from schnet_calc.kernels.dense import Array, aligned, pack, panel_width, product
-from schnet_calc.kernels.quintic import quintic_tables
-from schnet_calc.kernels.simd import VECTOR_BYTES, fma, load, plus, splat, store, times, total
-from schnet_calc.kernels.spline import SplineGrid
-from schnet_calc.nn import Interaction, SchNet
-
-
-class Weights(NamedTuple):
-    """A SchNet as arrays; features and hidden units padded with zeros to F and H, whole panels.
-
-    Layers are packed for :func:`~schnet_calc.kernels.dense.product`: C panels of so many columns.
-    """
-
-    embedding: Array
-    """(Z, F)"""
-    lifted: Array
-    """(Z, F) what the first layer makes of it: no need to compute that for each atom"""
-    tables: Array
-    """(n_filters, K + 5, F) coefficients of quintic B-splines"""
-    dense: Array
-    """(T, 3, C, F, width) the three atom-wise layers of a block"""
-    dense_back: Array
-    """(T, 3, C, F, width) their transposes, for derivatives"""
-    bias: Array
-    """(T, 3, F)"""
-    no_bias: Array
-    """(F,) zeros"""
-    hidden: Array
-    """(C, F, width)"""
-    hidden_back: Array
-    """(C, H, width)"""
-    hidden_bias: Array
-    """(H,)"""
-    output: Array
-    """(H,)"""
-    constants: NDArray[np.float64]
-    """output bias, grid start, grid spacing, cutoff, 1 / number of neighbours"""
-
-
-def network_arrays(network: SchNet, grid: SplineGrid, dtype: torch.dtype) -> Weights:
-    """Arrays of a float64 network; tables are built in float64 and then cast."""
-    config = network.config
-    kind = np.dtype(str(dtype).removeprefix("torch."))
-
-    def padded(x: torch.Tensor, *axes: int) -> Array:
-        width = panel_width(kind)
-        shape = tuple(-(-s // width) * width if k in axes else s for k, s in enumerate(x.shape))
-        result = aligned(shape, kind)
-        result[...] = 0.0
-        result[tuple(slice(s) for s in x.shape)] = x.detach().numpy()
-        return result
-
-    blocks = [block for block in network.interactions if isinstance(block, Interaction)]
-    layers = [(block.dense_in, block.dense_hidden, block.dense_out) for block in blocks]
-    dense = padded(torch.stack([torch.stack([layer.weight for layer in block]) for block in layers]), 2, 3)
-    hidden = padded(network.output_hidden.weight, 0, 1)
-    bias = padded(torch.stack([torch.stack([layer.bias for layer in block]) for block in layers]), 2)
-    return Weights(
-        embedding=padded(network.embedding.weight, 1),
-        lifted=padded(blocks[0].dense_in(network.embedding.weight), 1),
-        tables=padded(quintic_tables(network, grid), 2),
-        dense=pack(np.swapaxes(dense, -1, -2)),
-        dense_back=pack(dense),
-        bias=bias,
-        no_bias=np.zeros_like(bias[0, 0]),
-        hidden=pack(hidden.T),
-        hidden_back=pack(hidden),
-        hidden_bias=padded(network.output_hidden.bias, 0),
-        output=padded(network.output.weight[0], 0),
-        constants=np.array(
-            [
-                float(network.output.bias[0]),
-                grid.start,
-                grid.spacing,
-                config.cutoff,
-                1.0 / (config.neighbor_average or 1.0),
-            ]
-        ),
-    )
+from schnet_calc.kernels.dense import product
+from schnet_calc.kernels.pairs import convolve, convolve_adjoint, geometry, pull_together
 
 
 @inner
@@ -101,128 +19,6 @@ def rows(n, n_features, like):  # type: ignore[no-untyped-def]
     buffer = np.empty(n * n_features + spare, like.dtype)
     first = -buffer.ctypes.data % 64 // like.itemsize
     return buffer[first : first + n * n_features].reshape(n, n_features)
-
-
-@inner
-def geometry(positions, i, j, shifts, weights):  # type: ignore[no-untyped-def]
-    """The pairs within the cutoff: atoms, row of the table, 6 weights of values and 6 of slopes.
-
-    Then unit vectors and lengths, and which pair of all is the closest and how close.
-    """
-    n_all, kind = i.shape[0], weights.embedding.dtype
-    near, knot = np.empty((n_all, 2), np.uint32), np.empty(n_all, np.uint32)
-    w, unit, length = np.empty((n_all, 12), kind), np.empty((n_all, 3)), np.empty(n_all)
-    n_intervals, constants = weights.tables.shape[1] - 5, weights.constants
-    start, spacing, cutoff, share = constants[1], constants[2], constants[3], constants[4]
-    rate = np.pi / cutoff
-    kept, closest, shortest = 0, -1, np.inf
-    for p in range(i.shape[0]):
-        x = positions[j[p], 0] + shifts[p, 0] - positions[i[p], 0]
-        y = positions[j[p], 1] + shifts[p, 1] - positions[i[p], 1]
-        z = positions[j[p], 2] + shifts[p, 2] - positions[i[p], 2]
-        square = x * x + y * y + z * z
-        if square >= cutoff * cutoff:
-            continue
-        d = np.sqrt(square)
-        if d < shortest:
-            closest, shortest = p, d
-        q, kept = kept, kept + 1
-        near[q, 0], near[q, 1] = i[p], j[p]
-        unit[q, 0], unit[q, 1], unit[q, 2], length[q] = x / d, y / d, z / d, d
-        factor = share * 0.5 * (1.0 + np.cos(rate * d))
-        slope = -share * 0.5 * rate * np.sin(rate * d)
-        k = min(max(int(np.floor((d - start) / spacing)), 0), n_intervals - 1)
-        t = (d - start) / spacing - k
-        knot[q] = k
-        values, slopes = _quintic(t), _quintic_slope(t)
-        for m in range(6):
-            w[q, m] = factor * values[m]
-            w[q, 6 + m] = slope * values[m] + factor * slopes[m] / spacing
-    return near[:kept], knot, w, unit, length, closest, shortest
-
-
-@jit
-def _quintic(t):  # type: ignore[no-untyped-def]
-    """The six B-splines of fifth degree that are not zero at t in [0, 1) between two knots."""
-    s = 1.0 - t
-    return (
-        s**5 / 120.0,
-        (1.0 + s * (5.0 + s * (10.0 + s * (10.0 + s * (5.0 - 5.0 * s))))) / 120.0,
-        (26.0 + s * (50.0 + s * (20.0 + s * (-20.0 + s * (-20.0 + 10.0 * s))))) / 120.0,
-        (26.0 + t * (50.0 + t * (20.0 + t * (-20.0 + t * (-20.0 + 10.0 * t))))) / 120.0,
-        (1.0 + t * (5.0 + t * (10.0 + t * (10.0 + t * (5.0 - 5.0 * t))))) / 120.0,
-        t**5 / 120.0,
-    )
-
-
-@jit
-def _quintic_slope(t):  # type: ignore[no-untyped-def]
-    """Their derivatives with respect to t."""
-    s = 1.0 - t
-    return (
-        -(s**4) / 24.0,
-        -(1.0 + s * (4.0 + s * (6.0 + s * (4.0 - 5.0 * s)))) / 24.0,
-        -(5.0 + s * (4.0 + s * (-6.0 + s * (-8.0 + 5.0 * s)))) / 12.0,
-        (5.0 + t * (4.0 + t * (-6.0 + t * (-8.0 + 5.0 * t)))) / 12.0,
-        (1.0 + t * (4.0 + t * (6.0 + t * (4.0 - 5.0 * t)))) / 24.0,
-        t**4 / 24.0,
-    )
-
-
-@inner
-def convolve(near, knot, w, table, y, v):  # type: ignore[no-untyped-def]
-    """V += conv(W, y) over the pairs; y, v (N, F)."""
-    tf, yf, vf = table.reshape(-1), y.reshape(-1), v.reshape(-1)
-    n_features, lanes = y.shape[1], VECTOR_BYTES // y.itemsize
-    for p in range(near.shape[0]):
-        w0, w1, w2 = splat(w[p, 0]), splat(w[p, 1]), splat(w[p, 2])
-        w3, w4, w5 = splat(w[p, 3]), splat(w[p, 4]), splat(w[p, 5])
-        row, i, j = knot[p] * n_features, near[p, 0] * n_features, near[p, 1] * n_features
-        for f in range(0, n_features, lanes):
-            k0 = row + f
-            k1 = k0 + n_features
-            k2 = k1 + n_features
-            k3 = k2 + n_features
-            k4 = k3 + n_features
-            k5 = k4 + n_features
-            low = fma(w2, load(tf, k2), fma(w1, load(tf, k1), times(w0, load(tf, k0))))
-            high = fma(w5, load(tf, k5), fma(w4, load(tf, k4), times(w3, load(tf, k3))))
-            filt = plus(low, high)
-            a, b = i + f, j + f
-            # One after the other: an atom may be paired with its own image, i = j.
-            store(vf, a, fma(filt, load(yf, b), load(vf, a)))
-            store(vf, b, fma(filt, load(yf, a), load(vf, b)))
-
-
-@inner
-def convolve_adjoint(near, knot, w, table, y, g, u, s):  # type: ignore[no-untyped-def]
-    """U += conv(W, g), and s_p += sum_f W'_ij (y_i g_j + y_j g_i), over the pairs."""
-    tf, yf, gf, uf = table.reshape(-1), y.reshape(-1), g.reshape(-1), u.reshape(-1)
-    n_features, lanes = y.shape[1], VECTOR_BYTES // y.itemsize
-    for p in range(near.shape[0]):
-        w0, w1, w2 = splat(w[p, 0]), splat(w[p, 1]), splat(w[p, 2])
-        w3, w4, w5 = splat(w[p, 3]), splat(w[p, 4]), splat(w[p, 5])
-        e0, e1, e2 = splat(w[p, 6]), splat(w[p, 7]), splat(w[p, 8])
-        e3, e4, e5 = splat(w[p, 9]), splat(w[p, 10]), splat(w[p, 11])
-        row, i, j = knot[p] * n_features, near[p, 0] * n_features, near[p, 1] * n_features
-        slopes = splat(y.dtype.type(0.0))
-        for f in range(0, n_features, lanes):
-            k0 = row + f
-            k1 = k0 + n_features
-            k2 = k1 + n_features
-            k3 = k2 + n_features
-            k4 = k3 + n_features
-            k5 = k4 + n_features
-            t0, t1, t2 = load(tf, k0), load(tf, k1), load(tf, k2)
-            t3, t4, t5 = load(tf, k3), load(tf, k4), load(tf, k5)
-            filt = plus(fma(w2, t2, fma(w1, t1, times(w0, t0))), fma(w5, t5, fma(w4, t4, times(w3, t3))))
-            slope = plus(fma(e2, t2, fma(e1, t1, times(e0, t0))), fma(e5, t5, fma(e4, t4, times(e3, t3))))
-            a, b = i + f, j + f
-            gi, gj = load(gf, a), load(gf, b)
-            slopes = fma(slope, fma(load(yf, a), gj, times(load(yf, b), gi)), slopes)
-            store(uf, a, fma(filt, gj, load(uf, a)))
-            store(uf, b, fma(filt, gi, load(uf, b)))
-        s[p] += total(slopes)
 
 
 @inner
@@ -275,18 +71,6 @@ def read_out(x, weights, energies, gx):  # type: ignore[no-untyped-def]
             slope[n, f] *= weights.output[f]
         energies[n] = energy
     product(slope, weights.hidden_back, weights.no_bias, gx, False)
-
-
-@inner
-def pull_together(near, s, unit, length, forces, virial):  # type: ignore[no-untyped-def]
-    """Add to forces (N, 3) and virial (3, 3) what follows from the derivatives by the distances (P,)."""
-    for p in range(near.shape[0]):
-        for m in range(3):
-            pull = s[p] * unit[p, m]
-            forces[near[p, 0], m] += pull
-            forces[near[p, 1], m] -= pull
-            for n in range(3):
-                virial[m, n] += pull * unit[p, n] * length[p]
 
 
 @inner
