@@ -25,7 +25,7 @@ from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker
 from schnet_calc.ipi.input import INPUT, STRUCTURE, PIMDSettings, write_input
 from schnet_calc.ipi.outputs import continue_from, cut_outputs, last_checkpoint, read_properties
 from schnet_calc.ipi.server import Server
-from schnet_calc.tasks.c20 import dodecahedron
+from schnet_calc.studies.c20 import dodecahedron
 
 BEADS, STEPS, STRIDE, FRAME_STRIDE = 4, 40, 1, 5
 LIMIT = 120.0

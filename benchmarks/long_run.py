@@ -17,8 +17,8 @@ from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.tasks.c20 import dodecahedron
-from schnet_calc.tasks.relax import relax
+from schnet_calc.simulate.relax import relax
+from schnet_calc.studies.c20 import dodecahedron
 
 
 def resident() -> float:

@@ -103,7 +103,7 @@ def main() -> None:
         line = f"{n_interactions:2d} {n_features:4d} {times[0]:9.1f} {times[1]:7.1f} {times[2]:7.1f} "
         line += f"{times[0] / times[1]:14.1f}"
         if arguments.against:
-            from schnet_calc.bench.peer import training_step
+            from schnet_calc.bench.schnetpack import training_step
 
             frames = read_frames(arguments.data).select(torch.arange(320).numpy())
             other = milliseconds(training_step(network, frames, arguments.batch), 7)

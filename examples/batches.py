@@ -6,10 +6,10 @@ import numpy as np
 from ase.build import molecule
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.tasks.md import MDSettings
-from schnet_calc.tasks.neb import relax_band
-from schnet_calc.tasks.relax import relax, relax_many
-from schnet_calc.tasks.replicas import run_replicas
+from schnet_calc.simulate.md import MDSettings
+from schnet_calc.simulate.neb import relax_band
+from schnet_calc.simulate.relax import relax, relax_many
+from schnet_calc.simulate.replicas import run_replicas
 
 calculator = SchNetCalculator("ethanol", dtype="float64")
 

@@ -17,10 +17,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.md.langevin import Langevin
 
 from schnet_calc import SchNetCalculator
+from schnet_calc.guard.guard import DoubtfulStructureError
 from schnet_calc.nn import SchNetConfig
-from schnet_calc.tasks.committee import train_members
 from schnet_calc.training import DataConfig, RunConfig, TrainingConfig
-from schnet_calc.watch import DoubtfulStructureError
+from schnet_calc.training.committee import train_members
 
 folder = Path(tempfile.mkdtemp())
 frames = []

@@ -17,7 +17,7 @@ from ase.units import GPa, invcm
 from schnet_calc import SchNetCalculator
 from schnet_calc.analysis.elasticity import elastic_constants
 from schnet_calc.plots import new_figure, save_figure
-from schnet_calc.tasks.relax import relax
+from schnet_calc.simulate.relax import relax
 
 calculator = SchNetCalculator("silicon", dtype="float64")
 crystal = relax(bulk("Si", a=5.3), calculator, fmax=1e-5, cell=True).atoms

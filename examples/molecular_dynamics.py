@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.tasks.c20 import dodecahedron
-from schnet_calc.tasks.md import MDSettings, run_md
-from schnet_calc.tasks.relax import relax
+from schnet_calc.simulate.md import MDSettings, run_md
+from schnet_calc.simulate.relax import relax
+from schnet_calc.studies.c20 import dodecahedron
 
 picoseconds = 0.02 if os.environ.get("CI") else 2.0
 calculator = SchNetCalculator("c20")

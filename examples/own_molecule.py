@@ -22,14 +22,14 @@ from schnet_calc import SchNetCalculator
 from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.nn import SchNetConfig
 from schnet_calc.report import write_report
-from schnet_calc.tasks.md import MDSettings, run_md
-from schnet_calc.tasks.modes import normal_modes, write_modes
-from schnet_calc.tasks.pimd import run_pimd
-from schnet_calc.tasks.reference import compare_modes, reference_calculator, reference_modes
-from schnet_calc.tasks.relax import relax
-from schnet_calc.tasks.sampling import sample_modes
-from schnet_calc.tasks.train import finish
+from schnet_calc.simulate.md import MDSettings, run_md
+from schnet_calc.simulate.modes import normal_modes, write_modes
+from schnet_calc.simulate.pimd import run_pimd
+from schnet_calc.simulate.reference import compare_modes, reference_calculator, reference_modes
+from schnet_calc.simulate.relax import relax
+from schnet_calc.simulate.sampling import sample_modes
 from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig
+from schnet_calc.training.train import finish
 
 quick = bool(os.environ.get("CI"))
 start = ase.io.read(sys.argv[1]) if len(sys.argv) > 1 else molecule("CH3CONH2")

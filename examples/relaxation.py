@@ -4,7 +4,7 @@ from ase.optimize import BFGS
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.analysis import bonds, clusters
-from schnet_calc.tasks.c20 import dodecahedron
+from schnet_calc.studies.c20 import dodecahedron
 
 atoms = dodecahedron()
 atoms.rattle(0.05, seed=1)  # off the saddle point that symmetry would keep it on

@@ -3,9 +3,9 @@
 from ase.thermochemistry import HarmonicThermo
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.tasks.c20 import dodecahedron
-from schnet_calc.tasks.modes import normal_modes
-from schnet_calc.tasks.relax import relax
+from schnet_calc.simulate.modes import normal_modes
+from schnet_calc.simulate.relax import relax
+from schnet_calc.studies.c20 import dodecahedron
 
 calculator = SchNetCalculator("c20", dtype="float64")
 start = dodecahedron()

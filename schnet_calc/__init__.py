@@ -7,7 +7,7 @@ __all__ = ["SchNetCalculator", "load_model"]
 
 if TYPE_CHECKING:
     from schnet_calc.calculator import SchNetCalculator
-    from schnet_calc.potential import load_model
+    from schnet_calc.modelfile.potential import load_model
 
 
 def __getattr__(name: str) -> Any:
@@ -17,7 +17,7 @@ def __getattr__(name: str) -> Any:
 
         return SchNetCalculator
     if name == "load_model":
-        from schnet_calc.potential import load_model
+        from schnet_calc.modelfile.potential import load_model
 
         return load_model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,9 +27,9 @@ from ase.outputs import _defineprop, all_outputs
 from numpy.typing import NDArray
 
 from schnet_calc.engine import Prediction, make_engine
-from schnet_calc.graph import Structure
-from schnet_calc.potential import Potential, load_model, shipped_models
-from schnet_calc.watch import Watch
+from schnet_calc.guard.guard import ExtrapolationGuard
+from schnet_calc.modelfile.potential import Potential, load_model, shipped_models
+from schnet_calc.structures.structure import Structure
 
 Model = str | Path | Potential
 
@@ -112,14 +112,15 @@ class SchNetCalculator(FreshCalculator):
         ``"auto"``.
     on_doubt : str or path
         What happens to structures outside of what the model knows: ``"warn"``, ``"ignore"``, ``"stop"``, or
-        the name of an ``.extxyz`` file to write them to (see :class:`~schnet_calc.watch.Watch`).
+        the name of an ``.extxyz`` file to write them to (see
+        :class:`~schnet_calc.guard.guard.ExtrapolationGuard`).
     max_forces_std : float, optional
         eV/Å; disagreement of a committee about the force on an atom that is a reason for doubt.
 
     Raises
     ------
     FileNotFoundError, ModelFileError
-        From :func:`~schnet_calc.potential.load_model`.
+        From :func:`~schnet_calc.modelfile.potential.load_model`.
     ValueError
         Unknown device, dtype, engine or ``on_doubt``; on evaluation, a structure that the model can't take.
     DoubtfulStructureError
@@ -150,7 +151,7 @@ class SchNetCalculator(FreshCalculator):
         self.potentials = [m if isinstance(m, Potential) else load_model(m) for m in models]
         self._settings: dict[str, Any] = {"device": device, "dtype": dtype, "engine": engine}
         self.engine = make_engine(self.potentials, **self._settings)
-        self.watch = Watch(self.potentials, on_doubt, max_forces_std)
+        self.guard = ExtrapolationGuard(self.potentials, on_doubt, max_forces_std)
 
     @property
     def potential(self) -> Potential:
@@ -177,7 +178,7 @@ class SchNetCalculator(FreshCalculator):
 
     def _predict(self, structures: Sequence[Structure]) -> list[Prediction]:
         predictions = self.engine.evaluate(structures)
-        self.watch.look(structures, predictions)
+        self.guard.check(structures, predictions)
         return predictions
 
     def hessian(self, atoms: ase.Atoms) -> NDArray[np.float64]:
@@ -208,8 +209,8 @@ class SchNetCalculator(FreshCalculator):
             A model was not loaded from a file.
         """
         models = [_model_entry(potential) for potential in self.potentials]
-        watch = {"on_doubt": str(self.watch.on_doubt), "max_forces_std": self.watch.max_forces_std}
-        settings = {**self._settings, **watch}
+        guard = {"on_doubt": str(self.guard.on_doubt), "max_forces_std": self.guard.max_forces_std}
+        settings = {**self._settings, **guard}
         if skip_default:
             settings = {k: v for k, v in settings.items() if v != DEFAULTS[k]}
         return {"model": models, **settings}
@@ -237,14 +238,14 @@ class SchNetCalculator(FreshCalculator):
 
     def __getstate__(self) -> dict[str, Any]:
         """Settings and results; engine and modules can't be pickled, the files are loaded again."""
-        loaded = ("engine", "potentials", "watch")
+        loaded = ("engine", "potentials", "guard")
         state = {k: v for k, v in self.__dict__.items() if k not in loaded}
-        return {**state, "made_of": self.todict(), "doubtful": self.watch.count}
+        return {**state, "made_of": self.todict(), "doubtful": self.guard.count}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         again = SchNetCalculator.fromdict(state.pop("made_of"))
-        self.engine, self.potentials, self.watch = again.engine, again.potentials, again.watch
-        self.watch.count = state.pop("doubtful")
+        self.engine, self.potentials, self.guard = again.engine, again.potentials, again.guard
+        self.guard.count = state.pop("doubtful")
         self.__dict__.update(state)
 
 

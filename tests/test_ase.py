@@ -29,7 +29,7 @@ from dftd3.ase import DFTD3
 from test_model_file import FOREIGN, write_foreign
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.potential import save_model
+from schnet_calc.modelfile.potential import save_model
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
@@ -96,7 +96,7 @@ def test_a_committee_as_a_dictionary(models):
     original = SchNetCalculator([models["float32"], models["float64"]], max_forces_std=0.5)
     again = SchNetCalculator.fromdict(original.todict())
     assert len(again.potentials) == 2
-    assert again.watch.max_forces_std == 0.5
+    assert again.guard.max_forces_std == 0.5
 
 
 def test_shipped_models_go_by_name():

@@ -11,7 +11,7 @@ from conftest import ethanol
 from test_fused import key_set
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.neighbors import TooManyPairsError, half_pairs
+from schnet_calc.structures.neighbors import TooManyPairsError, half_pairs
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_wide_sheets_need_another_list(pbc, monkeypatch):
     sheet = bulk("Si", "sc", a=2.6) * (30, 30, 1)
     sheet.pbc = pbc
     expected = half_pairs(sheet.positions, sheet.cell.array, sheet.pbc, 4.0)
-    monkeypatch.setattr("schnet_calc.neighbors._vesin_would_crash", lambda *_: True)
+    monkeypatch.setattr("schnet_calc.structures.neighbors._vesin_would_crash", lambda *_: True)
     found = half_pairs(sheet.positions, sheet.cell.array, sheet.pbc, 4.0)
     assert key_set(found, sheet.positions, 4.0) == key_set(expected, sheet.positions, 4.0)
     monkeypatch.undo()
@@ -123,7 +123,7 @@ def test_more_pairs_than_memory_are_refused(calculator, scale):
 
 
 def test_many_atoms_in_one_place_are_refused(calculator, monkeypatch):
-    monkeypatch.setattr("schnet_calc.neighbors.available_memory", lambda: 10**9)
+    monkeypatch.setattr("schnet_calc.structures.neighbors.available_memory", lambda: 10**9)
     heap = ase.Atoms("C5000", np.random.default_rng(0).uniform(0, 2, (5000, 3)))
     with pytest.raises(TooManyPairsError, match=r"5000 atoms have about 1\.2e\+07 pairs"):
         calculator.evaluate([heap])
@@ -132,7 +132,7 @@ def test_many_atoms_in_one_place_are_refused(calculator, monkeypatch):
 @pytest.mark.parametrize("pbc", [(0, 0, 1), (1, 1, 0), (1, 0, 0)], ids=str)
 def test_wires_and_slabs_are_not_taken_for_heaps(pbc, monkeypatch):
     """Along open directions atoms are as far apart as they are."""
-    monkeypatch.setattr("schnet_calc.neighbors.available_memory", lambda: 2 * 10**9)
+    monkeypatch.setattr("schnet_calc.structures.neighbors.available_memory", lambda: 2 * 10**9)
     atoms = bulk("Si", "sc", a=2.5) * (25, 25, 25)
     atoms.pbc = pbc
     assert len(half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, 5.5).i) > 10**5
@@ -140,7 +140,7 @@ def test_wires_and_slabs_are_not_taken_for_heaps(pbc, monkeypatch):
 
 def test_the_estimate_of_pairs_is_about_right(monkeypatch):
     """Never far below what there are, for the crystals and molecules of every day."""
-    monkeypatch.setattr("schnet_calc.neighbors.WORTH_ASKING", 0)
+    monkeypatch.setattr("schnet_calc.structures.neighbors.WORTH_ASKING", 0)
     rng = np.random.default_rng(1)
     shapes = [
         bulk("Si", cubic=True) * (3, 3, 3),
@@ -155,12 +155,12 @@ def test_the_estimate_of_pairs_is_about_right(monkeypatch):
             estimates.append(1.0)
             return 0
 
-        monkeypatch.setattr("schnet_calc.neighbors.available_memory", none_left)
+        monkeypatch.setattr("schnet_calc.structures.neighbors.available_memory", none_left)
         arrays = (atoms.positions, atoms.cell.array, atoms.pbc, 5.0)
         with pytest.raises(TooManyPairsError) as caught:
             half_pairs(*arrays)
         said = float(str(caught.value).split("about ")[1].split()[0])
-        monkeypatch.setattr("schnet_calc.neighbors.available_memory", lambda: 10**12)
+        monkeypatch.setattr("schnet_calc.structures.neighbors.available_memory", lambda: 10**12)
         assert 0.9 < said / len(half_pairs(*arrays).i) < 6
 
 

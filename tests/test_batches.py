@@ -11,10 +11,10 @@ from ase.optimize import BFGS, FIRE
 from conftest import ethanol
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.tasks.md import MDSettings, run_md
-from schnet_calc.tasks.neb import relax_band
-from schnet_calc.tasks.relax import relax, relax_many
-from schnet_calc.tasks.replicas import run_replicas, share_batch
+from schnet_calc.simulate.md import MDSettings, run_md
+from schnet_calc.simulate.neb import relax_band
+from schnet_calc.simulate.relax import relax, relax_many
+from schnet_calc.simulate.replicas import run_replicas, share_batch
 
 
 @pytest.fixture

@@ -7,10 +7,17 @@ from conftest import DATA, needs_data
 from schnet_calc import SchNetCalculator, load_model
 from schnet_calc.analysis import bonds, clusters
 from schnet_calc.data import read_frames
-from schnet_calc.tasks.c20 import BOND_GAP, LONGEST_BOND, N_STARTS, THESIS_FMAX, c20_reference, dodecahedron
-from schnet_calc.tasks.evaluate import evaluate
-from schnet_calc.tasks.modes import normal_modes
-from schnet_calc.tasks.relax import relax
+from schnet_calc.simulate.modes import normal_modes
+from schnet_calc.simulate.relax import relax
+from schnet_calc.studies.c20 import (
+    BOND_GAP,
+    LONGEST_BOND,
+    N_STARTS,
+    THESIS_FMAX,
+    c20_reference,
+    dodecahedron,
+)
+from schnet_calc.training.evaluate import evaluate
 
 
 @pytest.fixture(scope="module")

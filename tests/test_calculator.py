@@ -12,7 +12,7 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from conftest import REFERENCES, ethanol, random_network
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.potential import load_model, save_model
+from schnet_calc.modelfile.potential import load_model, save_model
 
 
 @pytest.fixture

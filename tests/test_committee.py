@@ -12,8 +12,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from schnet_calc import SchNetCalculator, load_model
 from schnet_calc.data import Split, read_frames
 from schnet_calc.nn import SchNetConfig
-from schnet_calc.tasks.committee import assess, train_members
 from schnet_calc.training import DataConfig, RunConfig, TrainingConfig
+from schnet_calc.training.committee import assess, train_members
 from schnet_calc.training.setup import training_frames
 
 

@@ -10,10 +10,10 @@ from ase.build import bulk, molecule
 from conftest import ethanol, random_network, write_model
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.kernels.activation import activate
-from schnet_calc.kernels.pairs import _quintic, _quintic_slope
-from schnet_calc.kernels.quintic import choose_grid, quintic_weights
-from schnet_calc.neighbors import SkinList, half_pairs
+from schnet_calc.kernels.cpu.activation import activate
+from schnet_calc.kernels.cpu.pairs import _quintic, _quintic_slope
+from schnet_calc.kernels.splines.quintic import choose_grid, quintic_weights
+from schnet_calc.structures.neighbors import SkinList, half_pairs
 
 
 def random_structures(rng):
@@ -115,7 +115,9 @@ def test_no_pair_is_missed_while_the_list_is_kept(atoms, monkeypatch):
     if len(atoms) == 72:
         atoms.pbc = (True, True, False)
     whole = half_pairs
-    monkeypatch.setattr("schnet_calc.neighbors.half_pairs", lambda *a: made.append(a[3]) or whole(*a))
+    monkeypatch.setattr(
+        "schnet_calc.structures.neighbors.half_pairs", lambda *a: made.append(a[3]) or whole(*a)
+    )
     kept = SkinList(cutoff, skin=0.6)
     rng = np.random.default_rng(1)
     for _ in range(40):

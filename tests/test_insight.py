@@ -29,7 +29,7 @@ from schnet_calc.insight import (
     potential_surface,
     ring_energies,
 )
-from schnet_calc.tasks.c20 import dodecahedron
+from schnet_calc.studies.c20 import dodecahedron
 
 
 @pytest.fixture(params=["SchNet", "DTNN"])

@@ -19,6 +19,7 @@ from ase import units
 from ase.build import bulk
 from ase.calculators.socketio import SocketClient
 from conftest import ethanol
+from schnet_calc.simulate import pimd as pimd_task
 from test_model_file import FOREIGN, write_foreign
 
 from schnet_calc import SchNetCalculator
@@ -27,11 +28,10 @@ from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker, Structure
 from schnet_calc.ipi.input import INPUT, STRUCTURE, PIMDSettings, write_input
 from schnet_calc.ipi.outputs import read_properties
 from schnet_calc.ipi.server import Server
-from schnet_calc.tasks import pimd as pimd_task
-from schnet_calc.tasks.c20 import dodecahedron
-from schnet_calc.tasks.modes import MODE_UNIT, normal_modes
-from schnet_calc.tasks.pimd import run_pimd
-from schnet_calc.tasks.relax import relax
+from schnet_calc.simulate.modes import MODE_UNIT, normal_modes
+from schnet_calc.simulate.pimd import run_pimd
+from schnet_calc.simulate.relax import relax
+from schnet_calc.studies.c20 import dodecahedron
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = ("conserved", "potential", "kinetic_cv", "r_gyration")
@@ -300,9 +300,9 @@ def test_pressure_of_a_crystal_is_that_of_its_stress(folder, models, crystal):
 
 KILLED = """
 import os, signal
-import schnet_calc.tasks.pimd as pimd
+import schnet_calc.simulate.pimd as pimd
 from schnet_calc.ipi.input import PIMDSettings
-from schnet_calc.tasks.c20 import dodecahedron
+from schnet_calc.studies.c20 import dodecahedron
 
 servers = []
 
@@ -383,9 +383,9 @@ def test_two_runs_never_share_a_folder(folder):
     """The lock is i-PI's too: it outlives a launcher that was killed."""
     script = f"""
 import os, signal
-import schnet_calc.tasks.pimd as pimd
+import schnet_calc.simulate.pimd as pimd
 from schnet_calc.ipi.input import PIMDSettings
-from schnet_calc.tasks.c20 import dodecahedron
+from schnet_calc.studies.c20 import dodecahedron
 pimd.POLL = 0.01
 pimd.run_pimd(dodecahedron(), "c20", {settings(beads=2, time=50.0, transport="direct")!r}, {str(folder)!r},
     device="cpu", progress=lambda step, row: os.kill(os.getpid(), signal.SIGKILL))

@@ -15,13 +15,14 @@ from conftest import REFERENCES, ethanol, random_network, skewed_silicon, write_
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.engine.tensors import TensorBatches, TensorSequence
-from schnet_calc.graph import Graph, Structure
-from schnet_calc.kernels.barrier import wait
-from schnet_calc.kernels.compiling import exact, jit
-from schnet_calc.kernels.dense import aligned, pack, panel_width, product
-from schnet_calc.kernels.threads import Team
-from schnet_calc.neighbors import list_at
+from schnet_calc.engine.cuda import TensorBatches, TensorSequence
+from schnet_calc.kernels.cpu.barrier import wait
+from schnet_calc.kernels.cpu.compiling import exact, jit
+from schnet_calc.kernels.cpu.dense import aligned, pack, panel_width, product
+from schnet_calc.kernels.cpu.threads import Team
+from schnet_calc.structures.graph import Graph
+from schnet_calc.structures.neighbors import list_at
+from schnet_calc.structures.structure import Structure
 
 KINDS = (np.float32, np.float64)
 
@@ -201,7 +202,7 @@ OTHER = """
 import sys
 from ase.build import molecule
 from schnet_calc import SchNetCalculator
-from schnet_calc.kernels.simd import VECTOR_BYTES
+from schnet_calc.kernels.cpu.simd import VECTOR_BYTES
 from schnet_calc.engine.compiled import PART
 import schnet_calc.engine.compiled as compiled
 compiled.PART = 4

@@ -13,7 +13,7 @@ from ase.io.trajectory import Trajectory
 from conftest import ethanol
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.tasks.md import MDSettings, run_md
+from schnet_calc.simulate.md import MDSettings, run_md
 
 
 def finished(folder, *command):
@@ -100,7 +100,7 @@ FULL = """
 import resource, signal, sys
 import ase.io
 from schnet_calc import SchNetCalculator
-from schnet_calc.tasks.md import MDSettings, run_md
+from schnet_calc.simulate.md import MDSettings, run_md
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 calculator = SchNetCalculator(sys.argv[1], device="cpu")
 atoms = ase.io.read("start.xyz")

@@ -19,10 +19,10 @@ from schnet_calc.analysis import covalent_bonds
 from schnet_calc.analysis.errors import KCAL_MOL, Errors
 from schnet_calc.data import Frames, read_frames
 from schnet_calc.data.fetch import fetch_md17
-from schnet_calc.tasks.evaluate import Evaluation
-from schnet_calc.tasks.md17 import PAPER, Paper, Row, check_names, configuration, find_data
-from schnet_calc.tasks.stability import Stability, check_stability
-from schnet_calc.training.baseline import train_dense
+from schnet_calc.studies.baseline import train_dense
+from schnet_calc.studies.md17 import PAPER, Paper, Row, check_names, configuration, find_data
+from schnet_calc.studies.stability import Stability, check_stability
+from schnet_calc.training.evaluate import Evaluation
 
 __all__ = ["run"]  # a fixture
 ROOT = Path(__file__).parents[1]

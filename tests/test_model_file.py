@@ -13,8 +13,8 @@ import torch
 from conftest import REFERENCES, ethanol, random_network, write_model
 
 from schnet_calc import SchNetCalculator, load_model
-from schnet_calc.archive import METADATA, ModelFileError
-from schnet_calc.potential import save_model, shipped_models, weights_sha256
+from schnet_calc.modelfile.archive import METADATA, ModelFileError
+from schnet_calc.modelfile.potential import save_model, shipped_models, weights_sha256
 
 WITHOUT_PACKAGE = """
 import sys, torch
@@ -212,7 +212,7 @@ def test_oversized_entries_are_refused(models, tmp_path, monkeypatch):
         for k in range(200):
             archive.writestr(f"archive/{k}", bytes(2**20))
     refused(tmp_path, buffer.getvalue(), "the entries would be 209715200 bytes")
-    monkeypatch.setattr("schnet_calc.archive.LARGEST_ENTRY", 100)
+    monkeypatch.setattr("schnet_calc.modelfile.archive.LARGEST_ENTRY", 100)
     refused(tmp_path, models["float32"].read_bytes(), "more than 100")
 
 
@@ -313,7 +313,8 @@ def test_saving_replaces_in_one_step(models, tmp_path, monkeypatch):
     path = write_model(tmp_path / "model.pt")
     before = path.read_bytes()
     monkeypatch.setattr(
-        "schnet_calc.potential.save_safetensors", lambda w: (_ for _ in ()).throw(OSError("disk full"))
+        "schnet_calc.modelfile.potential.save_safetensors",
+        lambda w: (_ for _ in ()).throw(OSError("disk full")),
     )
     with pytest.raises(OSError, match="disk full"):
         save_model(path, random_network(), REFERENCES)

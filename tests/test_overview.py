@@ -13,7 +13,7 @@ from conftest import DATA, needs_data
 from test_cli import run
 
 from schnet_calc.data import Frames, read_frames
-from schnet_calc.tasks.overview import look_over
+from schnet_calc.data.overview import look_over
 
 __all__ = ["run"]  # a fixture
 

@@ -12,7 +12,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from schnet_calc.training.checkpoint import load_checkpoint
-from schnet_calc.training.parallel import join_world, local_device
+from schnet_calc.training.distributed import join_world, local_device
 
 CONFIG = """
 [data]

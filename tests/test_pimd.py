@@ -18,13 +18,13 @@ from schnet_calc.analysis.path_integrals import (
     heat_capacity,
     path_integral_estimators,
 )
-from schnet_calc.graph import Structure
 from schnet_calc.ipi import Address, ProtocolError, StructureError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.input import PIMDSettings, i_pi_structure, write_input
 from schnet_calc.ipi.outputs import cut_outputs, last_checkpoint, read_frames
 from schnet_calc.ipi.pes import SchNetPES
 from schnet_calc.ipi.wire import Request
+from schnet_calc.structures.structure import Structure
 
 
 def settings(**options) -> PIMDSettings:

@@ -12,10 +12,10 @@ from scipy.spatial.transform import Rotation
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.cli import simulate
-from schnet_calc.tasks.modes import NormalModes, normal_modes
-from schnet_calc.tasks.reference import compare_modes, reference_calculator, reference_modes
-from schnet_calc.tasks.relax import relax
-from schnet_calc.tasks.sampling import sample_modes
+from schnet_calc.simulate.modes import NormalModes, normal_modes
+from schnet_calc.simulate.reference import compare_modes, reference_calculator, reference_modes
+from schnet_calc.simulate.relax import relax
+from schnet_calc.simulate.sampling import sample_modes
 
 
 @pytest.fixture(scope="module")

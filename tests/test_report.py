@@ -12,15 +12,15 @@ from ase.build import molecule
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.analysis.molecules import molecule_distributions
-from schnet_calc.cli import simulate, study
+from schnet_calc.cli import c20, simulate
 from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.report import write_report
 from schnet_calc.report.molecule import bond_classes, molecule_data
-from schnet_calc.tasks.md import MDSettings, run_md
-from schnet_calc.tasks.modes import NormalModes, normal_modes, write_modes
-from schnet_calc.tasks.pimd import run_pimd
-from schnet_calc.tasks.reference import compare_modes
-from schnet_calc.tasks.relax import relax
+from schnet_calc.simulate.md import MDSettings, run_md
+from schnet_calc.simulate.modes import NormalModes, normal_modes, write_modes
+from schnet_calc.simulate.pimd import run_pimd
+from schnet_calc.simulate.reference import compare_modes
+from schnet_calc.simulate.relax import relax
 
 DRIVER = shutil.which("chromedriver")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -39,7 +39,7 @@ FLAGS = (
 @pytest.fixture(scope="module")
 def c20_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("c20") / "study"
-    study.c20(time=0.1, output=folder)
+    c20.c20(time=0.1, output=folder)
     return folder
 
 

@@ -15,14 +15,14 @@ from conftest import DATA, needs_data, random_network
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.data import read_frames
-from schnet_calc.kernels.spline import SplineGrid
+from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import SchNetConfig
-from schnet_calc.tasks.evaluate import evaluate
-from schnet_calc.tasks.train import finish
 from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig
 from schnet_calc.training.batches import Batches
+from schnet_calc.training.evaluate import evaluate
 from schnet_calc.training.loss import loss_function
 from schnet_calc.training.predict import Predicted, explicit_predictor, predict_autograd
+from schnet_calc.training.train import finish
 
 
 def crystals(n_frames=24):

@@ -20,10 +20,10 @@ from schnet_calc.analysis import (
     radial_distribution,
     shells,
 )
-from schnet_calc.tasks.c20 import dodecahedron
-from schnet_calc.tasks.md import MDSettings, degrees_of_freedom, first_momenta, run_md
-from schnet_calc.tasks.modes import normal_modes, rigid_motions
-from schnet_calc.tasks.relax import relax
+from schnet_calc.simulate.md import MDSettings, degrees_of_freedom, first_momenta, run_md
+from schnet_calc.simulate.modes import normal_modes, rigid_motions
+from schnet_calc.simulate.relax import relax
+from schnet_calc.studies.c20 import dodecahedron
 
 
 @pytest.fixture

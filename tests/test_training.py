@@ -17,9 +17,8 @@ from conftest import random_network
 
 from schnet_calc import SchNetCalculator, load_model
 from schnet_calc.data import Split, read_frames
-from schnet_calc.kernels.spline import SplineGrid
+from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import DTNNConfig, SchNetConfig
-from schnet_calc.tasks.train import finish
 from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig, export_model
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.checkpoint import load_checkpoint
@@ -28,6 +27,7 @@ from schnet_calc.training.metrics import Differences
 from schnet_calc.training.predict import Predicted, explicit_predictor, predict_autograd
 from schnet_calc.training.references import fit_references
 from schnet_calc.training.soap import SOAP
+from schnet_calc.training.train import finish
 
 CONFIG = RunConfig(
     DataConfig(n_train=24, n_validation=8),

@@ -12,8 +12,8 @@ from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
 from schnet_calc.analysis.fullerene import dodecahedron
-from schnet_calc.neighbors import half_pairs
 from schnet_calc.nn import SchNetConfig
+from schnet_calc.structures.neighbors import half_pairs
 
 NETWORK = SchNetConfig(n_features=128, n_interactions=6, n_gaussians=50, cutoff=5.0)
 """That of the thesis's C20 study; random weights cost what trained ones do."""

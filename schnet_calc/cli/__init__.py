@@ -8,11 +8,11 @@ from typing import Any
 from rich.markup import escape
 from safetensors import SafetensorError
 
-from schnet_calc.cli import bench, data, insight, ipi, models, reproduce, simulate, study
+from schnet_calc.cli import bench, c20, data, insight, ipi, models, reproduce, simulate
 from schnet_calc.cli.app import app
-from schnet_calc.console import err
+from schnet_calc.cli.console import err
 
-__all__ = ["app", "bench", "data", "insight", "ipi", "main", "models", "reproduce", "simulate", "study"]
+__all__ = ["app", "bench", "c20", "data", "insight", "ipi", "main", "models", "reproduce", "simulate"]
 
 EXPECTED = (
     ValueError,

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Literal
 from rich.table import Table
 
 from schnet_calc.cli.app import Output, app
-from schnet_calc.console import err, out, write_json
+from schnet_calc.cli.console import err, out, write_json
 
 if TYPE_CHECKING:
-    from schnet_calc.bench.study import Bench
+    from schnet_calc.bench.run import Bench
 
 
 @app.command
@@ -45,7 +45,7 @@ def bench(
     import torch
 
     from schnet_calc import plots
-    from schnet_calc.bench.study import run_bench
+    from schnet_calc.bench.run import run_bench
 
     if threads is not None:
         torch.set_num_threads(threads)

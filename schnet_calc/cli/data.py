@@ -6,7 +6,7 @@ from pathlib import Path
 from cyclopts import Parameter
 
 from schnet_calc.cli.app import Output, app
-from schnet_calc.console import Stages, err, print_table, progress_bar, write_json
+from schnet_calc.cli.console import Stages, err, print_table, progress_bar, write_json
 
 
 @Parameter(name="*")
@@ -57,7 +57,7 @@ def data(
 
     from schnet_calc import plots
     from schnet_calc.data import read_frames
-    from schnet_calc.tasks.overview import look_over
+    from schnet_calc.data.overview import look_over
 
     frames = read_frames(file, **asdict(labels or Labels()))
     if not -len(frames) <= frame < len(frames):

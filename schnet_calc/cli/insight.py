@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schnet_calc.cli.app import Output, app
-from schnet_calc.console import print_table, progress_bar, write_json
+from schnet_calc.cli.console import print_table, progress_bar, write_json
 
 if TYPE_CHECKING:
     import ase
 
-    from schnet_calc.potential import Potential
+    from schnet_calc.modelfile.potential import Potential
 
 EXTENT = 10.0
 """Å from edge to edge of cuts, as in Fig. 4.4."""
@@ -52,7 +52,7 @@ def insight(
     from ase.data import chemical_symbols
 
     from schnet_calc.data import read_structures
-    from schnet_calc.potential import load_model
+    from schnet_calc.modelfile.potential import load_model
 
     potential = load_model(model)
     output.mkdir(parents=True, exist_ok=True)

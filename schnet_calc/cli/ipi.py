@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from cyclopts import Parameter
 
 from schnet_calc.cli.app import Output, app
-from schnet_calc.console import Speed, Stages, err, out, print_table, progress_bar, write_json
+from schnet_calc.cli.console import Speed, Stages, err, out, print_table, progress_bar, write_json
 
 if TYPE_CHECKING:
     from schnet_calc.ipi import Address
@@ -137,7 +137,7 @@ def pimd(
     from schnet_calc import plots
     from schnet_calc.data import read_structure
     from schnet_calc.ipi.input import PIMDSettings
-    from schnet_calc.tasks.pimd import run_pimd
+    from schnet_calc.simulate.pimd import run_pimd
 
     settings = PIMDSettings(**vars(simulation))
     atoms = read_structure(structure)
@@ -199,7 +199,7 @@ def ipi_input(
     from schnet_calc.data import read_structure
     from schnet_calc.ipi.connection import PREFIX
     from schnet_calc.ipi.input import PIMDSettings, write_input
-    from schnet_calc.tasks.pimd import absolute_names
+    from schnet_calc.simulate.pimd import absolute_names
 
     address = _address(where or Where(unix="schnet"))
     settings = PIMDSettings(**vars(simulation))

@@ -8,8 +8,8 @@ from typing import Any
 from cyclopts import Parameter
 
 from schnet_calc.cli.app import Output, app, open_model
+from schnet_calc.cli.console import Stages, out, print_table, progress_bar, write_json
 from schnet_calc.cli.data import Labels
-from schnet_calc.console import Stages, out, print_table, progress_bar, write_json
 
 
 @app.command
@@ -25,7 +25,7 @@ def info(model: str, *, json: Path | None = None) -> None:
     """
     from ase.data import chemical_symbols
 
-    from schnet_calc.potential import load_model
+    from schnet_calc.modelfile.potential import load_model
 
     potential = load_model(model)
     data = potential.metadata
@@ -124,8 +124,8 @@ def train(
         Where to write the errors on the test frames.
     """
     from schnet_calc import plots
-    from schnet_calc.tasks.train import finish
     from schnet_calc.training import Run, RunConfig
+    from schnet_calc.training.train import finish
 
     given = RunConfig.from_toml(config) if config else RunConfig()
     changes = {k: v for k, v in asdict(options or Options()).items() if v is not None}
@@ -172,7 +172,7 @@ def train(
 
 def _train_committee(settings: Any, output: Path, members: int, resume: bool, json: Path | None) -> None:
     from schnet_calc.data import Split
-    from schnet_calc.tasks.committee import assess, train_members
+    from schnet_calc.training.committee import assess, train_members
     from schnet_calc.training.setup import read_data
 
     command = "schnet-calc " + " ".join(sys.argv[1:])
@@ -233,7 +233,7 @@ def evaluate(
     """
     from schnet_calc import plots
     from schnet_calc.data import Split, read_frames
-    from schnet_calc.tasks.evaluate import evaluate as run
+    from schnet_calc.training.evaluate import evaluate as run
 
     frames = read_frames(data, **asdict(labels or Labels()))
     if split is not None:

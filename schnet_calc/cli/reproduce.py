@@ -10,7 +10,7 @@ from cyclopts import App
 from rich.table import Table
 
 from schnet_calc.cli.app import Output, app
-from schnet_calc.console import Stages, out, progress_bar, write_json
+from schnet_calc.cli.console import Stages, out, progress_bar, write_json
 
 reproduce = App(name="reproduce", help="Repeat the paper's tables.")
 app.command(reproduce)
@@ -63,8 +63,8 @@ def md17(
     """
     from schnet_calc import plots
     from schnet_calc.data.fetch import fetch_md17
-    from schnet_calc.tasks import md17 as study
-    from schnet_calc.tasks.stability import Stability, check_stability
+    from schnet_calc.studies import md17 as study
+    from schnet_calc.studies.stability import Stability, check_stability
 
     folder = data or _data_folder()
     names = study.check_names(molecule)
@@ -146,8 +146,8 @@ def ablation(
         Where to write the numbers.
     """
     from schnet_calc import plots
-    from schnet_calc.tasks.ablation import run_ablation
-    from schnet_calc.tasks.md17 import check_names, configuration
+    from schnet_calc.studies.ablation import run_ablation
+    from schnet_calc.studies.md17 import check_names, configuration
 
     (name,) = check_names([molecule])
     config = configuration(configs, data or _data_folder(), name, n_train)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from schnet_calc.cli.app import Output, app, open_model
-from schnet_calc.console import Speed, Stages, err, print_table, progress_bar, write_json
+from schnet_calc.cli.console import Speed, Stages, err, print_table, progress_bar, write_json
 
 
 @app.command
@@ -46,7 +46,7 @@ def relax(
 
     from schnet_calc import plots
     from schnet_calc.data import read_structure
-    from schnet_calc.tasks.relax import relax as run
+    from schnet_calc.simulate.relax import relax as run
 
     if output.suffix == ".json" and json is None:
         raise ValueError(
@@ -112,8 +112,8 @@ def modes(
     """
     from schnet_calc import plots
     from schnet_calc.data import read_structure
-    from schnet_calc.tasks.modes import normal_modes, write_modes
-    from schnet_calc.tasks.reference import compare_modes, reference_calculator, reference_modes
+    from schnet_calc.simulate.modes import normal_modes, write_modes
+    from schnet_calc.simulate.reference import compare_modes, reference_calculator, reference_modes
 
     calculator = open_model(model, device)
     result = normal_modes(read_structure(structure), calculator)
@@ -183,7 +183,7 @@ def neb(
 
     from schnet_calc import plots
     from schnet_calc.data import read_structure
-    from schnet_calc.tasks.neb import relax_band
+    from schnet_calc.simulate.neb import relax_band
 
     ends = (read_structure(first), read_structure(last))
     band = relax_band(*ends, open_model(model, device, dtype), images, fmax, steps)
@@ -262,8 +262,8 @@ def md(
     """
     from schnet_calc import plots
     from schnet_calc.data import read_structure
-    from schnet_calc.tasks.md import MDSettings, run_md
-    from schnet_calc.tasks.replicas import run_replicas
+    from schnet_calc.simulate.md import MDSettings, run_md
+    from schnet_calc.simulate.replicas import run_replicas
 
     settings = MDSettings(temperature, time, timestep, thermostat, time_constant, interval, seed)
     if replicas < 1:
@@ -291,7 +291,7 @@ def md(
         "mean_temperature_k": float(table["temperature_k"].mean()),
         "total_energy_change_ev": float(table["total_ev"][-1] - table["total_ev"][0]),
         "speed": speed(settings.n_steps),
-        "doubtful_structures": calculator.watch.count,
+        "doubtful_structures": calculator.guard.count,
     }
     print_table(f"MD of {structure.name}", {**numbers, "trajectory": run.trajectory})
     write_json(json, numbers)

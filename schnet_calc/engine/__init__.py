@@ -9,8 +9,8 @@ from schnet_calc.engine.base import Engine
 from schnet_calc.engine.committee import Committee
 from schnet_calc.engine.fused import FusedEngine, supports
 from schnet_calc.engine.prediction import Prediction
-from schnet_calc.engine.script import ScriptEngine
-from schnet_calc.potential import Potential
+from schnet_calc.engine.torchscript import ScriptEngine
+from schnet_calc.modelfile.potential import Potential
 
 ENGINES = {"script": ScriptEngine, "fused": FusedEngine}
 

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from schnet_calc.engine.prediction import Prediction
-from schnet_calc.graph import Structure
-from schnet_calc.neighbors import TooManyPairsError
-from schnet_calc.potential import Potential
+from schnet_calc.modelfile.potential import Potential
+from schnet_calc.structures.neighbors import TooManyPairsError
+from schnet_calc.structures.structure import Structure
 
 
 class Engine(ABC):

@@ -9,8 +9,8 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from torch import Tensor
 
-from schnet_calc.graph import Structure
-from schnet_calc.kernels.compiling import exact
+from schnet_calc.kernels.cpu.compiling import exact
+from schnet_calc.structures.structure import Structure
 
 SHORTEST_DISTANCE = 1e-3
 """Å; atoms closer than this count as being at the same place."""

@@ -11,8 +11,8 @@ from schnet_calc.engine.base import Engine
 from schnet_calc.engine.compiled import parts_of
 from schnet_calc.engine.fused import FusedEngine
 from schnet_calc.engine.prediction import Prediction
-from schnet_calc.graph import Structure
-from schnet_calc.kernels.threads import map_on_threads
+from schnet_calc.kernels.cpu.threads import map_on_threads
+from schnet_calc.structures.structure import Structure
 
 
 class Committee:

@@ -7,14 +7,14 @@ import torch
 from numpy.typing import NDArray
 
 from schnet_calc.engine.checks import check_finite, check_shortest, check_structure, named
-from schnet_calc.engine.portions import in_portions
+from schnet_calc.engine.chunks import chunked
 from schnet_calc.engine.prediction import Prediction
-from schnet_calc.graph import Structure
-from schnet_calc.kernels.parallel import Evaluated, Prepared, evaluate_many, evaluate_one
-from schnet_calc.kernels.spline import SplineGrid
-from schnet_calc.kernels.weights import network_arrays
-from schnet_calc.neighbors import SkinList, list_at
+from schnet_calc.kernels.cpu.parallel import Evaluated, Prepared, evaluate_many, evaluate_one
+from schnet_calc.kernels.cpu.weights import network_arrays
+from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import SchNet
+from schnet_calc.structures.neighbors import SkinList, list_at
+from schnet_calc.structures.structure import Structure
 
 PART = 24
 """Atoms that a thread has at least where several share one structure."""
@@ -68,7 +68,7 @@ class Compiled:
                 if not large:
                     yield k, prepared
 
-        for portion in in_portions(small(), lambda item: len(item[1].i), PORTION):
+        for portion in chunked(small(), lambda item: len(item[1].i), PORTION):
             found |= self._in_turn(structures, dict(portion))
         return [found[k] for k in range(count)]
 

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from schnet_calc.engine.base import Engine
 from schnet_calc.engine.compiled import Compiled
+from schnet_calc.engine.cuda import TensorBatches, TensorSequence
 from schnet_calc.engine.prediction import Prediction
-from schnet_calc.engine.tensors import TensorBatches, TensorSequence
-from schnet_calc.graph import Structure
-from schnet_calc.kernels.quintic import TOLERANCE, choose_grid
+from schnet_calc.kernels.splines.quintic import TOLERANCE, choose_grid
+from schnet_calc.modelfile.potential import Potential
 from schnet_calc.nn import SchNet
-from schnet_calc.potential import Potential
+from schnet_calc.structures.structure import Structure
 
 DISPLACEMENT = 5e-4
 """Å, of the atoms for second derivatives; small, since the force of a pair has a kink at the cutoff."""

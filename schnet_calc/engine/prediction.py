@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from schnet_calc.graph import Structure
+from schnet_calc.structures.structure import Structure
 
 
 @dataclass(frozen=True)

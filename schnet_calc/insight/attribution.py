@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.integrate import quad_vec
 
 from schnet_calc.engine import ScriptEngine
-from schnet_calc.graph import Structure
-from schnet_calc.insight.source import Model, open_network, open_potential
+from schnet_calc.insight.loading import Model, open_network, open_potential
+from schnet_calc.structures.structure import Structure
 
 METHODS = ("integrated", "gradient")
 

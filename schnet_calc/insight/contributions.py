@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from schnet_calc.analysis import covalent_bonds
 from schnet_calc.engine import make_engine
-from schnet_calc.graph import Structure
-from schnet_calc.insight.source import Model, open_potential
+from schnet_calc.insight.loading import Model, open_potential
+from schnet_calc.structures.structure import Structure
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from schnet_calc.insight.source import Model, open_network, open_potential
+from schnet_calc.insight.loading import Model, open_network, open_potential
 
 
 @dataclass(frozen=True)

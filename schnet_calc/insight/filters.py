@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from schnet_calc.graph import Structure
 from schnet_calc.insight.images import image_vectors
-from schnet_calc.insight.source import Model, open_network, open_potential
+from schnet_calc.insight.loading import Model, open_network, open_potential
 from schnet_calc.nn import DTNN, SchNet
+from schnet_calc.structures.structure import Structure
 
 PLANE = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from schnet_calc.graph import Structure
+from schnet_calc.structures.structure import Structure
 
 
 def pairs_around(

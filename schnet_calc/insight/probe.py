@@ -14,9 +14,10 @@ from ase.io.cube import write_cube
 from numpy.typing import NDArray
 
 from schnet_calc.engine import ScriptEngine
-from schnet_calc.graph import Graph, Structure
 from schnet_calc.insight.images import count_around, pairs_around
-from schnet_calc.insight.source import Model, element, open_potential
+from schnet_calc.insight.loading import Model, element, open_potential
+from schnet_calc.structures.graph import Graph
+from schnet_calc.structures.structure import Structure
 
 ISOSURFACE = 3.7
 """Å⁻²: on the surface of Fig. 4.10 the squares of the inverse distances to all atoms add up to this."""

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from schnet_calc.insight.source import Model, element, open_network, open_potential
+from schnet_calc.insight.loading import Model, element, open_network, open_potential
 
 
 def distance_sensitivity(

@@ -13,8 +13,8 @@ import ase
 
 from schnet_calc.ipi.batch import Batch
 from schnet_calc.ipi.connection import Address, Connection, close_all
-from schnet_calc.ipi.door import Door
 from schnet_calc.ipi.errors import ServerLostError, StructureError, WorkerError
+from schnet_calc.ipi.reconnector import Reconnector
 from schnet_calc.ipi.worker import as_worker
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Client:
     --------
     >>> from schnet_calc import SchNetCalculator
     >>> from schnet_calc.ipi import Address, Client
-    >>> from schnet_calc.tasks.c20 import dodecahedron
+    >>> from schnet_calc.studies.c20 import dodecahedron
     >>> client = Client(SchNetCalculator("c20"), dodecahedron(), Address(unix="c20"))
     >>> client.run()  # doctest: +SKIP
     """
@@ -106,7 +106,7 @@ class Client:
         """Whether the present worker has not got its model yet: until then it reads nothing."""
         self._deaths = 0
         self._heard = time.monotonic()
-        self._door = Door(self.wait)
+        self._reconnector = Reconnector(self.wait)
 
     def stop(self) -> None:
         """End :meth:`run` within half a second; from any thread."""
@@ -136,9 +136,9 @@ class Client:
         try:
             while not (self._finished() or self._stopped.is_set()):
                 if self._ready:
-                    self._open_door()
+                    self._open_connection()
                 self._wait_for_events()
-                self._bury_the_lost()
+                self._drop_lost_connections()
                 if self._send_batch() and progress is not None:
                     progress(self.served)
                 self._mind_the_silence()
@@ -158,15 +158,15 @@ class Client:
 
     def _finished(self) -> bool:
         """Whether i-PI has let go of every connection and listens no longer."""
-        return self._door.released and not self.connections and self._door.closed
+        return self._reconnector.released and not self.connections and self._reconnector.closed
 
-    def _open_door(self) -> None:
+    def _open_connection(self) -> None:
         """Open the next connection, once the last one has been greeted."""
         if len(self.connections) >= self.n_connections:
             return
         if self.connections and not all(c.greeted for c in self.connections):
             return
-        connected = self._door.knock(self.address, alone=not self.connections)
+        connected = self._reconnector.knock(self.address, alone=not self.connections)
         if connected is not None:
             self.served.connections += 1
             connection = Connection(connected, len(self.atoms))
@@ -200,14 +200,14 @@ class Client:
             return GATHER / 4
         return 0.02 if self._ready and len(self.connections) < self.n_connections else 0.5
 
-    def _bury_the_lost(self) -> None:
+    def _drop_lost_connections(self) -> None:
         lost = [c for c in self.connections if not c.alive]
         for connection in lost:
             if connection.released:
-                self._door.release()
+                self._reconnector.release()
             else:
                 logger.warning("lost the connection to %s", self.address)
-                self._door.lose(connection.greeted)
+                self._reconnector.lose(connection.greeted)
             self.connections.remove(connection)
         close_all(lost)
 
@@ -224,7 +224,7 @@ class Client:
         self.served.structures += len(self._batch.request.cells)
         for connection in asking:
             connection.last_batch = self.served.batches
-        self._door.prove()
+        self._reconnector.prove()
         return True
 
     def _more_to_come(self) -> bool:
@@ -261,7 +261,7 @@ class Client:
         self._loading = False
         if not self._ready:
             # Loading the model does not count as waiting for the server.
-            self._ready, self._door = True, Door(self.wait)
+            self._ready, self._reconnector = True, Reconnector(self.wait)
         elif self._batch is not None:
             self.worker.submit(self._batch.request)
 

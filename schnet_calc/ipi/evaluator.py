@@ -10,10 +10,10 @@ from ase import units
 from numpy.typing import NDArray
 
 from schnet_calc.engine import Committee, Engine, Prediction
-from schnet_calc.graph import Structure
+from schnet_calc.guard.guard import DoubtfulStructureError, ExtrapolationGuard
 from schnet_calc.ipi.errors import ProtocolError, StructureError
 from schnet_calc.ipi.wire import Reply, Request
-from schnet_calc.watch import DoubtfulStructureError, Watch
+from schnet_calc.structures.structure import Structure
 
 
 class Evaluator:
@@ -28,7 +28,7 @@ class Evaluator:
         Species and periodic directions. Positions and cell come from i-PI.
     energies : bool
         Whether the extras hold the energy of each atom (``energies``, eV).
-    watch : Watch, optional
+    guard : ExtrapolationGuard, optional
         Of a calculator: what it does about structures outside of what the model knows.
     """
 
@@ -37,13 +37,13 @@ class Evaluator:
         engine: Engine | Committee,
         atoms: ase.Atoms,
         energies: bool = False,
-        watch: Watch | None = None,
+        guard: ExtrapolationGuard | None = None,
     ) -> None:
         self.engine = engine
         self.numbers = atoms.numbers.astype(np.int64)
         self.pbc = np.array(atoms.pbc, dtype=bool)
         self.energies = energies
-        self.watch = watch
+        self.guard = guard
 
     def __call__(self, request: Request) -> Reply:
         """Evaluate all structures of a request as one batch.
@@ -53,7 +53,7 @@ class Evaluator:
         ProtocolError
             Another number of atoms than the template's.
         StructureError
-            A structure that the engine or the watch refuses, or that gives forces which are no numbers.
+            A structure that the engine or the guard refuses, or that gives forces which are no numbers.
         MemoryError
             Even a single structure needs more memory than there is.
         """
@@ -72,11 +72,11 @@ class Evaluator:
         return self._reply(predictions)
 
     def _look(self, structures: Sequence[Structure], predictions: Sequence[Prediction]) -> None:
-        if self.watch is None:
+        if self.guard is None:
             return
         for k, (structure, prediction) in enumerate(zip(structures, predictions, strict=True)):
             try:
-                self.watch.look([structure], [prediction], first=k)
+                self.guard.check([structure], [prediction], first=k)
             except DoubtfulStructureError as error:
                 raise _refused(k, structure, error) from error
 

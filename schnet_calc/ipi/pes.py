@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from schnet_calc.data import read_structure
 from schnet_calc.engine import make_engine
+from schnet_calc.guard.guard import ExtrapolationGuard
 from schnet_calc.ipi.errors import StructureError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.wire import Request
-from schnet_calc.potential import load_models
-from schnet_calc.watch import Watch
+from schnet_calc.modelfile.potential import load_models
 
 FAILED = Path("failed_structure.xyz")
 """Where a structure is written that can't be evaluated, in i-PI's folder."""
@@ -66,7 +66,7 @@ class SchNetPES:
             make_engine(potentials, engine, device, dtype),
             self.template,
             energies=str(energies).lower() == "true",
-            watch=Watch(potentials),
+            guard=ExtrapolationGuard(potentials),
         )
 
     def __call__(

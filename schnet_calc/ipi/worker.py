@@ -119,7 +119,7 @@ class ProcessWorker(Worker):
         with theirs:
             # Its own session: Ctrl-C reaches the client, which ends it in order.
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "schnet_calc.ipi.remote", str(theirs.fileno())],
+                [sys.executable, "-m", "schnet_calc.ipi.worker_process", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
@@ -150,7 +150,7 @@ def as_worker(worker: Any, atoms: ase.Atoms, energies: bool) -> Worker:
     if hasattr(worker, "engine"):
         from schnet_calc.ipi.evaluator import Evaluator  # needs torch, which not every client does
 
-        return ThreadWorker(Evaluator(worker.engine, atoms, energies, worker.watch))
+        return ThreadWorker(Evaluator(worker.engine, atoms, energies, worker.guard))
     raise TypeError(f"a client takes a calculator, a worker or a function, got {type(worker).__name__}")
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from schnet_calc.data.overview import Overview
 from schnet_calc.plots.style import COLORS, plain
-from schnet_calc.tasks.overview import Overview
 
 
 def draw_overview(axes: Sequence[Axes], found: Overview) -> None:

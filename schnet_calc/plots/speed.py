@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
-from schnet_calc.bench.study import Bench, Timing
+from schnet_calc.bench.run import Bench, Timing
 from schnet_calc.plots.style import COLORS, plain
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from schnet_calc.plots.style import COLORS, plain
-from schnet_calc.tasks.ablation import Variant
+from schnet_calc.studies.ablation import Variant
 
 
 def _metrics(path: str | Path) -> dict[str, list[float]]:

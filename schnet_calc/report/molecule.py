@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.analysis import Cluster, clusters, covalent_bonds
 from schnet_calc.plots import class_color, flat_side
-from schnet_calc.tasks.modes import NormalModes
+from schnet_calc.simulate.modes import NormalModes
 
 AMPLITUDE = 0.35
 """Å that the atom which moves most is moved by."""

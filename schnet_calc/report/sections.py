@@ -21,8 +21,8 @@ from schnet_calc.report.page import (
     Text,
     save_picture,
 )
-from schnet_calc.tasks.modes import NormalModes, rigid_motions
-from schnet_calc.tasks.pimd import PIMDRun
+from schnet_calc.simulate.modes import NormalModes, rigid_motions
+from schnet_calc.simulate.pimd import PIMDRun
 
 FEW_STICKS = 120
 """Modes up to which each one can be clicked in the spectrum."""

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from schnet_calc.data import Frames
-from schnet_calc.graph import Graph
-from schnet_calc.neighbors import half_pairs
+from schnet_calc.structures.graph import Graph
+from schnet_calc.structures.neighbors import half_pairs
 
 
 class Batch(NamedTuple):

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from schnet_calc.analysis.errors import Errors
 from schnet_calc.device import choose_device
-from schnet_calc.domain import Domain
-from schnet_calc.graph import Structure
-from schnet_calc.kernels.spline import SplineGrid
+from schnet_calc.guard.domain import Domain
+from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import SchNetConfig, make_network
+from schnet_calc.structures.structure import Structure
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.checkpoint import (
     load_checkpoint,
@@ -26,10 +26,10 @@ from schnet_calc.training.checkpoint import (
     save_checkpoint,
 )
 from schnet_calc.training.config import RunConfig
+from schnet_calc.training.distributed import join_world, local_device
 from schnet_calc.training.log import append_row, forget_after
 from schnet_calc.training.loss import learning_rate, loss_function
 from schnet_calc.training.metrics import differences
-from schnet_calc.training.parallel import join_world, local_device
 from schnet_calc.training.predict import Predict, explicit_predictor, predict_autograd
 from schnet_calc.training.references import fit_references
 from schnet_calc.training.setup import (

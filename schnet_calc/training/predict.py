@@ -6,14 +6,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from schnet_calc.kernels.explicit import (
+from schnet_calc.kernels.splines.cubic import SplineGrid
+from schnet_calc.kernels.torch.explicit import (
     atomic_energies,
     filter_tables,
     forces_from_slopes,
     look_up,
     virials_from_slopes,
 )
-from schnet_calc.kernels.spline import SplineGrid
 from schnet_calc.nn import SchNet
 from schnet_calc.training.batches import Batch
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from schnet_calc.data import Frames, Split, read_frames, split_frames
+from schnet_calc.modelfile.potential import load_model
 from schnet_calc.nn import DTNN, SchNet, architecture_of
-from schnet_calc.potential import load_model
 from schnet_calc.training.checkpoint import load_checkpoint, module_tensors, restore_optimizer
 from schnet_calc.training.config import RunConfig
 from schnet_calc.training.soap import SOAP

@@ -1,0 +1,288 @@
+"""All timings of one run, and what they say beside each other."""
+
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from schnet_calc.bench.cases import BEADS, DIAMOND, NETWORK, Case, cage, cases, diamond, md_step, operations
+from schnet_calc.bench.pimd import FREE, n_steps_for, pimd_step, with_ase
+from schnet_calc.bench.timing import Call, gflops, matrix_product, take_turns
+from schnet_calc.calculator import SchNetCalculator
+from schnet_calc.modelfile.potential import save_model
+from schnet_calc.nn import SchNet
+from schnet_calc.structures.structure import Structure
+
+PEER_LIMIT = 1000
+"""Atoms up to which the peer is timed."""
+SCRIPT_LIMIT = 216
+"""Atoms in all up to which the script engine is."""
+PEER_BEADS = 8
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One line of the table; milliseconds, and ratios of what took turns."""
+
+    name: str
+    group: str
+    n_atoms: int
+    """In all structures of the batch."""
+    fused: float
+    script: float | None
+    peer: float | None
+    floor: float
+    """What the necessary operations take at the rate of a large matrix product."""
+    script_ratio: float | None
+    peer_ratio: float | None
+    over_floor: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Outcome of :func:`run_bench`."""
+
+    timings: list[Timing]
+    gflops: float
+    """Rate of a float32 matrix product, 10⁹ operations per second; median over all."""
+    overhead: float
+    """ms that the calculator adds to its engine when ASE asks it for forces."""
+    peak_memory: float | None
+    """MiB, of a process that evaluates the largest structure and nothing else."""
+    ipi_alone: dict[int, float]
+    """By number of beads: ms that i-PI takes for a step whose potential costs nothing."""
+    threads: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**vars(self), "timings": [vars(t) for t in self.timings]}
+
+
+def run_bench(
+    sizes: Sequence[int] = tuple(DIAMOND),
+    against: str | None = None,
+    seconds: float = 1.0,
+    beads: Sequence[int] = BEADS,
+    progress: Report | None = None,
+) -> Bench:
+    """Time C20 steps, batches, diamond, and steps of path integrals; the peer's in the same run.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Atoms of diamond, of :data:`~schnet_calc.bench.cases.DIAMOND`.
+    against : str, optional
+        ``"schnetpack"``.
+    seconds : float
+        For each timing, about.
+    beads : sequence of int
+        Of the path integrals.
+    progress : callable, optional
+        Called with what is timed next.
+
+    Raises
+    ------
+    ValueError
+        A size or peer that there isn't, no time, or no beads.
+    ModuleNotFoundError
+        SchNetPack is not installed.
+    """
+    if against not in (None, "schnetpack"):
+        raise ValueError(f"against is 'schnetpack' or nothing, got {against!r}")
+    unknown = [n for n in sizes if n not in DIAMOND]
+    if unknown:
+        raise ValueError(f"diamond has {', '.join(map(str, DIAMOND))} atoms here, not {unknown[0]}")
+    if not seconds > 0:
+        raise ValueError(f"seconds must be positive, got {seconds}")
+    if any(p < 1 for p in beads):
+        raise ValueError(f"beads must be positive, got {min(beads)}")
+    report = progress or (lambda name: None)
+    with tempfile.TemporaryDirectory() as name:
+        run = _Run(Path(name), against is not None, seconds)
+        timings, ipi_alone = [], {}
+        for case in cases(sizes):
+            report(case.name)
+            timings.append(run.turns(case))
+        for p in beads:
+            report(_beads(p))
+            timings.append(run.path_integral(p))
+            ipi_alone[p] = pimd_step(cage(), p, n_steps_for(4.0, 3.0 * seconds), pes=FREE)
+        report("the calculator, and memory")
+        overhead = run.overhead()
+        memory = peak_memory(run.model, max(sizes)) if sizes else None
+    rate = gflops(float(np.median(run.products)))
+    return Bench(timings, rate, overhead, memory, ipi_alone, torch.get_num_threads())
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """So many of torch's threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _Run:
+    """A model in a folder, and what is timed with it."""
+
+    def __init__(self, folder: Path, against: bool, seconds: float) -> None:
+        self.folder, self.against, self.seconds = folder, against, seconds
+        self.model = folder / "model.pt"
+        self.products: list[float] = []
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            save_model(self.model, SchNet(NETWORK), {6: -1000.0})
+
+    def turns(self, case: Case) -> Timing:
+        """Everybody's step or batch, and a matrix product, in turn."""
+        calls = {"fused": self._ours(case, "fused")}
+        if case.count * len(case.atoms) <= SCRIPT_LIMIT:
+            calls["script"] = self._ours(case, "script")
+        if self.against and len(case.atoms) <= PEER_LIMIT:
+            calls |= self._peers(case)
+        times = take_turns({**calls, "product": matrix_product()}, self.seconds)
+        self.products += times["product"].tolist()
+        peer = min((times[name] for name in times if name.startswith("peer")), key=np.median, default=None)
+        return _timing(case, times["fused"], times.get("script"), peer, times["product"])
+
+    def _ours(self, case: Case, engine: str) -> Call:
+        calculator = SchNetCalculator(self.model, device="cpu", engine=engine)
+        if case.count == 1:
+            return md_step(case.atoms, calculator)
+        return partial(calculator.evaluate, [case.atoms] * case.count)
+
+    def _peers(self, case: Case) -> dict[str, Call]:
+        from schnet_calc.bench import schnetpack
+
+        if case.count > 1:
+            return {"peer": schnetpack.batch_step(NETWORK, case.atoms, case.count)}
+        skins = (True, False) if case.atoms.pbc.any() else (False,)
+        return {
+            f"peer {skin}": md_step(case.atoms, schnetpack.calculator(NETWORK, self.folder, skin))
+            for skin in skins
+        }
+
+    def path_integral(self, beads: int) -> Timing:
+        """A step of i-PI, of ours in its own process and of the peer's through ASE's client."""
+        floor = beads * operations(cage()) / gflops(float(np.median(self.products))) * 1e-6
+        times = []
+        n_steps = n_steps_for(20.0 * floor + 4.0, 3.0 * self.seconds)
+        times.append(pimd_step(cage(), beads, n_steps, model=self.model))
+        if self.against and beads <= PEER_BEADS:
+            from schnet_calc.bench import schnetpack
+
+            serve = with_ase(schnetpack.calculator(NETWORK, self.folder))
+            n_steps = n_steps_for(20.0 * beads, 3.0 * self.seconds)
+            # i-PI looks at its socket all the time, and torch's threads wait for the core that it takes.
+            for n_threads in {1, torch.get_num_threads()}:
+                with _threads(n_threads):
+                    times.append(pimd_step(cage(), beads, n_steps, serve=serve, batched=False))
+        ours, theirs = times[0], min(times[1:], default=None)
+        return Timing(
+            name=_beads(beads),
+            group="PIMD steps of C20",
+            n_atoms=20 * beads,
+            fused=ours,
+            script=None,
+            peer=theirs,
+            floor=floor,
+            script_ratio=None,
+            peer_ratio=None if theirs is None else theirs / ours,
+            over_floor=ours / floor,
+        )
+
+    def overhead(self) -> float:
+        """Of ``get_forces`` for a C20 that has moved, beside the engine's evaluation of it."""
+        calculator = SchNetCalculator(self.model, device="cpu")
+        atoms = cage()
+        structure, calls = Structure.from_atoms(atoms), [0]
+
+        def moved() -> None:
+            calls[0] += 1
+            atoms.positions[0, 0] += 1e-6 if calls[0] % 2 else -1e-6
+            calculator.get_forces(atoms)
+
+        times = take_turns(
+            {"engine": lambda: calculator.engine.evaluate([structure]), "calculator": moved}, self.seconds
+        )
+        return float(np.median(times["calculator"] - times["engine"]))
+
+
+def _beads(beads: int) -> str:
+    return f"PIMD step, {beads} bead{'s' if beads > 1 else ''}"
+
+
+def _timing(
+    case: Case,
+    fused: NDArray[np.float64],
+    script: NDArray[np.float64] | None,
+    peer: NDArray[np.float64] | None,
+    product: NDArray[np.float64],
+) -> Timing:
+    """Medians over the rounds, of times and of their ratios in a round."""
+
+    def median(times: NDArray[np.float64] | None) -> float | None:
+        return None if times is None else float(np.median(times))
+
+    floors = 1e-6 * case.operations / gflops(1.0) * product
+    return Timing(
+        name=case.name,
+        group=case.group,
+        n_atoms=case.count * len(case.atoms),
+        fused=float(np.median(fused)),
+        script=median(script),
+        peer=median(peer),
+        floor=float(np.median(floors)),
+        script_ratio=None if script is None else median(script / fused),
+        peer_ratio=None if peer is None else median(peer / fused),
+        over_floor=float(np.median(fused / floors)),
+    )
+
+
+def peak_memory(model: Path, n_atoms: int) -> float:
+    """MiB of a process of its own that evaluates so many atoms of diamond, with this one's threads.
+
+    Raises
+    ------
+    RuntimeError
+        It failed; the end of what it said is in the message.
+    """
+    code = f"from schnet_calc.bench.run import evaluate_alone; evaluate_alone({str(model)!r}, {n_atoms}, "
+    code += f"{torch.get_num_threads()})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"the process that measures memory failed: {done.stderr[-500:]}")
+    return float(done.stdout.split()[-1])
+
+
+def evaluate_alone(model: str, n_atoms: int, threads: int) -> None:
+    """What that process does: two steps, and a line with its peak memory in MiB."""
+    torch.set_num_threads(threads)
+    step = md_step(diamond(n_atoms), SchNetCalculator(model, device="cpu"))
+    step()
+    step()
+    sys.stdout.write(f"{_peak():.1f}\n")
+
+
+def _peak() -> float:
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count what the parent had when it made this process
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 if sys.platform != "darwin" else 1024**2)

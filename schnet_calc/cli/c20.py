@@ -1,0 +1,93 @@
+"""The C20 study, and pages of other molecules."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from schnet_calc.cli.app import Output, app
+from schnet_calc.cli.console import Stages, out, print_table, progress_bar
+
+
+@app.command
+def c20(
+    *,
+    model: str = "c20",
+    time: float | None = None,
+    beads: int = 8,
+    temperature: float = 300.0,
+    seed: int = 0,
+    device: str = "auto",
+    output: Output = Path("c20_results"),
+) -> None:
+    """The C20 study: relaxation, bonds, normal modes and MD, with figures and a page.
+
+    Parameters
+    ----------
+    model
+        A model of C20; the shipped one by default.
+    time
+        ps of classical MD with thermostat and of path-integral MD (the thesis: 1250); by default
+        10 and 2. Runs that are there are continued.
+    beads
+        Of the path-integral MD.
+    temperature
+        K.
+    output
+        Folder for trajectories, figures, c20.json and index.html.
+    """
+    from schnet_calc.modelfile.potential import load_model
+    from schnet_calc.report import write_c20_report
+    from schnet_calc.studies.c20 import study_c20
+
+    with progress_bar() as bar:
+        study = study_c20(
+            model,
+            output,
+            time=10.0 if time is None else time,
+            nve_time=2.0 if time is None else min(time, 2.0),
+            pimd_time=2.0 if time is None else time,
+            beads=beads,
+            temperature=temperature,
+            seed=seed,
+            device=device,
+            progress=Stages(bar),
+        )
+    command = shlex.join(["schnet-calc", *sys.argv[1:]])
+    page = write_c20_report(study, output, load_model(model).metadata, model, command)
+    lengths = ", ".join(f"{c.mean:.3f} Å ({len(c.members)})" for c in study.bond_classes)
+    print_table(
+        "C20",
+        {
+            "bonds": lengths,
+            "imaginary modes": study.modes.n_imaginary,
+            "largest frequency error": f"{abs(study.frequency_errors).max():.1f} cm⁻¹",
+            "zero-point energy": f"{study.modes.zero_point_energy:.4f} eV",
+            "NVE drift": f"{study.drift:.1e} eV/atom/ps",
+            "nearest neighbours": _both(study.classical.nearest, study.quantum.nearest, 4),
+            "their spread": (
+                f"{study.classical.nearest.spread:.4f} Å classical, "
+                f"{study.quantum.nearest.spread:.4f} Å with {beads} beads"
+            ),
+            "diameter": _both(study.classical.diameter, study.quantum.diameter, 3),
+            "page": page,
+        },
+    )
+
+
+@app.command
+def report(folder: Path) -> None:
+    """A page of a molecule from what relax, modes, md and pimd have written into a folder.
+
+    Parameters
+    ----------
+    folder
+        With relaxed.json, modes.json, and the folders of md and pimd, whatever there is; gets index.html.
+    """
+    from schnet_calc.report import write_report
+
+    out.print(f"page in {write_report(folder)}")
+
+
+def _both(classical: Any, quantum: Any, digits: int) -> str:
+    return f"{classical.mean:.{digits}f} Å classical, {quantum.mean:.{digits}f} Å path integral"

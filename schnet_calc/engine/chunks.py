@@ -1,0 +1,23 @@
+"""Batches in portions of bounded size."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def chunked(items: Iterable[Item], size: Callable[[Item], int], most: float) -> Iterator[list[Item]]:
+    """Lists of items, in order, whose sizes add up to no more than this; of one item where that is larger.
+
+    Items are asked for one at a time: what comes after a portion is made when that one is done.
+    """
+    portion: list[Item] = []
+    filled = 0
+    for item in items:
+        if portion and filled + size(item) > most:
+            yield portion
+            portion, filled = [], 0
+        portion.append(item)
+        filled += size(item)
+    if portion:
+        yield portion

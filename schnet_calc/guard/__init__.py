@@ -1,0 +1,1 @@
+"""Extrapolation: what the training data hold, and what happens beyond."""

@@ -1,0 +1,42 @@
+"""The worker process, which holds the model: ``python -m schnet_calc.ipi.worker_process DESCRIPTOR``."""
+
+import os
+import sys
+from multiprocessing.connection import Connection
+
+import torch
+
+from schnet_calc.data import read_structure
+from schnet_calc.engine import make_engine
+from schnet_calc.guard.guard import ExtrapolationGuard
+from schnet_calc.ipi.errors import WorkerError
+from schnet_calc.ipi.evaluator import Evaluator
+from schnet_calc.ipi.worker import ModelSpec, serve
+from schnet_calc.modelfile.potential import load_models
+
+
+def build(spec: ModelSpec) -> Evaluator:
+    """The evaluator of a specification."""
+    if spec.threads:
+        torch.set_num_threads(spec.threads)
+    potentials = load_models(spec.model)
+    engine = make_engine(potentials, spec.engine, spec.device, spec.dtype)
+    return Evaluator(engine, read_structure(spec.structure), spec.energies, ExtrapolationGuard(potentials))
+
+
+def main() -> None:
+    """Load the model that the first message names, then serve."""
+    connection = Connection(int(sys.argv[1]))
+    try:
+        evaluate = build(connection.recv())
+    except Exception as error:
+        connection.send(WorkerError(f"the worker could not load its model: {error}"))
+    else:
+        serve(connection, evaluate)
+    connection.close()
+    # Threads of numerical libraries have nothing left to say.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

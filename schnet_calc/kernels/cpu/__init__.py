@@ -1,0 +1,1 @@
+"""SchNet's arithmetic compiled for the CPU."""

@@ -1,0 +1,1 @@
+"""Splines that stand for functions of the distance."""

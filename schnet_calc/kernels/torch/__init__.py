@@ -1,0 +1,1 @@
+"""SchNet's arithmetic as tensor operations."""

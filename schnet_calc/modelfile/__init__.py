@@ -1,0 +1,1 @@
+"""The model file: archive, metadata, saving, loading."""

@@ -1,0 +1,189 @@
+"""A page from what relaxations, modes and simulations have left in a folder."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from schnet_calc.analysis.fullerene import Distributions
+from schnet_calc.analysis.molecules import molecule_distributions
+from schnet_calc.modelfile.potential import load_model
+from schnet_calc.report.molecule import BondClasses, bond_classes, molecule_data
+from schnet_calc.report.page import Commands, Page, Part, Section, Text, write_page
+from schnet_calc.report.results import Findings, collect
+from schnet_calc.report.sections import (
+    distribution_parts,
+    dynamics_parts,
+    mode_parts,
+    model_section,
+    path_integral_parts,
+    structure_parts,
+)
+from schnet_calc.simulate.modes import NormalModes
+
+ENOUGH = 50
+"""Frames that a distribution takes at least."""
+
+
+def write_report(directory: str | Path) -> Path:
+    """Write the page of a molecule that went through ``relax``, ``modes``, ``md`` and ``pimd``.
+
+    Parameters
+    ----------
+    directory : path
+        Holds their results: the ``.json`` files of relaxation and modes, and the folders of the runs, at
+        any depth. Figures and ``index.html`` are written into it.
+
+    Returns
+    -------
+    Path
+        Of the page.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        From :func:`~schnet_calc.report.results.collect`.
+    """
+    directory = Path(directory)
+    found = collect(directory)
+    classes = bond_classes(found.atoms)
+    sections = [Section("The relaxed molecule", _structure(found, classes, directory))]
+    if found.modes is not None:
+        sections.append(Section("Normal modes", _modes(found, found.modes, directory)))
+    if found.runs or found.pimd or found.others:
+        sections.append(Section("Dynamics", _dynamics(found, classes, directory)))
+    sections += [_model(entry) for entry in found.models]
+    sections.append(Section("To repeat it", [Commands(_commands(found))]))
+    page = Page(
+        title=found.atoms.get_chemical_formula(),
+        lead=f"Relaxation, vibrations and dynamics with the model {found.model_names}.",
+        headline=_headline(found),
+        sections=sections,
+        molecule=molecule_data(found.atoms, classes, found.modes),
+    )
+    return write_page(page, directory / "index.html")
+
+
+def _structure(found: Findings, classes: BondClasses, directory: Path) -> list[Part]:
+    caption = "Bonds of equal elements and length share a colour."
+    parts = structure_parts(found.atoms, classes, directory, caption)
+    if found.relaxation is None:
+        return parts
+    values = found.relaxation
+    verdict = "converged" if values["converged"] else "did not converge"
+    text = (
+        f"The relaxation {verdict} after {values['steps']} steps, at {values['energy_ev']:.6f} eV and a "
+        f"largest force of {values['fmax_ev_ang']:.1e} eV/Å."
+    )
+    return [Text(text), *parts]
+
+
+def _modes(found: Findings, modes: NormalModes, directory: Path) -> list[Part]:
+    text = (
+        f"{len(modes.frequencies)} harmonic frequencies, {modes.n_imaginary or 'none'} of them imaginary."
+    )
+    compared = found.comparison
+    if compared is None:
+        return [Text(text), *mode_parts(modes, directory, None, "")]
+    known, overlaps = np.array(compared["reference_cm1"]), np.array(compared["overlaps"])
+    text += f" {compared['reference']} has its minimum {compared['rmsd_ang']:.3f} Å from the model's."
+    return [Text(text), *mode_parts(modes, directory, known, compared["reference"], overlaps)]
+
+
+def _dynamics(found: Findings, classes: BondClasses, directory: Path) -> list[Part]:
+    parts: list[Part] = []
+    for name, run, settings in found.runs:
+        table, free = run.table(), settings["thermostat"] == "none"
+        kind = "without thermostat" if free else f"{settings['thermostat']} thermostat"
+        caption = f"{table['time_ps'][-1]:g} ps in steps of {settings['timestep']:g} fs."
+        if free:
+            caption += f" The total energy drifts by {run.drift(len(found.atoms)):.1e} eV/atom/ps."
+        stem = f"dynamics_{name.replace('/', '_')}"
+        parts += dynamics_parts(table, directory, stem, f"{name}, {kind}", caption)
+    sources = _distributions(found, classes)
+    if sources:
+        titles = ("bond lengths", "diameter", "radial distribution")
+        caption = "Bands are two standard errors from block averages."
+        parts += distribution_parts(sources, titles, directory, caption)
+    if found.pimd is not None:
+        parts += path_integral_parts(found.pimd, found.pimd.estimators(), found.atoms, directory)
+    if found.others:
+        named = ", ".join(f"{name} ({reason})" for name, reason in found.others)
+        parts.append(Text(f"Left out: {named}.", soft=True))
+    return parts
+
+
+def _distributions(found: Findings, classes: BondClasses) -> list[tuple[str, Distributions]]:
+    """Of the first run with thermostat and of the path integrals, where they are long enough."""
+    if not len(classes.pairs):
+        return []
+    sources = []
+    for _, run, settings in found.runs:
+        frames = run.late_frames() if settings["thermostat"] != "none" else []
+        if len(frames) >= ENOUGH:
+            label = f"classical, {settings['temperature']:g} K"
+            sources.append((label, molecule_distributions([frames], classes.pairs)))
+            break
+    if found.pimd is not None:
+        beads, how = found.pimd.late_beads(), found.pimd.settings
+        if len(beads[0]) >= ENOUGH:
+            label = f"{how.beads} beads, {how.temperature:g} K"
+            sources.append((label, molecule_distributions(beads, classes.pairs)))
+    return sources
+
+
+def _headline(found: Findings) -> list[tuple[str, str]]:
+    values = [(str(len(found.atoms)), "atoms")]
+    if found.modes is not None:
+        values.append((f"{found.modes.zero_point_energy:.3f} eV", "zero-point energy"))
+    if found.comparison is not None:
+        off = np.abs(np.subtract(found.comparison["frequencies_cm1"], found.comparison["reference_cm1"]))
+        values.append((f"{off.mean():.1f} cm⁻¹", f"mean difference to {found.comparison['reference']}"))
+    if found.pimd is not None:
+        how = found.pimd.settings
+        values.append((f"{how.time:g} ps", f"path integrals, {how.beads} beads"))
+    return values
+
+
+def _model(entry: dict[str, str]) -> Section:
+    """The card of a model file, if it is still where it was and the same."""
+    name = Path(entry["name"]).name
+    try:
+        potential = load_model(entry["name"])
+    except (FileNotFoundError, ValueError) as error:
+        return Section("The model", [Text(f"{name}, weights {entry['sha256']}: {error}.", soft=True)])
+    if potential.sha256 != entry["sha256"]:
+        text = f"{name} had the weights {entry['sha256']}; the file has others now."
+        return Section("The model", [Text(text, soft=True)])
+    return model_section(potential.metadata, name)
+
+
+def _commands(found: Findings) -> list[str]:
+    """What gives the same results; the names of the first structure and of some files are made up."""
+    model = found.model_names
+    lines: list[list[Any]] = []
+    if found.relaxation:
+        lines.append(["relax", "START.xyz", "--model", model, "-o", "relaxed.xyz"])
+    if found.modes is not None:
+        reference = ["--reference", found.comparison["reference"]] if found.comparison else []
+        lines.append(["modes", "relaxed.xyz", "--model", model, *reference, "-o", "modes"])
+    options = ("thermostat", "temperature", "timestep", "time_constant", "seed")
+    for name, run, settings in found.runs:
+        time, kept = run.table()["time_ps"][-1], {k: settings[k] for k in (*options, "interval")}
+        lines.append(["md", "relaxed.xyz", "--model", model, "--time", time, *_flags(kept), "-o", name])
+    if found.pimd is not None:
+        settings = vars(found.pimd.settings)
+        kept = {k: settings[k] for k in ("time", "beads", *options)}
+        folder = found.pimd.directory.name
+        lines.append(["pimd", "relaxed.xyz", "--model", model, *_flags(kept), "-o", folder])
+    lines.append(["report", "."])
+    return [shlex.join(["schnet-calc", *map(_plain, line)]) for line in lines]
+
+
+def _flags(settings: dict[str, Any]) -> list[Any]:
+    return [part for k, v in settings.items() for part in (f"--{k.replace('_', '-')}", v)]
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""What people do with a calculator: each takes atoms and returns a result object."""

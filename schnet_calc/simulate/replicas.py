@@ -1,0 +1,194 @@
+"""Several structures behind one engine: who asks for one of them has all evaluated together."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import ase
+import numpy as np
+from ase.io.trajectory import Trajectory
+
+from schnet_calc.calculator import FreshCalculator, SchNetCalculator, results_of
+from schnet_calc.simulate.md import MDRun, MDSettings, degrees_of_freedom, first_momenta, run_md
+from schnet_calc.structures.structure import Structure
+
+INDEPENDENT = ("none", "langevin")
+"""Thermostats that act on every atom on its own: replicas that share one stay independent."""
+
+
+class Replica(FreshCalculator):
+    """The calculator of one structure of a batch; made by :func:`share_batch`."""
+
+    name = "schnet"
+    implemented_properties = SchNetCalculator.implemented_properties
+
+    def __init__(self, batch: "_SharedBatch") -> None:
+        super().__init__()
+        self._batch = batch
+
+    def _evaluated(self, structure: Structure) -> dict[str, Any]:
+        return self._batch.update(self, structure)
+
+
+class _SharedBatch:
+    """Structures and their replicas."""
+
+    def __init__(self, structures: Sequence[ase.Atoms], calculator: SchNetCalculator) -> None:
+        self.calculator = calculator
+        self.members = [(atoms, Replica(self)) for atoms in structures]
+
+    def update(self, asking: Replica, structure: Structure) -> dict[str, Any]:
+        """Evaluate all that have changed; the results of the one that asks."""
+        stale = [(a, r) for a, r in self.members if r is not asking and r.check_state(a)]
+        found = self.calculator.evaluate([structure.to_atoms(), *(a for a, _ in stale)])
+        for (atoms, replica), prediction in zip(stale, found[1:], strict=True):
+            replica.atoms = atoms
+            replica.results = results_of(prediction)
+        return results_of(found[0])
+
+
+def share_batch(structures: Sequence[ase.Atoms], calculator: SchNetCalculator) -> None:
+    """Give structures calculators that evaluate all of them in one batch, whenever one of them is asked.
+
+    For ASE's NEB, for several optimisers, for anything that moves all structures before it looks at any.
+
+    Parameters
+    ----------
+    structures : sequence of Atoms
+        Of any sizes; their ``calc`` is set.
+    calculator : SchNetCalculator
+        What evaluates them.
+    """
+    for atoms, replica in _SharedBatch(structures, calculator).members:
+        atoms.calc = replica
+
+
+class Joined(FreshCalculator):
+    """Replicas as one large system without interaction between them, for integrators that act on atoms."""
+
+    implemented_properties = ("energy", "energies", "forces")
+
+    def __init__(self, structures: Sequence[ase.Atoms], calculator: SchNetCalculator) -> None:
+        super().__init__()
+        self._structures = [atoms.copy() for atoms in structures]
+        self._calculator = calculator
+        self.potentials = calculator.potentials
+        cells = [[*a.cell.array.ravel().tolist(), *map(bool, a.pbc)] for a in structures]
+        self.identity = {"replicas": [len(a) for a in structures], "cells": cells}
+        """What else has to be the same for a run to go on."""
+
+    def _evaluated(self, structure: Structure) -> dict[str, Any]:
+        for replica, rows in zip(self._structures, parts(self._structures), strict=True):
+            replica.positions = structure.positions[rows]
+        found = self._calculator.evaluate(self._structures)
+        return {
+            "energy": float(sum(p.energy for p in found)),
+            "energies": np.concatenate([p.energies for p in found]),
+            "forces": np.concatenate([p.forces for p in found]),
+        }
+
+
+def parts(structures: Sequence[ase.Atoms]) -> list[slice]:
+    """The rows of each structure where all are joined."""
+    ends = np.cumsum([0, *(len(atoms) for atoms in structures)])
+    return [slice(a, b) for a, b in pairwise(ends.tolist())]
+
+
+@dataclass(frozen=True)
+class ReplicaRun:
+    """Outcome of :func:`run_replicas`; the frames stay on disk, joined."""
+
+    run: MDRun
+    """Of all replicas as one system: energies are their sums, the temperature is their mean."""
+    structures: list[ase.Atoms]
+    """The first structures: species, cells and momenta of each replica."""
+
+    def frames(self, k: int) -> Iterator[ase.Atoms]:
+        """Replica k through time, with momenta; ``info["energy"]`` is its potential energy, eV."""
+        rows = parts(self.structures)[k]
+        with Trajectory(self.run.trajectory) as trajectory:
+            for joined in trajectory:
+                atoms = self.structures[k].copy()
+                atoms.positions = joined.positions[rows]
+                atoms.set_momenta(joined.get_momenta()[rows])
+                atoms.info["energy"] = float(joined.get_potential_energies()[rows].sum())
+                yield atoms
+
+
+def run_replicas(
+    structures: Sequence[ase.Atoms],
+    calculator: SchNetCalculator,
+    settings: MDSettings,
+    directory: str | Path,
+    resume: bool = False,
+    progress: Callable[[int, ase.Atoms], None] | None = None,
+) -> ReplicaRun:
+    """Molecular dynamics of independent replicas, one batch per step.
+
+    Parameters
+    ----------
+    structures : sequence of Atoms
+        Where to start, of any sizes; not changed. Momenta are used where there are any, else drawn, for
+        every replica others.
+    calculator : SchNetCalculator
+        For all of them.
+    settings : MDSettings
+        Its thermostat is one of :data:`INDEPENDENT`.
+    directory, resume, progress
+        As for :func:`~schnet_calc.simulate.md.run_md`.
+
+    Raises
+    ------
+    ValueError
+        No structures, constraints, a thermostat that would couple the replicas, or replicas that start from
+        the same momenta and would stay the same.
+    FileExistsError
+        As :func:`~schnet_calc.simulate.md.run_md`.
+    """
+    if not structures:
+        raise ValueError("there are no replicas to run")
+    if settings.thermostat not in INDEPENDENT:
+        raise ValueError(
+            f"replicas share a thermostat that acts on each atom alone ({', '.join(INDEPENDENT)}), "
+            f"got {settings.thermostat!r}"
+        )
+    if any(atoms.constraints for atoms in structures):
+        raise ValueError("replicas with constraints are not supported: run them one by one")
+    if settings.thermostat == "none":
+        _check_different(structures)
+    started = [first_momenta(a, settings.temperature, [settings.seed, k]) for k, a in enumerate(structures)]
+    free = sum(degrees_of_freedom(atoms, settings.thermostat) for atoms in started)
+    run = run_md(
+        _join(started),
+        Joined(started, calculator),
+        settings,
+        directory,
+        resume=resume,
+        progress=progress,
+        n_free=free,
+    )
+    return ReplicaRun(run, started)
+
+
+def _check_different(structures: Sequence[ase.Atoms]) -> None:
+    seen: dict[bytes, int] = {}
+    for k, atoms in enumerate(structures):
+        if not np.any(atoms.get_momenta()):
+            continue
+        other = seen.setdefault(atoms.positions.tobytes() + atoms.get_momenta().tobytes(), k)
+        if other != k:
+            raise ValueError(
+                f"replicas {other} and {k} have the same positions and momenta: no thermostat parts them"
+            )
+
+
+def _join(structures: Sequence[ase.Atoms]) -> ase.Atoms:
+    joined = ase.Atoms(
+        np.concatenate([a.numbers for a in structures]),
+        np.concatenate([a.positions for a in structures]),
+        masses=np.concatenate([a.get_masses() for a in structures]),
+    )
+    joined.set_momenta(np.concatenate([a.get_momenta() for a in structures]))
+    return joined

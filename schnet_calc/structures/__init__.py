@@ -1,0 +1,1 @@
+"""Structures, their graphs and lists of neighbours."""

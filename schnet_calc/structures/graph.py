@@ -1,0 +1,81 @@
+"""A batch of structures as flat arrays: what every engine and every training step starts from."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from schnet_calc.structures.neighbors import half_pairs
+from schnet_calc.structures.structure import Structure
+
+
+class Graph(NamedTuple):
+    """B structures with N atoms and P unordered pairs in all."""
+
+    numbers: Tensor
+    """int64 (N,)"""
+    positions: Tensor
+    """(N, 3) Å"""
+    system: Tensor
+    """int64 (N,): the structure of each atom"""
+    i: Tensor
+    """int64 (P,)"""
+    j: Tensor
+    """int64 (P,)"""
+    shifts: Tensor
+    """(P, 3) Å, added to the position of j"""
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> "Graph":
+        """The same graph elsewhere; ``dtype`` is that of positions and shifts."""
+        return Graph(*(x.to(device, dtype if x.is_floating_point() else torch.int64) for x in self))
+
+    def directed(self) -> tuple[Tensor, Tensor]:
+        """Pairs (2, 2P) and shifts (2P, 3) in both directions, as model files want them."""
+        pairs = torch.stack((torch.cat((self.i, self.j)), torch.cat((self.j, self.i))))
+        return pairs, torch.cat((self.shifts, -self.shifts))
+
+    def vectors(self) -> Tensor:
+        """(P, 3) from i to the image of j, Å."""
+        return self.positions[self.j] + self.shifts - self.positions[self.i]
+
+
+def build_graph(structure: Structure, cutoff: float) -> Graph:
+    """Pairs within the cutoff for one structure, in float64 on the CPU.
+
+    Positions are moved close to the origin, by whole lattice vectors where periodic: a float32
+    network then sees the same numbers wherever the structure lies.
+    """
+    moved = _near_origin(structure)
+    pairs = half_pairs(moved, structure.cell, structure.pbc, cutoff)
+    arrays = (structure.numbers, moved, np.zeros(len(moved), int), pairs.i, pairs.j, pairs.shifts)
+    return Graph(*(torch.from_numpy(x) for x in arrays))
+
+
+def join_graphs(graphs: Sequence[Graph]) -> Graph:
+    """One graph of all structures, in order."""
+    starts = [0, *accumulate(len(g.numbers) for g in graphs)]
+    return Graph(
+        numbers=torch.cat([g.numbers for g in graphs]),
+        positions=torch.cat([g.positions for g in graphs]),
+        system=torch.cat([g.system + k for k, g in enumerate(graphs)]),
+        i=torch.cat([g.i + start for g, start in zip(graphs, starts, strict=False)]),
+        j=torch.cat([g.j + start for g, start in zip(graphs, starts, strict=False)]),
+        shifts=torch.cat([g.shifts for g in graphs]),
+    )
+
+
+def _near_origin(structure: Structure) -> NDArray[np.float64]:
+    positions = structure.positions
+    if not len(positions):
+        return positions.reshape(0, 3)
+    if structure.pbc.any():
+        axes = np.flatnonzero(structure.pbc)
+        box = structure.cell[axes]
+        fractional = positions @ np.linalg.pinv(box)
+        return positions - np.floor(fractional) @ box
+    # Of the median: a single atom far away must not carry the others off.
+    return positions - np.median(positions, axis=0)

@@ -1,0 +1,232 @@
+"""Pairs of atoms within a cutoff, with periodic images where there are any."""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from ase.neighborlist import primitive_neighbor_list
+from numpy.typing import NDArray
+from vesin import NeighborList
+
+from schnet_calc.memory import available_memory
+from schnet_calc.structures.vacuum import Folded, fold
+
+ALL_PAIRS_LIMIT = 100
+"""Up to this many atoms, comparing all pairs of a molecule is faster than a cell list."""
+SKIN = 0.5
+"""Å; more pairs to look at, fewer lists to make."""
+SLOTS = 256
+"""Places in a batch whose lists are kept."""
+PAIR_BYTES = 250
+"""What a pair needs from the search for it to the forces, about."""
+WORTH_ASKING = 2**28
+"""Bytes of pairs from which on it is asked how much memory there is."""
+
+
+class TooManyPairsError(MemoryError):
+    """The pairs of a structure would not fit into memory."""
+
+
+class HalfPairs(NamedTuple):
+    """Unordered pairs: each pair of atoms, and each pair with a periodic image, once."""
+
+    i: NDArray[np.int64]
+    """(P,)"""
+    j: NDArray[np.int64]
+    """(P,)"""
+    shifts: NDArray[np.float64]
+    """(P, 3) Å, added to the position of j."""
+
+
+def half_pairs(
+    positions: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    pbc: NDArray[np.bool_],
+    cutoff: float,
+) -> HalfPairs:
+    """Every unordered pair closer than the cutoff.
+
+    Parameters
+    ----------
+    positions : array
+        (N, 3) Å.
+    cell : array
+        (3, 3) Å, rows are the lattice vectors; only those of periodic directions are used.
+    pbc : array
+        (3,) booleans.
+    cutoff : float
+        Å; infinite for all pairs of a molecule.
+
+    Raises
+    ------
+    ValueError
+        All pairs are asked for in a periodic cell, or a periodic direction has no lattice vector.
+    TooManyPairsError
+        They would not fit into memory: a tiny cell, or many atoms in one place.
+    """
+    periodic = bool(np.any(pbc))
+    box = _checked_box(cell, pbc, cutoff) if periodic else np.eye(3)
+    if periodic or len(positions) > ALL_PAIRS_LIMIT:
+        _check_number(positions, box, pbc, cutoff)
+        if np.isfinite(cutoff):
+            return _with_cells(positions, box, np.asarray(pbc, bool), cutoff)
+    i, j = np.triu_indices(len(positions), 1)
+    vectors = positions[j] - positions[i]
+    near = np.einsum("pk,pk->p", vectors, vectors) < cutoff**2
+    return HalfPairs(i[near], j[near], np.zeros((int(near.sum()), 3)))
+
+
+@cache
+def _all_pairs(n_atoms: int) -> HalfPairs:
+    i, j = np.triu_indices(n_atoms, 1)
+    return HalfPairs(i, j, np.zeros((len(i), 3)))
+
+
+class SkinList:
+    """Pairs of a structure that moves, found anew only when one could have been missed.
+
+    The list reaches farther than the cutoff by a skin, so it may hold pairs beyond the cutoff. It is made
+    again when an atom has moved by more than half the skin, or cell, periodic directions or the number of
+    atoms are others. A structure that is seen for the first time gets a list without skin.
+
+    Parameters
+    ----------
+    cutoff : float
+        Å.
+    skin : float
+        Å.
+    """
+
+    def __init__(self, cutoff: float, skin: float = SKIN) -> None:
+        self.cutoff, self.skin = cutoff, skin
+        self._kept: _Kept | None = None
+
+    def pairs(
+        self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
+    ) -> HalfPairs:
+        """Every unordered pair within the cutoff, maybe some beyond; arguments as in :func:`half_pairs`."""
+        periodic = bool(pbc.any())
+        if not periodic and len(positions) <= ALL_PAIRS_LIMIT:
+            return _all_pairs(len(positions))
+        kept, skin = self._kept, 0.0
+        if kept is not None and kept.fits(positions, cell, pbc):
+            moves = positions - kept.positions
+            if np.einsum("nk,nk->n", moves, moves).max() <= (0.5 * kept.skin) ** 2:
+                return kept.pairs
+            skin = self.skin
+        pairs = half_pairs(positions, cell, pbc, self.cutoff + skin)
+        self._kept = _Kept(positions.copy(), cell.copy(), pbc.copy(), skin, pairs)
+        return pairs
+
+
+def list_at(lists: dict[int, SkinList], place: int, cutoff: float) -> SkinList:
+    """The list of a place in a batch: the one kept there if its cutoff is the same, or else a new one."""
+    kept = lists.get(place)
+    if kept is None or kept.cutoff != cutoff:
+        kept = SkinList(cutoff)
+        if place < SLOTS:
+            lists[place] = kept
+    return kept
+
+
+class _Kept(NamedTuple):
+    """A list and what it was made for."""
+
+    positions: NDArray[np.float64]
+    cell: NDArray[np.float64]
+    pbc: NDArray[np.bool_]
+    skin: float
+    pairs: HalfPairs
+
+    def fits(
+        self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
+    ) -> bool:
+        """Whether only the positions may have changed."""
+        return (
+            len(positions) == len(self.positions)
+            and bool((pbc == self.pbc).all())
+            and (not pbc.any() or bool((cell == self.cell).all()))
+        )
+
+
+def _checked_box(cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float) -> NDArray[np.float64]:
+    """The cell, completed along open directions; errors where it is none."""
+    if not np.isfinite(cutoff):
+        raise ValueError("a periodic structure has no end of pairs: this model needs a cutoff")
+    box = np.array(cell, dtype=float)
+    lengths = np.linalg.norm(box, axis=1)
+    for axis in range(3):
+        if pbc[axis] and not lengths[axis] > 0:
+            raise ValueError(f"the structure is periodic along axis {axis}, but that cell vector is zero")
+    box = _complete(box, pbc)
+    lengths = np.linalg.norm(box, axis=1)
+    if not abs(np.linalg.det(box / lengths[:, None])) > 1e-9:
+        raise ValueError(f"the lattice vectors of the cell do not span a volume: {box.tolist()}")
+    return box
+
+
+def _check_number(
+    positions: NDArray[np.float64], box: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
+) -> None:
+    """Raise where there are more pairs than memory holds, by the density of atoms and of their images."""
+    inverse = np.linalg.inv(box)
+    heights = 1.0 / np.linalg.norm(inverse, axis=0)
+    extents = np.maximum(np.ptp(positions @ inverse, axis=0) * heights, 1e-9)
+    share = np.where(pbc, 2.0 * cutoff / heights, np.minimum(2.0 * cutoff / extents, 1.0))
+    n_atoms, images = len(positions), float(np.prod(np.maximum(share, 1.0)))
+    lengths = " x ".join(f"{x:.3g}" for x in np.where(pbc, heights, extents))
+    needed = 0.5 * n_atoms * max(n_atoms * float(np.prod(share)), images) * PAIR_BYTES
+    if needed < WORTH_ASKING:
+        return
+    there = available_memory()
+    if needed > there:
+        raise TooManyPairsError(
+            f"{n_atoms} atoms have about {needed / PAIR_BYTES:.1e} pairs within {cutoff:g} Å, which need "
+            f"{needed / 1e9:.1f} GB of memory, but {there / 1e9:.1f} GB are free: are positions and cell "
+            f"in Å? The atoms extend over {lengths} Å"
+        )
+
+
+def _with_cells(
+    positions: NDArray[np.float64], box: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
+) -> HalfPairs:
+    folded = fold(positions, box, pbc, cutoff)
+    if _vesin_would_crash(folded, cutoff):
+        i, j, images = _by_ase(folded, cutoff)
+    else:
+        neighbors = NeighborList(cutoff=cutoff, full_list=False)
+        i, j, images = neighbors.compute(folded.positions, folded.box, folded.pbc.tolist(), "ijS")
+    i, j = i.astype(np.int64), j.astype(np.int64)
+    return HalfPairs(i, j, (images + folded.home[i] - folded.home[j]) @ box)
+
+
+def _vesin_would_crash(folded: Folded, cutoff: float) -> bool:
+    """Whether vesin would divide by zero: it has 1e5 cells at most, and then none along a short axis."""
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(folded.box), axis=0)
+    cells = np.where(folded.pbc, np.maximum(heights / cutoff, 1.0), 1.0)
+    excess = float(np.prod(cells)) / 9e4
+    return excess > 1.0 and float(cells.min()) < 2.0 * excess ** (1.0 / 3.0)
+
+
+def _by_ase(
+    folded: Folded, cutoff: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Each pair once, from ASE's slower list of both directions."""
+    i, j, images = primitive_neighbor_list("ijS", folded.pbc, folded.box, folded.positions, cutoff)
+    first = np.argmax(images != 0, axis=1)
+    forward = images[np.arange(len(images)), first] > 0
+    once = (i < j) | ((i == j) & forward)
+    return i[once], j[once], images[once]
+
+
+def _complete(box: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The cell with unit vectors, orthogonal to the periodic ones, along open directions."""
+    if np.all(pbc):
+        return box
+    completed = box.copy()
+    _, _, basis = np.linalg.svd(box[np.asarray(pbc, dtype=bool)])
+    spare = list(basis[int(np.sum(pbc)) :])
+    for axis in range(3):
+        if not pbc[axis]:
+            completed[axis] = spare.pop()
+    return completed

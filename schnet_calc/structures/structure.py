@@ -1,0 +1,39 @@
+"""One structure as plain arrays."""
+
+from typing import NamedTuple
+
+import ase
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Structure(NamedTuple):
+    """One structure, as plain arrays."""
+
+    numbers: NDArray[np.int64]
+    """(N,) atomic numbers"""
+    positions: NDArray[np.float64]
+    """(N, 3) Å"""
+    cell: NDArray[np.float64]
+    """(3, 3) Å, rows are lattice vectors"""
+    pbc: NDArray[np.bool_]
+    """(3,)"""
+
+    @classmethod
+    def from_atoms(cls, atoms: ase.Atoms) -> "Structure":
+        """Copy what matters of ``ase.Atoms``."""
+        return cls(
+            atoms.numbers.astype(np.int64),
+            np.array(atoms.positions, dtype=float, order="C"),
+            atoms.cell.array.astype(float),
+            np.array(atoms.pbc, dtype=bool),
+        )
+
+    def to_atoms(self) -> ase.Atoms:
+        """``ase.Atoms`` of these arrays, copied."""
+        return ase.Atoms(self.numbers, self.positions, cell=self.cell, pbc=self.pbc)
+
+    @property
+    def volume(self) -> float:
+        """Å³; zero unless periodic along all three directions."""
+        return float(abs(np.linalg.det(self.cell))) if self.pbc.all() else 0.0

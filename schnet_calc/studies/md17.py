@@ -1,0 +1,194 @@
+"""Tables 5.3 and 5.4 of the thesis at N = 1,000: eight molecules, trained and held against the paper."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ase
+
+from schnet_calc.analysis.errors import Errors
+from schnet_calc.calculator import SchNetCalculator
+from schnet_calc.data import Frames, split_frames
+from schnet_calc.data.fetch import ORIGINAL
+from schnet_calc.studies.baseline import train_dense
+from schnet_calc.training import Run, RunConfig
+from schnet_calc.training.evaluate import Evaluation, evaluate
+from schnet_calc.training.setup import read_data
+from schnet_calc.training.train import finish
+
+
+class Paper(NamedTuple):
+    """What the paper reports for SchNet trained on energies and forces of 1,000 frames."""
+
+    energy: float
+    """kcal/mol, Table 5.3"""
+    force: float
+    """kcal/mol/Å, Table 5.4"""
+
+
+PAPER = {
+    "benzene": Paper(0.08, 0.31),
+    "toluene": Paper(0.12, 0.57),
+    "malonaldehyde": Paper(0.13, 0.66),
+    "salicylic_acid": Paper(0.20, 0.85),
+    "aspirin": Paper(0.37, 1.35),
+    "ethanol": Paper(0.08, 0.39),
+    "uracil": Paper(0.14, 0.56),
+    "naphthalene": Paper(0.16, 0.58),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One molecule of the table."""
+
+    molecule: str
+    evaluation: Evaluation
+    """On frames that were neither trained on nor validated with."""
+    paper: Paper
+    seed: int = 0
+    """Of split, first weights and order of the frames."""
+    dense: Errors | None = None
+    """Of a dense network on inverse distances, trained and tested on the same frames."""
+
+    @property
+    def name(self) -> str:
+        """The molecule, with the seed unless that is the first."""
+        return self.molecule if self.seed == 0 else f"{self.molecule}, seed {self.seed}"
+
+    @property
+    def energy(self) -> float:
+        """MAE, kcal/mol."""
+        return self.evaluation.errors.to_dict()["energy_mae_kcal_mol"]
+
+    @property
+    def force(self) -> float:
+        """MAE, kcal/mol/Å."""
+        return self.evaluation.errors.to_dict()["force_mae_kcal_mol_ang"]
+
+    @property
+    def reached(self) -> tuple[bool, bool]:
+        """Whether energy and force are at or below the paper's, unrounded."""
+        return self.energy <= self.paper.energy, self.force <= self.paper.force
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        values = {**self.evaluation.to_dict(), "paper": self.paper._asdict(), "reached": self.reached}
+        if self.dense is not None:
+            values["dense_network"] = self.dense.to_dict()
+        return values
+
+
+def check_names(names: Sequence[str]) -> tuple[str, ...]:
+    """All molecules for no name; ``ValueError`` for one that the tables don't have."""
+    for name in names:
+        if name not in PAPER:
+            raise ValueError(f"no molecule {name!r} in Tables 5.3 and 5.4; there are {', '.join(PAPER)}")
+    return tuple(names) or tuple(PAPER)
+
+
+def find_data(folder: str | Path, molecule: str) -> Path:
+    """The file of a molecule: ``md17_NAME.npz``, or the same with the original's name.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none; the message says what was looked for.
+    """
+    candidates = [Path(folder) / f"md17_{n}.npz" for n in (molecule, ORIGINAL.get(molecule, molecule))]
+    for path in candidates:
+        if path.is_file():
+            return path
+    looked = " or ".join(dict.fromkeys(p.name for p in candidates))
+    raise FileNotFoundError(f"no {looked} in {folder}")
+
+
+def configuration(
+    configs: str | Path, data: str | Path, molecule: str, n_train: int, seed: int = 0
+) -> RunConfig:
+    """The settings of a molecule: ``NAME.toml`` in the folder, or ``default.toml``."""
+    own = Path(configs) / f"{molecule}.toml"
+    path = own if own.is_file() else Path(configs) / "default.toml"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"neither {own.name} nor default.toml in {configs}: name the folder of configs"
+        )
+    changes = {
+        "file": str(find_data(data, molecule)),
+        "n_train": n_train,
+        "split": "random",
+        "split_seed": seed,
+        "seed": seed,
+    }
+    return RunConfig.from_toml(path).changed(changes)
+
+
+def train_molecule(
+    config: RunConfig,
+    directory: str | Path,
+    command: str,
+    progress: Callable[[Run, Any], None] | None = None,
+) -> Evaluation:
+    """Train, or go on with the run in the folder, and test; a run that is done is tested only."""
+    run = Run(config, directory, resume=True)
+    run.run(progress)
+    tested = finish(run, command)
+    if tested is None:
+        raise ValueError(f"{config.data.file} leaves no frames to test with")
+    return tested
+
+
+def split_data(config: RunConfig) -> tuple[Frames, Frames]:
+    """Frames that a run with this configuration trains on, and those that it never sees."""
+    frames = read_data(config)
+    data = config.data
+    split = split_frames(
+        len(frames), data.n_train, data.n_validation, n_test=data.n_test, seed=data.split_seed
+    )
+    return frames.select(split.train), frames.select(split.test)
+
+
+def dense_baseline(config: RunConfig, directory: Path, steps: int) -> Errors:
+    """Errors of a dense network, see :mod:`~schnet_calc.studies.baseline`; kept in ``dense.json``."""
+    train, test = split_data(config)
+    identity = {
+        "steps": steps,
+        "seed": config.training.seed,
+        "train": train.digest(),
+        "test": test.digest(),
+    }
+    kept = directory / "dense.json"
+    if kept.exists():
+        old = json.loads(kept.read_text())
+        if old["identity"] == identity:
+            return Errors(*old["errors"])
+    found = train_dense(train, test, steps=steps, seed=config.training.seed)
+    off = found.forces.ravel() - test.forces.ravel()
+    errors = Errors.of(found.energies - test.energies, off)
+    directory.mkdir(parents=True, exist_ok=True)
+    scratch = kept.with_suffix(".tmp")
+    scratch.write_text(json.dumps({"identity": identity, "errors": list(errors)}))
+    scratch.replace(kept)
+    return errors
+
+
+def evaluate_molecule(model: str | Path, config: RunConfig, device: str = "auto") -> Evaluation:
+    """Test a model file on the frames of the split that its training left alone.
+
+    Raises
+    ------
+    ValueError
+        The model was trained on another number of frames: its split is another one.
+    """
+    calculator = SchNetCalculator(model, device=device)
+    trained = calculator.potential.metadata.get("training", {}).get("n_train")
+    if trained != config.data.n_train:
+        raise ValueError(f"{model} was trained on {trained} frames, not on {config.data.n_train}")
+    return evaluate(calculator, split_data(config)[1])
+
+
+def first_frame(config: RunConfig) -> ase.Atoms:
+    """A structure to start simulations from."""
+    return read_data(config).atoms(0)
