@@ -128,7 +128,7 @@ class Fuzzer:
         import torch
 
         from schnet_calc import neighbors
-        from schnet_calc.modelfile.potential import save_model
+        from schnet_calc.modelfile import save_model
         from schnet_calc.nn import SchNet, SchNetConfig
 
         torch.set_num_threads(1)
@@ -169,7 +169,7 @@ class Fuzzer:
         return words[0]
 
     def _file(self, rng) -> str:
-        from schnet_calc.modelfile.archive import ModelFileError
+        from schnet_calc.errors import ModelFileError
 
         (self.folder / "damaged.pt").write_bytes(damage(self.content, rng))
         try:

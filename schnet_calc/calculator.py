@@ -8,10 +8,8 @@
 (20, 3)
 """
 
-import inspect
 from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import ase
@@ -26,18 +24,20 @@ from ase.calculators.calculator import (
 from ase.outputs import _defineprop, all_outputs
 from numpy.typing import NDArray
 
-from schnet_calc.engine import Prediction, make_engine
+from schnet_calc.engine import Committee, Engine, Prediction
 from schnet_calc.guard.guard import ExtrapolationGuard
-from schnet_calc.modelfile.potential import Potential, load_model, shipped_models
+from schnet_calc.model import Model, Source, as_model
+from schnet_calc.modelfile import Potential
 from schnet_calc.structures.structure import Structure
-
-Model = str | Path | Potential
 
 
 class FreshCalculator(Calculator):
     """A calculator whose results are all of one evaluation: nothing old survives a failure."""
 
     _seen: Structure | None = None
+    """What the results are for."""
+    _asked: tuple[list[str] | None, Structure | None] = (None, None)
+    """What :meth:`check_state` returned last, and for which structure."""
 
     @property
     def atoms(self) -> ase.Atoms | None:
@@ -53,11 +53,15 @@ class FreshCalculator(Calculator):
         self._seen = None if atoms is None else Structure.from_atoms(atoms)
 
     def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
-        """What has changed since the last evaluation and matters to the energy, by exact comparison."""
+        """Return what has changed since the last evaluation and matters to the energy, exactly compared."""
+        now = Structure.from_atoms(atoms)
         if self._seen is None:
-            return list(all_changes)
-        before, now = self._seen._asdict(), Structure.from_atoms(atoms)._asdict()
-        return [name for name, array in now.items() if array.tobytes() != before[name].tobytes()]
+            changes = list(all_changes)
+        else:
+            before = self._seen._asdict()
+            changes = [k for k, x in now._asdict().items() if x.tobytes() != before[k].tobytes()]
+        self._asked = (changes, now)
+        return changes
 
     def calculate(
         self,
@@ -66,7 +70,11 @@ class FreshCalculator(Calculator):
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         """Evaluate; ASE calls this when a result is missing."""
-        if atoms is not None:
+        changes, structure = self._asked
+        self._asked = (None, None)
+        if structure is not None and changes is system_changes:
+            self._seen = structure  # ASE hands on what check_state() has just said of the same atoms
+        elif atoms is not None:
             self.atoms = atoms
         if self._seen is None:
             raise ValueError("there are no atoms to evaluate: give some, or attach the calculator to them")
@@ -93,73 +101,66 @@ class SchNetCalculator(FreshCalculator):
     energies     eV              of each atom, (N,)
     forces       eV/Å            (N, 3), the exact derivative of the energy
     stress       eV/Å³           (6,) in ASE's sign and order; periodic structures only
+    dipole       e·Å             (3,), of models with that output
+    charges      e               (N,) latent charges that the dipole comes from
     ===========  ==============  ===========================================================
 
     Several models make a committee: the properties are means over its members, and ``results`` has
     ``energy_std`` (eV) and ``forces_std`` (N, 3) (eV/Å) too, their standard deviations.
 
+    Further outputs of a model (``gap`` ...) are in ``results`` under their names.
+
     Parameters
     ----------
-    model : path, str or Potential, or a list of them
-        A model file, the name of a shipped model such as ``"c20"``, or a loaded potential.
-    device : str
-        ``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda[:N]"``.
-    dtype : str, optional
-        ``"float32"`` or ``"float64"`` of the evaluation; that of the file by default.
-        Energies are summed, and reference energies added, in float64 either way.
-    engine : str
-        ``"fused"`` (fast, SchNet only), ``"script"`` (TorchScript and autograd, any model), or
-        ``"auto"``.
-    on_doubt : str or path
-        What happens to structures outside of what the model knows: ``"warn"``, ``"ignore"``, ``"stop"``, or
-        the name of an ``.extxyz`` file to write them to (see
-        :class:`~schnet_calc.guard.guard.ExtrapolationGuard`).
-    max_forces_std : float, optional
-        eV/Å; disagreement of a committee about the force on an atom that is a reason for doubt.
+    model : path, str, Potential or Model, or a list of the first three
+        A model file, the name of a shipped model such as ``"c20"``, or what is loaded already.
+    **settings
+        ``device``, ``dtype``, ``engine``, ``on_doubt`` and ``max_forces_std`` as for
+        :class:`~schnet_calc.model.Model`.
 
     Raises
     ------
-    FileNotFoundError, ModelFileError
-        From :func:`~schnet_calc.modelfile.potential.load_model`.
-    ValueError
-        Unknown device, dtype, engine or ``on_doubt``; on evaluation, a structure that the model can't take.
-    DoubtfulStructureError
-        On evaluation, with ``on_doubt="stop"``.
+    FileNotFoundError, ModelFileError, ValueError
+        As for :class:`~schnet_calc.model.Model`.
+    BadStructureError, NotFiniteError, DoubtfulStructureError
+        On evaluation.
     """
 
     name = "schnet"
     nolabel = True  # for ``ase run``: there are no files to label
-    implemented_properties = [  # noqa: RUF012
-        "energy",
-        "free_energy",
-        "energies",
-        "forces",
-        "stress",
-    ]
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012
 
-    def __init__(
-        self,
-        model: Model | Sequence[Model],
-        device: str = "auto",
-        dtype: str | None = None,
-        engine: str = "auto",
-        on_doubt: str | Path = "warn",
-        max_forces_std: float | None = None,
-    ) -> None:
+    def __init__(self, model: Model | Source | Sequence[Source], **settings: Any) -> None:
         super().__init__()
-        models = [model] if isinstance(model, Model) else list(model)
-        self.potentials = [m if isinstance(m, Potential) else load_model(m) for m in models]
-        self._settings: dict[str, Any] = {"device": device, "dtype": dtype, "engine": engine}
-        self.engine = make_engine(self.potentials, **self._settings)
-        self.guard = ExtrapolationGuard(self.potentials, on_doubt, max_forces_std)
+        if isinstance(model, Model) and settings:
+            raise TypeError(f"a loaded Model has its settings already, got {', '.join(settings)}")
+        self.model = as_model(model, **settings)
+        dipole = self.model.engine.heads.get("dipole") == "charges"
+        extra = [*self.model.engine.heads, *(["charges"] if dipole else [])]
+        self.implemented_properties = [*type(self).implemented_properties, *extra]
+
+    @property
+    def potentials(self) -> tuple[Potential, ...]:
+        """The loaded files."""
+        return self.model.potentials
 
     @property
     def potential(self) -> Potential:
-        """The loaded model; the first of a committee."""
-        return self.potentials[0]
+        """The loaded file; the first of a committee."""
+        return self.model.potential
+
+    @property
+    def engine(self) -> Engine | Committee:
+        """What evaluates."""
+        return self.model.engine
+
+    @property
+    def guard(self) -> ExtrapolationGuard:
+        """What looks for extrapolation."""
+        return self.model.guard
 
     def _evaluated(self, structure: Structure) -> dict[str, Any]:
-        return results_of(self._predict([structure])[0])
+        return results_of(self.model.evaluate([structure])[0])
 
     def evaluate(self, structures: Sequence[ase.Atoms]) -> list[Prediction]:
         """Evaluate several structures as one batch, without touching the cached results.
@@ -174,29 +175,14 @@ class SchNetCalculator(FreshCalculator):
         list of Prediction
             In the same order, equal to what single calls give.
         """
-        return self._predict([Structure.from_atoms(atoms) for atoms in structures])
-
-    def _predict(self, structures: Sequence[Structure]) -> list[Prediction]:
-        predictions = self.engine.evaluate(structures)
-        self.guard.check(structures, predictions)
-        return predictions
+        return self.model.evaluate(structures)
 
     def hessian(self, atoms: ase.Atoms) -> NDArray[np.float64]:
-        """(3N, 3N) second derivatives of the energy, in float64 whatever the calculator's type, eV/Å².
-
-        The fused engine takes differences of its exact forces, all columns in one batch; the script engine
-        differentiates automatically.
-
-        Parameters
-        ----------
-        atoms : Atoms
-            One structure.
-        """
-        engine = make_engine(self.potentials, **{**self._settings, "dtype": "float64"})
-        return engine.hessian(Structure.from_atoms(atoms))
+        """Return (3N, 3N) second derivatives of the energy, eV/Å²; see :meth:`Model.hessian`."""
+        return self.model.hessian(atoms)
 
     def todict(self, skip_default: bool = True) -> dict[str, Any]:
-        """What makes this calculator, for ASE's databases and :meth:`fromdict`: plain values.
+        """Return what makes this calculator, for ASE's databases and :meth:`fromdict`: plain values.
 
         Parameters
         ----------
@@ -208,64 +194,16 @@ class SchNetCalculator(FreshCalculator):
         ValueError
             A model was not loaded from a file.
         """
-        models = [_model_entry(potential) for potential in self.potentials]
-        guard = {"on_doubt": str(self.guard.on_doubt), "max_forces_std": self.guard.max_forces_std}
-        settings = {**self._settings, **guard}
-        if skip_default:
-            settings = {k: v for k, v in settings.items() if v != DEFAULTS[k]}
-        return {"model": models, **settings}
+        return self.model.todict(skip_default)
 
     @classmethod
     def fromdict(cls, values: dict[str, Any]) -> "SchNetCalculator":
-        """The calculator that :meth:`todict` describes.
-
-        Raises
-        ------
-        FileNotFoundError
-            A model is not there.
-        ValueError
-            A model has other weights than it had.
-        """
-        settings = dict(values)
-        models = [load_model(entry["name"]) for entry in settings.pop("model")]
-        for potential, entry in zip(models, values["model"], strict=True):
-            if potential.sha256 != entry["sha256"]:
-                raise ValueError(
-                    f"{potential.path} has the weights {potential.sha256}, "
-                    f"but {entry['name']!r} had {entry['sha256']}"
-                )
-        return cls(models, **settings)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Settings and results; engine and modules can't be pickled, the files are loaded again."""
-        loaded = ("engine", "potentials", "guard")
-        state = {k: v for k, v in self.__dict__.items() if k not in loaded}
-        return {**state, "made_of": self.todict(), "doubtful": self.guard.count}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        again = SchNetCalculator.fromdict(state.pop("made_of"))
-        self.engine, self.potentials, self.guard = again.engine, again.potentials, again.guard
-        self.guard.count = state.pop("doubtful")
-        self.__dict__.update(state)
-
-
-DEFAULTS = {
-    name: parameter.default for name, parameter in inspect.signature(SchNetCalculator).parameters.items()
-}
-
-
-def _model_entry(potential: Potential) -> dict[str, Any]:
-    """Name and hash; shipped models by name, so that they are found on other machines, too."""
-    if not potential.path:
-        raise ValueError("a model that was not loaded from a file has no name to find it by: save it first")
-    path = Path(potential.path)
-    shipped = shipped_models().get(path.stem)
-    name = path.stem if shipped is not None and shipped.resolve() == path else str(path)
-    return {"name": name, "sha256": potential.sha256}
+        """Load the calculator that :meth:`todict` describes; errors as for :meth:`Model.fromdict`."""
+        return cls(Model.fromdict(values))
 
 
 def results_of(prediction: Prediction) -> dict[str, Any]:
-    """ASE's results of a prediction."""
+    """Return ASE's results of a prediction."""
     energy = prediction.energy
     results = {
         "energy": energy,
@@ -275,6 +213,9 @@ def results_of(prediction: Prediction) -> dict[str, Any]:
     }
     if prediction.volume > 0:
         results["stress"] = prediction.stress
+    results |= prediction.outputs
+    if "dipole" in prediction.outputs:
+        results["charges"] = prediction.atomic["dipole"]
     if prediction.members:
         results["energy_std"] = prediction.energy_std
         results["forces_std"] = prediction.forces_std

@@ -14,7 +14,7 @@ import torch
 from ase.build import bulk, molecule
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.modelfile.potential import save_model
+from schnet_calc.modelfile import save_model
 from schnet_calc.nn import DTNN, SchNet, make_network, network_config
 
 DATA = Path(os.environ.get("SCHNET_CALC_DATA", Path(__file__).parents[2] / "shared" / "data"))

@@ -29,7 +29,7 @@ from dftd3.ase import DFTD3
 from test_model_file import FOREIGN, write_foreign
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.modelfile.potential import save_model
+from schnet_calc.modelfile import save_model
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 

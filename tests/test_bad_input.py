@@ -11,7 +11,7 @@ from conftest import ethanol
 from test_fused import key_set
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.structures.neighbors import TooManyPairsError, half_pairs
+from schnet_calc.errors import TooManyPairsError, half_pairs
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from conftest import DATA, needs_data
 
-from schnet_calc import SchNetCalculator, load_model
+from schnet_calc import SchNetCalculator
 from schnet_calc.analysis import bonds, clusters
 from schnet_calc.data import read_frames
+from schnet_calc.modelfile import load_potential
 from schnet_calc.simulate.modes import normal_modes
 from schnet_calc.simulate.relax import relax
 from schnet_calc.studies.c20 import (
@@ -54,7 +55,7 @@ def test_frequencies(relaxed):
 
 
 def test_metadata_say_what_the_labels_are():
-    training = load_model("c20").metadata["training"]
+    training = load_potential("c20").metadata.training
     assert "surrogate" in training["data"]["theory"]
     assert training["command"].startswith("schnet-calc train")
     assert training["test_errors"]["n_frames"] == 6000

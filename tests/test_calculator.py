@@ -12,7 +12,7 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from conftest import REFERENCES, ethanol, random_network
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.modelfile.potential import load_model, save_model
+from schnet_calc.modelfile import load_potential, save_model
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_copies_give_the_same(models, clone):
 
 
 def test_a_loaded_potential_is_not_changed_by_a_calculator(models):
-    potential = load_model(models["float32"])
+    potential = load_potential(models["float32"])
     SchNetCalculator(potential, dtype="float64", engine="script")
     assert next(potential.module.parameters()).dtype == torch.float32
 

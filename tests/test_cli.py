@@ -15,7 +15,7 @@ from conftest import REFERENCES, ethanol, random_network
 
 from schnet_calc import SchNetCalculator, cli
 from schnet_calc.ipi.server import Server
-from schnet_calc.modelfile.potential import save_model
+from schnet_calc.modelfile import save_model
 from schnet_calc.studies.c20 import dodecahedron
 
 

@@ -9,8 +9,9 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from schnet_calc import SchNetCalculator, load_model
+from schnet_calc import SchNetCalculator
 from schnet_calc.data import Split, read_frames
+from schnet_calc.modelfile import load_potential
 from schnet_calc.nn import SchNetConfig
 from schnet_calc.training import DataConfig, RunConfig, TrainingConfig
 from schnet_calc.training.committee import assess, train_members
@@ -46,14 +47,14 @@ def committee(config, tmp_path_factory):
 def test_members_differ_and_share_the_test_frames(committee):
     _, paths = committee
     assert [p.parent.name for p in paths] == ["member_0", "member_1", "member_2"]
-    potentials = [load_model(p) for p in paths]
-    assert len({p.metadata["weights_sha256"] for p in potentials}) == 3
-    assert len({p.metadata["training"]["config"]["seed"] for p in potentials}) == 3
+    potentials = [load_potential(p) for p in paths]
+    assert len({p.metadata.weights_sha256 for p in potentials}) == 3
+    assert len({p.metadata.training["config"]["seed"] for p in potentials}) == 3
     splits = [Split.load(p.parent / "split.npz") for p in paths]
     for part in zip(*splits, strict=True):
         np.testing.assert_array_equal(part[0], part[1])
-    assert potentials[0].metadata["training"]["command"] == "train it"
-    assert potentials[0].metadata["training"]["test_errors"]["n_frames"] == 24
+    assert potentials[0].metadata.training["command"] == "train it"
+    assert potentials[0].metadata.training["test_errors"]["n_frames"] == 24
 
 
 def test_a_bootstrap_draws_from_the_training_frames(config):
@@ -97,7 +98,7 @@ def test_an_interrupted_committee_goes_on(config, committee, tmp_path):
         train_members(config, tmp_path, 3, bootstrap=True)
     paths = train_members(config, tmp_path, 3, bootstrap=True, resume=True)
     for a, b in zip(paths, expected, strict=True):
-        assert load_model(a).metadata["weights_sha256"] == load_model(b).metadata["weights_sha256"]
+        assert load_potential(a).metadata.weights_sha256 == load_potential(b).metadata.weights_sha256
 
 
 def test_one_is_no_committee(config, tmp_path):

@@ -14,14 +14,14 @@ from ase.build import bulk, molecule
 from ase.md.verlet import VelocityVerlet
 from conftest import REFERENCES, ethanol, random_network, write_model
 
-from schnet_calc import SchNetCalculator, load_model
+from schnet_calc import SchNetCalculator
+from schnet_calc.errors import ModelFileError
 from schnet_calc.guard.domain import NONE, RADII, SLACK_ANG, SLACK_COORDINATION, Domain, DomainCheck
 from schnet_calc.guard.guard import MOST_WRITTEN, DoubtfulStructureError, ExtrapolationGuard
 from schnet_calc.ipi.errors import StructureError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.wire import Request
-from schnet_calc.modelfile.archive import ModelFileError
-from schnet_calc.modelfile.potential import save_model
+from schnet_calc.modelfile import load_potential, save_model
 from schnet_calc.structures.structure import Structure
 
 
@@ -300,7 +300,7 @@ def test_shipped_models_know_their_training_data(caplog):
     for name in ("c20", "silicon", "ethanol"):
         calculator = SchNetCalculator(name)
         assert isinstance(calculator.guard, ExtrapolationGuard)
-        assert calculator.potential.metadata["training"]["domain"]["coordination"]
+        assert calculator.potential.metadata.training["domain"]["coordination"]
     SchNetCalculator("silicon").evaluate([bulk("Si", cubic=True)])
     SchNetCalculator("ethanol").evaluate([molecule("CH3CH2OH")])
     assert not caplog.records
@@ -309,7 +309,7 @@ def test_shipped_models_know_their_training_data(caplog):
 
 
 def test_a_model_without_a_file_can_not_be_pickled(models):
-    potential = load_model(models["float64"])
+    potential = load_potential(models["float64"])
     potential.path = ""
     with pytest.raises(ValueError, match="not loaded from a file"):
         pickle.dumps(SchNetCalculator(potential))

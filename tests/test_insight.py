@@ -14,7 +14,7 @@ from scipy.spatial.distance import pdist
 from scipy.spatial.transform import Rotation
 from test_model_file import FOREIGN, write_foreign
 
-from schnet_calc import SchNetCalculator, load_model
+from schnet_calc import SchNetCalculator
 from schnet_calc.cli.insight import insight
 from schnet_calc.insight import (
     atom_contributions,
@@ -29,12 +29,13 @@ from schnet_calc.insight import (
     potential_surface,
     ring_energies,
 )
+from schnet_calc.modelfile import load_potential
 from schnet_calc.studies.c20 import dodecahedron
 
 
 @pytest.fixture(params=["SchNet", "DTNN"])
 def potential(networks, request):
-    return load_model(networks[request.param]["float64"])
+    return load_potential(networks[request.param]["float64"])
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_sensitivities_equal_finite_differences(potential, network):
 
 
 def test_filters_equal_the_networks_own(networks):
-    potential = load_model(networks["SchNet"]["float64"])
+    potential = load_potential(networks["SchNet"]["float64"])
     network = potential.network().double()
     distances = torch.linspace(0.5, 5.0, 20, dtype=torch.float64)
     curves = filter_curves(potential, distances.numpy())
@@ -164,7 +165,7 @@ def test_filters_equal_the_networks_own(networks):
     for curve, own in zip(curves, network.filters, strict=True):
         expected = own(network.basis(distances)) * envelope[:, None]
         np.testing.assert_allclose(curve, expected.detach().numpy(), atol=1e-12)
-    dtnn = load_model(networks["DTNN"]["float64"])
+    dtnn = load_potential(networks["DTNN"]["float64"])
     network = dtnn.network().double()
     expected = network.distance_factors(network.basis(distances)) * envelope[:, None]
     (curve,) = filter_curves(dtnn, distances.numpy())

@@ -19,7 +19,6 @@ from ase import units
 from ase.build import bulk
 from ase.calculators.socketio import SocketClient
 from conftest import ethanol
-from schnet_calc.simulate import pimd as pimd_task
 from test_model_file import FOREIGN, write_foreign
 
 from schnet_calc import SchNetCalculator
@@ -28,6 +27,7 @@ from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker, Structure
 from schnet_calc.ipi.input import INPUT, STRUCTURE, PIMDSettings, write_input
 from schnet_calc.ipi.outputs import read_properties
 from schnet_calc.ipi.server import Server
+from schnet_calc.simulate import pimd as pimd_task
 from schnet_calc.simulate.modes import MODE_UNIT, normal_modes
 from schnet_calc.simulate.pimd import run_pimd
 from schnet_calc.simulate.relax import relax

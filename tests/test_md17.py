@@ -14,11 +14,11 @@ from ase.build import molecule
 from conftest import DATA, ethanol, needs_data, write_model
 from test_cli import run
 
-from schnet_calc import load_model
 from schnet_calc.analysis import covalent_bonds
 from schnet_calc.analysis.errors import KCAL_MOL, Errors
 from schnet_calc.data import Frames, read_frames
 from schnet_calc.data.fetch import fetch_md17
+from schnet_calc.modelfile import load_potential
 from schnet_calc.studies.baseline import train_dense
 from schnet_calc.studies.md17 import PAPER, Paper, Row, check_names, configuration, find_data
 from schnet_calc.studies.stability import Stability, check_stability
@@ -254,7 +254,7 @@ def test_shipped_models_are_at_or_below_the_paper(run, name, tmp_path):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_cards_tell_data_level_errors_and_command(name):
     card = (ROOT / "models" / f"{name}.md").read_text()
-    training = load_model(name).metadata["training"]
+    training = load_potential(name).metadata.training
     errors = training["test_errors"]
     assert f"{errors['energy_mae_kcal_mol']:.3f}" in card
     assert f"{errors['force_mae_kcal_mol_ang']:.3f}" in card

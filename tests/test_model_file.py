@@ -12,9 +12,10 @@ import pytest
 import torch
 from conftest import REFERENCES, ethanol, random_network, write_model
 
-from schnet_calc import SchNetCalculator, load_model
+from schnet_calc import SchNetCalculator
+from schnet_calc.modelfile import load_potential, save_model, shipped_models
 from schnet_calc.modelfile.archive import METADATA, ModelFileError
-from schnet_calc.modelfile.potential import save_model, shipped_models, weights_sha256
+from schnet_calc.modelfile.potential import weights_sha256
 
 WITHOUT_PACKAGE = """
 import sys, torch
@@ -77,9 +78,9 @@ def test_opens_without_this_package(models):
 
 
 def test_round_trip(models):
-    potential = load_model(models["float32"])
+    potential = load_potential(models["float32"])
     network = potential.network()
-    assert weights_sha256(potential.weights) == potential.metadata["weights_sha256"]
+    assert weights_sha256(potential.weights) == potential.metadata.weights_sha256
     torch.testing.assert_close(network.state_dict(), random_network(torch.float32).state_dict())
     assert potential.reference_energies == REFERENCES
     assert potential.cutoff == 4.0
@@ -117,7 +118,7 @@ class WrongArguments(torch.nn.Module):
 )
 def test_foreign_files_say_what_is_missing(tmp_path, metadata, module, message):
     with pytest.raises(ModelFileError, match=message):
-        load_model(write_foreign(tmp_path / "foreign.pt", metadata, module))
+        load_potential(write_foreign(tmp_path / "foreign.pt", metadata, module))
 
 
 @pytest.mark.parametrize("keep", [0, 10, 1000, 0.5, 0.99])
@@ -126,7 +127,7 @@ def test_truncated_files_are_refused(models, tmp_path, keep):
     size = int(keep * len(content)) if isinstance(keep, float) else keep
     (tmp_path / "cut.pt").write_bytes(content[:size])
     with pytest.raises(ModelFileError, match="not a model file"):
-        load_model(tmp_path / "cut.pt")
+        load_potential(tmp_path / "cut.pt")
 
 
 def rewrite(path, change):
@@ -155,7 +156,7 @@ def refused(folder, content, message):
     path = folder / "refused.pt"
     path.write_bytes(content)
     with pytest.raises(ModelFileError, match=message):
-        load_model(path)
+        load_potential(path)
 
 
 def test_tampered_weights_are_refused(models, tmp_path):
@@ -237,7 +238,7 @@ def test_metadata_of_the_wrong_kind_are_refused(models, tmp_path, changes, messa
 
 def test_hyperparameters_of_another_network_are_refused(models, tmp_path):
     """Only the fused engine needs them; it says so instead of failing somewhere."""
-    metadata = load_model(models["float32"]).metadata
+    metadata = load_potential(models["float32"]).metadata
     shape = {**metadata["hyperparameters"], "n_features": 25}
     for n, changed in enumerate((shape, {**shape, "depth": 3}, {**shape, "cutoff": "far"})):
         path = tmp_path / f"{n}.pt"
@@ -270,10 +271,10 @@ def test_a_damaged_byte_is_noticed(models, tmp_path):
         path = tmp_path / "damaged.pt"
         path.write_bytes(damaged)
         try:
-            found = load_model(path)
+            found = load_potential(path)
         except ModelFileError:
             continue
-        assert found.metadata == load_model(models["float32"]).metadata  # padding between entries
+        assert found.metadata == load_potential(models["float32"]).metadata  # padding between entries
 
 
 def test_no_pickle_is_run(models, tmp_path, monkeypatch):
@@ -281,7 +282,7 @@ def test_no_pickle_is_run(models, tmp_path, monkeypatch):
     monkeypatch.setattr("pickle.loads", lambda *_: pytest.fail("pickle.loads"))
     monkeypatch.setattr("pickle.load", lambda *_: pytest.fail("pickle.load"))
     monkeypatch.setattr("pickle.Unpickler", lambda *_: pytest.fail("pickle.Unpickler"))
-    load_model(models["float32"])
+    load_potential(models["float32"])
     marker = tmp_path / "executed"
     code = f"cbuiltins\nopen\n(S'{marker}'\nS'w'\ntR.".encode()
 
@@ -293,20 +294,20 @@ def test_no_pickle_is_run(models, tmp_path, monkeypatch):
     path.write_bytes(changed)
     path.write_bytes(with_metadata(path, contents_sha256=None))
     with pytest.raises(ModelFileError, match="TorchScript says"):
-        load_model(path)
+        load_potential(path)
     assert not marker.exists()
 
 
 def test_pickles_are_refused(tmp_path):
     torch.save({"weights": torch.zeros(3)}, tmp_path / "pickle.pt")
     with pytest.raises(ModelFileError, match="not a model file"):
-        load_model(tmp_path / "pickle.pt")
+        load_potential(tmp_path / "pickle.pt")
 
 
 def test_unknown_names_list_the_shipped_ones():
     assert "c20" in shipped_models()
     with pytest.raises(FileNotFoundError, match=r"no shipped model of that name .*c20"):
-        load_model("c21")
+        load_potential("c21")
 
 
 def test_saving_replaces_in_one_step(models, tmp_path, monkeypatch):

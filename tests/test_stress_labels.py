@@ -162,7 +162,7 @@ def test_training_on_stresses_lowers_their_error(data, tmp_path):
 
 
 def load_config(folder):
-    return SchNetCalculator(folder / "model.pt").potential.metadata["training"]["config"]
+    return SchNetCalculator(folder / "model.pt").potential.metadata.training["config"]
 
 
 def test_evaluation_counts_labelled_frames(data, models):

@@ -15,9 +15,10 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from conftest import random_network
 
-from schnet_calc import SchNetCalculator, load_model
+from schnet_calc import SchNetCalculator
 from schnet_calc.data import Split, read_frames
 from schnet_calc.kernels.splines.cubic import SplineGrid
+from schnet_calc.modelfile import load_potential
 from schnet_calc.nn import DTNNConfig, SchNetConfig
 from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig, export_model
 from schnet_calc.training.batches import Batches
@@ -153,8 +154,8 @@ def test_training_learns(data, tmp_path, gradients):
     assert (run.network.state_dict()["output.weight"] != before).any()
     assert errors[-1].force_mae_ev_ang < 0.6 * errors[0].force_mae_ev_ang
     test = finish(run)
-    export = load_model(tmp_path / "model.pt")
-    assert export.metadata["training"]["test_errors"]["n_frames"] == len(run.split.test) == 8
+    export = load_potential(tmp_path / "model.pt")
+    assert export.metadata.training["test_errors"]["n_frames"] == len(run.split.test) == 8
     assert test.errors.force_mae_ev_ang < np.abs(run.frames.forces).mean()
 
 
@@ -327,8 +328,8 @@ def test_a_dtnn_is_trained_resumed_and_exported_like_a_schnet(data, tmp_path):
     with pytest.raises(ValueError, match="'explicit' needs a SchNet"):
         Run(settings(gradients="explicit"), tmp_path / "explicit")
     export_model(tmp_path / "whole", tmp_path / "model.pt")
-    potential = load_model(tmp_path / "model.pt")
-    assert potential.metadata["architecture"] == "DTNN"
+    potential = load_potential(tmp_path / "model.pt")
+    assert potential.metadata.architecture == "DTNN"
     second = Run(settings(start_from=str(tmp_path / "model.pt")), tmp_path / "second")
     torch.testing.assert_close(second.network.state_dict(), potential.weights)
 
@@ -339,7 +340,7 @@ def test_start_from_a_model(data, tmp_path):
     export_model(tmp_path / "first", tmp_path / "model.pt")
     start = {"start_from": str(tmp_path / "model.pt")}
     second = Run(config(data, **start), tmp_path / "second")
-    torch.testing.assert_close(second.network.state_dict(), load_model(tmp_path / "model.pt").weights)
+    torch.testing.assert_close(second.network.state_dict(), load_potential(tmp_path / "model.pt").weights)
     with pytest.raises(ValueError, match=r"has other hyperparameters than \[model\]"):
         Run(config(data, model={"cutoff": 3.0}, **start), tmp_path / "third")
 

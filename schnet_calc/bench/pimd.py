@@ -83,7 +83,7 @@ def pimd_step(
             atoms,
             settings,
             folder,
-            model=str(model),
+            models=[str(model)],
             address=Address(unix=folder.name),
             options={"device": "cpu"} if serve is None and not pes else None,
         )

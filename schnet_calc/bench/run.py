@@ -19,7 +19,7 @@ from schnet_calc.bench.cases import BEADS, DIAMOND, NETWORK, Case, cage, cases, 
 from schnet_calc.bench.pimd import FREE, n_steps_for, pimd_step, with_ase
 from schnet_calc.bench.timing import Call, gflops, matrix_product, take_turns
 from schnet_calc.calculator import SchNetCalculator
-from schnet_calc.modelfile.potential import save_model
+from schnet_calc.modelfile import save_model
 from schnet_calc.nn import SchNet
 from schnet_calc.structures.structure import Structure
 

@@ -22,6 +22,6 @@ Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 def open_model(model: str, device: str, dtype: str | None = None, **options: Any) -> "SchNetCalculator":
     """The calculator of a model, or of several joined by ``+``."""
     from schnet_calc import SchNetCalculator
-    from schnet_calc.modelfile.potential import load_models
+    from schnet_calc.model import model_sources
 
-    return SchNetCalculator(load_models(model), device, dtype, **options)
+    return SchNetCalculator(model_sources(model), device=device, dtype=dtype, **options)

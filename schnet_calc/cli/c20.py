@@ -36,7 +36,7 @@ def c20(
     output
         Folder for trajectories, figures, c20.json and index.html.
     """
-    from schnet_calc.modelfile.potential import load_model
+    from schnet_calc.modelfile import load_potential
     from schnet_calc.report import write_c20_report
     from schnet_calc.studies.c20 import study_c20
 
@@ -54,7 +54,7 @@ def c20(
             progress=Stages(bar),
         )
     command = shlex.join(["schnet-calc", *sys.argv[1:]])
-    page = write_c20_report(study, output, load_model(model).metadata, model, command)
+    page = write_c20_report(study, output, load_potential(model).metadata.raw, model, command)
     lengths = ", ".join(f"{c.mean:.3f} Å ({len(c.members)})" for c in study.bond_classes)
     print_table(
         "C20",

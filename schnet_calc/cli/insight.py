@@ -11,7 +11,7 @@ from schnet_calc.cli.console import print_table, progress_bar, write_json
 if TYPE_CHECKING:
     import ase
 
-    from schnet_calc.modelfile.potential import Potential
+    from schnet_calc.modelfile import Potential
 
 EXTENT = 10.0
 """Å from edge to edge of cuts, as in Fig. 4.4."""
@@ -52,9 +52,9 @@ def insight(
     from ase.data import chemical_symbols
 
     from schnet_calc.data import read_structures
-    from schnet_calc.modelfile.potential import load_model
+    from schnet_calc.modelfile import load_potential
 
-    potential = load_model(model)
+    potential = load_potential(model)
     output.mkdir(parents=True, exist_ok=True)
     symbols = [chemical_symbols[z] for z in potential.elements]
     inside = potential.network() is not None
@@ -99,7 +99,7 @@ def _filters(potential: "Potential", cell: Any, output: Path) -> Found:
     from schnet_calc import plots
     from schnet_calc.insight import filter_curves, filter_cuts
 
-    hyperparameters = potential.metadata["hyperparameters"]
+    hyperparameters = potential.metadata.hyperparameters
     distances = np.linspace(0.5, hyperparameters["cutoff"], 300)
     curves, cuts = filter_curves(potential, distances), filter_cuts(potential, EXTENT)
     figure, axes = plots.new_figure(4.2 * len(curves), 3.2, len(curves), squeeze=False)
@@ -126,7 +126,7 @@ def _sensitivity(potential: "Potential", symbols: list[str], output: Path) -> Fo
     from schnet_calc import plots
     from schnet_calc.insight import distance_sensitivity
 
-    distances = np.linspace(0.7, potential.metadata["hyperparameters"]["cutoff"], 200)
+    distances = np.linspace(0.7, potential.metadata.hyperparameters["cutoff"], 200)
     found = {}
     for pair in list(combinations_with_replacement(symbols, 2))[:6]:
         name = "-".join(pair)

@@ -94,7 +94,8 @@ def ipi(
 
     address = _address(where or Where())
     atoms = read_structure(structure)
-    worker = ProcessWorker(ModelSpec(model, structure.resolve(), device, dtype, energies=energies))
+    spec = ModelSpec(model_names(model), structure.resolve(), device, dtype, energies=energies)
+    worker = ProcessWorker(spec)
     client = Client(worker, atoms, address, connections=connections, wait=wait, idle=idle, failed=failed)
     with progress_bar() as bar:
         task = bar.add_task(f"serving {address}", total=None, note="")
@@ -151,7 +152,14 @@ def pimd(
             stages("PIMD", step, settings.n_steps, note)
 
         run = run_pimd(
-            atoms, model, settings, output, resume=resume, device=device, dtype=dtype, progress=show
+            atoms,
+            model_names(model),
+            settings,
+            output,
+            resume=resume,
+            device=device,
+            dtype=dtype,
+            progress=show,
         )
     table = run.table()
     figure, axes = plots.new_figure(9, 3.2, 2)
@@ -199,12 +207,11 @@ def ipi_input(
     from schnet_calc.data import read_structure
     from schnet_calc.ipi.connection import PREFIX
     from schnet_calc.ipi.input import PIMDSettings, write_input
-    from schnet_calc.simulate.pimd import absolute_names
 
     address = _address(where or Where(unix="schnet"))
     settings = PIMDSettings(**vars(simulation))
-    name = absolute_names(model)
-    write_input(read_structure(structure), settings, output, model=name, address=address)
+    names = model_names(model)
+    write_input(read_structure(structure), settings, output, models=names, address=address)
     out.print(f"cd {output}", soft_wrap=True)
     if settings.transport == "direct":
         out.print("i-pi input.xml", soft_wrap=True)
@@ -214,7 +221,15 @@ def ipi_input(
         option = f"--unix {address.unix}" + (
             f" --prefix {address.prefix}" if address.prefix != PREFIX else ""
         )
-    out.print(f"i-pi input.xml &\nschnet-calc ipi {name} init.extxyz {option}", soft_wrap=True)
+    out.print(f"i-pi input.xml &\nschnet-calc ipi {'+'.join(names)} init.extxyz {option}", soft_wrap=True)
+
+
+def model_names(text: str) -> tuple[str, ...]:
+    """Return the files, with absolute paths, or names that an argument joins by ``+``."""
+    from schnet_calc.model import model_sources
+    from schnet_calc.simulate.pimd import absolute_names
+
+    return absolute_names(model_sources(text))
 
 
 def _address(given: Where) -> "Address":

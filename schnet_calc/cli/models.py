@@ -25,10 +25,10 @@ def info(model: str, *, json: Path | None = None) -> None:
     """
     from ase.data import chemical_symbols
 
-    from schnet_calc.modelfile.potential import load_model
+    from schnet_calc.modelfile import load_potential
 
-    potential = load_model(model)
-    data = potential.metadata
+    potential = load_potential(model)
+    data = potential.metadata.raw
     training = data.get("training", {})
     rows = {
         "file": potential.path,

@@ -7,60 +7,80 @@ import torch
 from schnet_calc.device import choose_device
 from schnet_calc.engine.base import Engine
 from schnet_calc.engine.committee import Committee
-from schnet_calc.engine.fused import FusedEngine, supports
+from schnet_calc.engine.compiled import CompiledEngine
+from schnet_calc.engine.cuda import CudaEngine
 from schnet_calc.engine.prediction import Prediction
-from schnet_calc.engine.torchscript import ScriptEngine
-from schnet_calc.modelfile.potential import Potential
+from schnet_calc.engine.support import supports
+from schnet_calc.engine.torchscript import TorchScriptEngine
+from schnet_calc.errors import ModelFileError
+from schnet_calc.modelfile import Potential
+from schnet_calc.structures.neighbors import NeighborLists
 
-ENGINES = {"script": ScriptEngine, "fused": FusedEngine}
+ENGINES = ("auto", "compiled", "script", "fused")
+"""What may be asked for; ``"fused"`` is what the first version called the compiled one."""
 
 
 def make_engine(
-    potential: Potential | Sequence[Potential],
+    potentials: Sequence[Potential],
     engine: str = "auto",
     device: str = "auto",
     dtype: str | None = None,
+    lists: NeighborLists | None = None,
 ) -> Engine | Committee:
-    """The engine of a potential, or of several as a committee.
+    """Return the engine of a potential, or of several as a committee.
 
     Parameters
     ----------
-    potential : Potential or sequence of Potential
+    potentials : sequence of Potential
         Loaded models.
     engine : str
-        ``"fused"`` (SchNet only), ``"script"`` (any model), or ``"auto"``: fused where it can.
+        ``"compiled"`` (any SchNet), ``"script"`` (automatic differentiation of any model; runs the TorchScript
+        of foreign files), or ``"auto"``: compiled where it can, never TorchScript of a file.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda[:N]"``.
     dtype : str, optional
         ``"float32"`` or ``"float64"``; that of the file by default.
+    lists : NeighborLists, optional
+        Shared with others that look at the same batches.
 
     Raises
     ------
     ValueError
         An engine, device or dtype that there isn't, or that the model doesn't have.
+    ModelFileError
+        A foreign file, and ``engine`` is not ``"script"``.
     """
-    if not isinstance(potential, Potential):
-        engines = [_single(p, engine, device, dtype) for p in potential]
-        return engines[0] if len(engines) == 1 else Committee(engines)
-    return _single(potential, engine, device, dtype)
-
-
-def _single(potential: Potential, engine: str, device: str, dtype: str | None) -> Engine:
     if dtype not in (None, "float32", "float64"):
         raise ValueError(f"dtype is 'float32', 'float64' or None, got {dtype!r}")
-    if engine == "auto":
-        engine = "fused" if supports(potential) else "script"
     if engine not in ENGINES:
-        raise ValueError(f"engine is 'auto', 'fused' or 'script', got {engine!r}")
-    chosen = getattr(torch, dtype) if dtype else potential.dtype
-    return ENGINES[engine](potential, choose_device(device), chosen)
+        raise ValueError(f"engine is 'auto', 'compiled' or 'script', got {engine!r}")
+    lists, chosen = lists or NeighborLists(), choose_device(device)
+    engines = [
+        _single(p, engine, chosen, getattr(torch, dtype) if dtype else p.dtype, lists) for p in potentials
+    ]
+    return engines[0] if len(engines) == 1 else Committee(engines)
+
+
+def _single(
+    potential: Potential, engine: str, device: torch.device, dtype: torch.dtype, lists: NeighborLists
+) -> Engine:
+    if not potential.native and engine == "auto":
+        raise ModelFileError(
+            f"{potential.path} holds a network that is none of this package: its TorchScript, code of its "
+            "author, would be run. If you trust the file, ask for it: engine='script' (--engine script)"
+        )
+    if engine == "script" or (engine == "auto" and not supports(potential)):
+        return TorchScriptEngine(potential, device, dtype, lists)
+    kind = CompiledEngine if device.type == "cpu" else CudaEngine
+    return kind(potential, device, dtype, lists)
 
 
 __all__ = [
     "Committee",
+    "CompiledEngine",
+    "CudaEngine",
     "Engine",
-    "FusedEngine",
     "Prediction",
-    "ScriptEngine",
+    "TorchScriptEngine",
     "make_engine",
 ]

@@ -9,6 +9,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from torch import Tensor
 
+from schnet_calc.errors import BadStructureError, NotFiniteError
 from schnet_calc.kernels.cpu.compiling import exact
 from schnet_calc.structures.structure import Structure
 
@@ -19,18 +20,28 @@ LARGEST_COORDINATE = 1e9
 
 
 @contextmanager
-def named(k: int, n_structures: int) -> Iterator[None]:
-    """Let errors say which structure of a batch they mean."""
+def named(first: int, n_structures: int) -> Iterator[None]:
+    """Let errors about a structure say which one of a batch they mean.
+
+    Parameters
+    ----------
+    first : int
+        Place in the batch of what the block looks at; an error's own index counts from there.
+    n_structures : int
+        In the batch.
+    """
     try:
         yield
-    except (ValueError, FloatingPointError) as error:
-        if n_structures < 2:
+    except (BadStructureError, NotFiniteError) as error:
+        if n_structures < 2 or hasattr(error, "placed"):
             raise
-        raise type(error)(f"structure {k}: {error}") from error
+        placed = type(error)(f"structure {first + error.index}: {error}")
+        placed.index, placed.placed = first + error.index, True  # type: ignore[union-attr]
+        raise placed from error
 
 
 def check_structure(structure: Structure, energies: NDArray[np.float64]) -> None:
-    """Raise ``ValueError`` for what no model can take, and for elements that this one doesn't know.
+    """Raise :class:`BadStructureError` for what no model can take, and for elements that this one doesn't know.
 
     Parameters
     ----------
@@ -64,33 +75,35 @@ def _is_sound(numbers, positions, cell, energies):  # type: ignore[no-untyped-de
 
 
 def check_values(structure: Structure) -> None:
-    """Raise ``ValueError`` for no atoms, a wrong shape, and numbers that are not finite."""
+    """Raise :class:`BadStructureError` for no atoms, a wrong shape, and numbers that are not finite."""
     if not len(structure.numbers):
-        raise ValueError("the structure has no atoms")
+        raise BadStructureError("the structure has no atoms")
     if structure.positions.shape != (len(structure.numbers), 3):
-        raise ValueError(
+        raise BadStructureError(
             f"positions have the shape {structure.positions.shape}, "
             f"but {len(structure.numbers)} atoms ask for {(len(structure.numbers), 3)}"
         )
     if not np.isfinite(structure.positions).all():
         atom, axis = np.argwhere(~np.isfinite(structure.positions))[0]
-        raise ValueError(
+        raise BadStructureError(
             f"position of atom {atom} is not finite: {'xyz'[axis]} = {structure.positions[atom, axis]}"
         )
     if np.abs(structure.positions).max() > LARGEST_COORDINATE:
         atom = int(np.abs(structure.positions).max(axis=1).argmax())
-        raise ValueError(
+        raise BadStructureError(
             f"atom {atom} is at {structure.positions[atom].tolist()}: more than {LARGEST_COORDINATE:g} Å "
             "from the origin, where distances can't be told precisely"
         )
     if not np.isfinite(structure.cell).all():
-        raise ValueError(f"the cell is not finite: {structure.cell.tolist()}")
+        raise BadStructureError(f"the cell is not finite: {structure.cell.tolist()}")
     if np.abs(structure.cell).max() > LARGEST_COORDINATE:
-        raise ValueError(f"the cell is larger than {LARGEST_COORDINATE:g} Å: {structure.cell.tolist()}")
+        raise BadStructureError(
+            f"the cell is larger than {LARGEST_COORDINATE:g} Å: {structure.cell.tolist()}"
+        )
 
 
 def check_elements(numbers: NDArray[np.int64], energies: NDArray[np.float64]) -> None:
-    """Raise ``ValueError`` for an element without a reference energy in (Z,) ``energies``."""
+    """Raise :class:`BadStructureError` for an element without a reference energy in (Z,) ``energies``."""
     first, last = int(numbers.min()), int(numbers.max())
     if first >= 0 and last < len(energies) and np.isfinite(energies[numbers]).all():
         return
@@ -100,21 +113,27 @@ def check_elements(numbers: NDArray[np.int64], energies: NDArray[np.float64]) ->
     known_symbol = 0 <= number < len(chemical_symbols)
     what = chemical_symbols[number] if known_symbol else f"an atom of number {number}"
     symbols = ", ".join(chemical_symbols[z] for z in known)
-    raise ValueError(f"atom {atom} is {what}, but this model knows {symbols}")
+    raise BadStructureError(f"atom {atom} is {what}, but this model knows {symbols}")
 
 
-def check_shortest(closest: int, shortest: float, i: Tensor | NDArray, j: Tensor | NDArray) -> None:
-    """Raise ``ValueError`` where the closest pair of atoms coincides; its distance in Å."""
+def check_shortest(
+    closest: int, shortest: float, i: Tensor | NDArray, j: Tensor | NDArray, index: int = 0
+) -> None:
+    """Raise :class:`BadStructureError` where the closest pair of atoms coincides; its distance in Å."""
     if shortest < SHORTEST_DISTANCE:
-        raise ValueError(
+        error = BadStructureError(
             f"atoms {int(i[closest])} and {int(j[closest])} are at the same place ({shortest:.1e} Å apart)"
         )
+        error.index = index
+        raise error
 
 
-def check_finite(energies: np.ndarray, forces: np.ndarray) -> None:
-    """Raise ``FloatingPointError`` where the network returned no number."""
+def check_finite(energies: np.ndarray, forces: np.ndarray, index: int = 0) -> None:
+    """Raise :class:`NotFiniteError` where the network returned no number for a structure."""
     if not math.isfinite(energies.sum() + forces.sum()):
-        raise FloatingPointError(
+        error = NotFiniteError(
             "the model returned energies or forces that are not finite: "
             "the geometry is far outside of what it was trained on"
         )
+        error.index = index
+        raise error

@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from schnet_calc.engine.base import Engine
-from schnet_calc.engine.compiled import parts_of
-from schnet_calc.engine.fused import FusedEngine
+from schnet_calc.engine.compiled import CompiledEngine
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.kernels.cpu.threads import map_on_threads
 from schnet_calc.structures.structure import Structure
@@ -49,30 +48,51 @@ class Committee:
         for member in self.members:
             member.memory = value
 
-    def evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
-        """Means over the members, which are in ``Prediction.members``; the errors of an engine."""
-        rows = self._rows(structures)
+    @property
+    def heads(self) -> dict[str, str]:
+        """Further outputs that all members have."""
+        shared = dict(self.members[0].heads)
+        for member in self.members[1:]:
+            shared = {name: how for name, how in shared.items() if member.heads.get(name) == how}
+        return shared
+
+    def evaluate(
+        self, structures: Sequence[Structure], heads: Sequence[str] | None = None
+    ) -> list[Prediction]:
+        """Return means over the members, which are in ``Prediction.members``; the errors of an engine."""
+        wanted = list(self.heads) if heads is None else [h for h in heads if h in self.heads]
+        rows = self._rows(structures, wanted)
         return [mean_prediction(members) for members in zip(*rows, strict=True)]
 
-    def _rows(self, structures: Sequence[Structure]) -> list[list[Prediction]]:
+    def _rows(self, structures: Sequence[Structure], heads: Sequence[str]) -> list[list[Prediction]]:
         """All members' predictions: beside each other for one small structure, which takes one thread."""
         n_threads = min(torch.get_num_threads(), len(self.members))
-        alone = len(structures) == 1 and parts_of(len(structures[0].numbers)) == 1
-        if n_threads > 1 and alone and all(isinstance(m, FusedEngine) and m.compiled for m in self.members):
-            return map_on_threads(lambda member: member.evaluate(structures), self.members, n_threads)
-        return [member.evaluate(structures) for member in self.members]
+        if n_threads > 1 and len(structures) == 1 and self._small(len(structures[0].numbers)):
+            return map_on_threads(
+                lambda member: member.evaluate(structures, heads), self.members, n_threads
+            )
+        return [member.evaluate(structures, heads) for member in self.members]
+
+    def _small(self, n_atoms: int) -> bool:
+        return all(isinstance(m, CompiledEngine) and m.threads_for(n_atoms) == 1 for m in self.members)
 
     def hessian(self, structure: Structure) -> NDArray[np.float64]:
-        """(3N, 3N) mean of the members' second derivatives, eV/Å²."""
+        """Return the (3N, 3N) mean of the members' second derivatives, eV/Å²."""
         return np.asarray(np.mean([engine.hessian(structure) for engine in self.members], axis=0))
 
 
 def mean_prediction(members: Sequence[Prediction]) -> Prediction:
-    """The mean of predictions for one structure."""
+    """Return the mean of predictions for one structure."""
     return replace(
         members[0],
         energies=np.mean([m.energies for m in members], axis=0),
         forces=np.mean([m.forces for m in members], axis=0),
         virial=np.mean([m.virial for m in members], axis=0),
+        outputs=_means([m.outputs for m in members]),
+        atomic=_means([m.atomic for m in members]),
         members=tuple(members),
     )
+
+
+def _means(values: Sequence[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.asarray(np.mean([v[name] for v in values], axis=0)) for name in values[0]}

@@ -1,102 +1,111 @@
 """A SchNet on the CPU: one compiled call for a structure or a batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from schnet_calc.engine.checks import check_finite, check_shortest, check_structure, named
-from schnet_calc.engine.chunks import chunked
-from schnet_calc.engine.prediction import Prediction
-from schnet_calc.kernels.cpu.parallel import Evaluated, Prepared, evaluate_many, evaluate_one
+from schnet_calc.engine.base import Engine, Item
+from schnet_calc.engine.checks import check_finite, check_shortest
+from schnet_calc.engine.differences import hessian_by_differences
+from schnet_calc.engine.prediction import Prediction, read_heads
+from schnet_calc.engine.support import compiled_network
+from schnet_calc.kernels.cpu.parallel import Evaluated, evaluate_many, evaluate_one
+from schnet_calc.kernels.cpu.structure import Prepared
 from schnet_calc.kernels.cpu.weights import network_arrays
-from schnet_calc.kernels.splines.cubic import SplineGrid
-from schnet_calc.nn import SchNet
-from schnet_calc.structures.neighbors import SkinList, list_at
+from schnet_calc.kernels.splines.quintic import TOLERANCE, choose_grid
+from schnet_calc.modelfile import Potential
+from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.structures.structure import Structure
 
-PART = 24
-"""Atoms that a thread has at least where several share one structure."""
-LARGE = 500
-"""Atoms from which on threads share each structure of a batch, one after the other."""
-PORTION = 2**19
-"""Pairs in one compiled call, about: it takes a second or less, so long Ctrl-C may have to wait."""
 
+class CompiledEngine(Engine):
+    """Evaluates a SchNet from tables of its filters, on as many threads as torch may use.
 
-def parts_of(n_atoms: int) -> int:
-    """Threads that share one structure."""
-    return max(1, min(torch.get_num_threads(), n_atoms // PART))
-
-
-class Compiled:
-    """Predictions for structures, with a neighbour list kept for each place of a batch.
-
-    Parameters
-    ----------
-    network : SchNet
-        In float64.
-    grid : SplineGrid
-        Of the filter tables.
-    dtype : torch.dtype
-        Of the evaluation; geometry and sums are float64.
-    offsets : array
-        (Z,) reference energies by atomic number, eV; not a number for those that the model doesn't know.
+    Raises
+    ------
+    ValueError
+        The model is no SchNet of this package.
     """
 
+    name = "compiled"
+    atoms_per_thread = 24
+    """Atoms that a thread has at least where several share one structure."""
+    large = 500
+    """Atoms from which on threads share each structure of a batch, one after the other."""
+    most_pairs = 2**19  # type: ignore[assignment]
+    """Pairs in one compiled call, about: it takes a second or less, so long Ctrl-C may have to wait."""
+
     def __init__(
-        self, network: SchNet, grid: SplineGrid, dtype: torch.dtype, offsets: NDArray[np.float64]
+        self,
+        potential: Potential,
+        device: torch.device,
+        dtype: torch.dtype,
+        lists: NeighborLists | None = None,
     ) -> None:
-        self.weights = network_arrays(network, grid, dtype)
-        self.cutoff = network.config.cutoff
-        self.offsets = offsets
-        self.lists: dict[int, SkinList] = {}
+        super().__init__(potential, device, dtype, lists)
+        self.network = compiled_network(potential)
+        closest, _ = potential.metadata.distance_range or (0.0, 0.0)
+        grid, self.force_error = choose_grid(self.network, potential.elements, closest, TOLERANCE[dtype])
+        """Largest error of a force component that the tables cause, measured when they were made, eV/Å."""
+        self.weights = network_arrays(self.network, grid, dtype)
 
-    def evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
-        """Predictions, on as many threads as torch may use; the errors of an engine."""
-        count = len(structures)
-        found: dict[int, Prediction] = {}
+    def threads_for(self, n_atoms: int) -> int:
+        """Return the number of threads that share one structure."""
+        return max(1, min(torch.get_num_threads(), n_atoms // self.atoms_per_thread))
 
-        def small() -> Iterator[tuple[int, Prepared]]:
-            """Those that get a thread; the others are evaluated at once, by all."""
-            for k, structure in enumerate(structures):
-                with named(k, count):
-                    prepared = self._prepare(k, structure)
-                    large = count == 1 or len(structure.numbers) >= LARGE
-                    if large:
-                        found[k] = self._shared(structure, prepared)
-                if not large:
-                    yield k, prepared
+    def compute(self, items: Sequence[Item], heads: Sequence[str]) -> list[Prediction]:
+        """Evaluate large structures with all threads, the others with a thread each."""
+        prepared = [_prepared(item.structure, item) for item in items]
+        found: dict[int, Evaluated] = {}
+        small = []
+        for k, arrays in enumerate(prepared):
+            if len(items) == 1 or len(arrays.numbers) >= self.large:
+                n_threads = self.threads_for(len(arrays.numbers))
+                found[k] = evaluate_one(arrays, self.weights, n_threads, bool(heads))
+            else:
+                small.append(k)
+        if small:
+            n_threads = min(torch.get_num_threads(), len(small))
+            batch = evaluate_many([prepared[k] for k in small], self.weights, n_threads, bool(heads))
+            found |= dict(zip(small, batch, strict=True))
+        return [self._prediction(k, item, prepared[k], found[k], heads) for k, item in enumerate(items)]
 
-        for portion in chunked(small(), lambda item: len(item[1].i), PORTION):
-            found |= self._in_turn(structures, dict(portion))
-        return [found[k] for k in range(count)]
+    def _prediction(
+        self, k: int, item: Item, prepared: Prepared, found: Evaluated, heads: Sequence[str]
+    ) -> Prediction:
+        check_shortest(found.closest, found.shortest, prepared.i, prepared.j, k)
+        check_finite(found.energies, found.forces, k)
+        structure = item.structure
+        share = 1.0 / len(structure.numbers) if self.network.mean_pooling else 1.0
+        energies, forces, virial = found.energies, found.forces, found.virial
+        if share != 1.0:
+            energies, forces, virial = share * energies, share * forces, share * virial
+        outputs, atomic = read_heads(self._heads(found, heads), self.heads, structure.positions)
+        return Prediction(
+            energies + self.offsets[structure.numbers],
+            forces,
+            virial,
+            structure.volume,
+            outputs=outputs,
+            atomic=atomic,
+        )
 
-    def _shared(self, structure: Structure, prepared: Prepared) -> Prediction:
-        """Of a structure that all threads work on."""
-        n_parts = parts_of(len(structure.numbers))
-        return self._prediction(structure, prepared, evaluate_one(prepared, self.weights, n_parts))
+    def _heads(self, found: Evaluated, heads: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """What further heads make of the last features, in float64."""
+        if not heads:
+            return {}
+        n_features = self.network.config.n_features
+        x = torch.from_numpy(found.features[:, :n_features].astype(np.float64))
+        with torch.no_grad():
+            return {name: self.network.heads[name](x).numpy() for name in heads}
 
-    def _in_turn(
-        self, structures: Sequence[Structure], waiting: dict[int, Prepared]
-    ) -> dict[int, Prediction]:
-        """Of some structures of a batch, which threads take in turn."""
-        n_parts = min(torch.get_num_threads(), len(waiting))
-        batch = evaluate_many(list(waiting.values()), self.weights, n_parts)
-        found = {}
-        for (k, prepared), evaluated in zip(waiting.items(), batch, strict=True):
-            with named(k, len(structures)):
-                found[k] = self._prediction(structures[k], prepared, evaluated)
-        return found
+    def hessian(self, structure: Structure) -> NDArray[np.float64]:
+        """Return (3N, 3N) second derivatives of the energy of one structure, eV/Å²; differences of forces."""
+        return hessian_by_differences(self, structure)
 
-    def _prepare(self, place: int, structure: Structure) -> Prepared:
-        check_structure(structure, self.offsets)
-        positions = np.ascontiguousarray(structure.positions, dtype=float)
-        pairs = list_at(self.lists, place, self.cutoff).pairs(positions, structure.cell, structure.pbc)
-        return Prepared(structure.numbers, positions, *pairs)
 
-    def _prediction(self, structure: Structure, prepared: Prepared, found: Evaluated) -> Prediction:
-        check_shortest(found.closest, found.shortest, prepared.i, prepared.j)
-        check_finite(found.energies, found.forces)
-        energies = found.energies + self.offsets[structure.numbers]
-        return Prediction(energies, found.forces, found.virial, structure.volume)
+def _prepared(structure: Structure, item: Item) -> Prepared:
+    positions = np.ascontiguousarray(structure.positions, dtype=float)
+    return Prepared(structure.numbers, positions, *item.pairs)

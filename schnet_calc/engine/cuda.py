@@ -5,7 +5,8 @@ once, but only for tensors of fixed sizes at fixed places: pairs are padded to a
 of neighbours that changes needs no new recording.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from schnet_calc.engine.checks import check_finite, check_shortest, check_structure, named
-from schnet_calc.engine.chunks import chunked
-from schnet_calc.engine.prediction import Prediction, split
+from schnet_calc.engine.base import Engine, Item
+from schnet_calc.engine.checks import check_finite, check_shortest
+from schnet_calc.engine.differences import hessian_by_differences
+from schnet_calc.engine.prediction import Prediction, read_heads
+from schnet_calc.engine.support import compiled_network
 from schnet_calc.kernels.splines.cubic import SplineGrid
+from schnet_calc.kernels.splines.quintic import table_end
 from schnet_calc.kernels.torch.explicit import (
     atomic_energies,
     filter_tables,
@@ -24,9 +28,10 @@ from schnet_calc.kernels.torch.explicit import (
     look_up,
     virials_from_slopes,
 )
+from schnet_calc.modelfile import Potential
 from schnet_calc.nn import SchNet
 from schnet_calc.structures.graph import Graph
-from schnet_calc.structures.neighbors import SKIN, HalfPairs, SkinList, list_at
+from schnet_calc.structures.neighbors import SKIN, HalfPairs, NeighborLists
 from schnet_calc.structures.structure import Structure
 
 KNOTS_PER_ANGSTROM = 400
@@ -35,6 +40,8 @@ SPARE = 1.1
 """Room for pairs, as a multiple of those that there may be with a skin."""
 RECORDINGS = 8
 """Kept at a time; the oldest goes first."""
+FAR = 1e5
+"""Å; a pair of this length is padding, and counts nowhere."""
 WARM_UP = 3
 """Calls before a recording, as CUDA graphs want."""
 
@@ -52,6 +59,8 @@ class Outputs(NamedTuple):
     """int64: the pair of smallest distance"""
     shortest: Tensor
     """that distance, Å"""
+    features: Tensor
+    """(N, F) of the atoms after all interactions"""
 
 
 class TensorSequence:
@@ -69,8 +78,8 @@ class TensorSequence:
 
     def __init__(self, network: SchNet, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
-        self.cutoff = network.config.cutoff
-        self.grid = SplineGrid.covering(0.0, self.cutoff, 1.0 / KNOTS_PER_ANGSTROM)
+        self.cutoff = network.config.reach
+        self.grid = SplineGrid.covering(0.0, table_end(network.config), 1.0 / KNOTS_PER_ANGSTROM)
         self.tables = [table.to(device, dtype) for table in filter_tables(network, self.grid)]
         self.network = network.to(device, dtype)
 
@@ -82,11 +91,13 @@ class TensorSequence:
         shortest, closest = distances.min(dim=0)
         vectors, d = vectors.to(self.dtype), distances.to(self.dtype)
         pairs = look_up(self.network, self.grid, graph.i, graph.j, d)
-        energies, slope = atomic_energies(self.network, self.tables, graph.numbers, pairs)
+        real = (d < FAR).to(self.dtype)[:, None]
+        pairs = pairs._replace(weights=pairs.weights * real, slopes=pairs.slopes * real)
+        energies, slope, features = atomic_energies(self.network, self.tables, graph.numbers, pairs)
         unit = vectors / d[:, None]
         forces = forces_from_slopes(slope, unit, graph.i, graph.j, len(graph.numbers))
         virials = virials_from_slopes(slope, unit, vectors, graph.system[graph.i], n_systems)
-        return Outputs(energies, forces, virials, closest, shortest)
+        return Outputs(energies, forces, virials, closest, shortest, features)
 
 
 class Recording:
@@ -111,8 +122,8 @@ class Recording:
             j=torch.zeros(capacity, dtype=torch.int64),
             shifts=torch.zeros(capacity, 3, dtype=torch.float64),
         ).to(device, torch.float64)
-        # Of an atom with itself, beyond the cutoff: that adds nothing to anything.
-        self._far = torch.tensor([2.0 * sequence.cutoff, 0.0, 0.0], dtype=torch.float64, device=device)
+        # Of an atom with itself, far beyond everything: that adds nothing to anything.
+        self._far = torch.tensor([2.0 * FAR, 0.0, 0.0], dtype=torch.float64, device=device)
         self.calls = 0
         self._pairs: Sequence[HalfPairs] = ()
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -171,58 +182,84 @@ class Recording:
         self._graph = graph
 
 
-class TensorBatches:
-    """Predictions for batches of structures, a recording for each size of batch.
+class CudaEngine(Engine):
+    """Evaluates a SchNet on a GPU, a recording for each size of batch; on the CPU it runs unrecorded.
 
-    Parameters
-    ----------
-    sequence : TensorSequence
-        The network on its device.
-    offsets : array
-        (Z,) reference energies by atomic number, eV; not a number for those that the model doesn't know.
+    Raises
+    ------
+    ValueError
+        The model is no SchNet of this package.
     """
 
-    def __init__(self, sequence: TensorSequence, offsets: NDArray[np.float64]) -> None:
-        self.sequence, self.offsets = sequence, offsets
-        self.lists: dict[int, SkinList] = {}
+    name = "compiled"
+
+    def __init__(
+        self,
+        potential: Potential,
+        device: torch.device,
+        dtype: torch.dtype,
+        lists: NeighborLists | None = None,
+    ) -> None:
+        super().__init__(potential, device, dtype, lists)
+        self.sequence = TensorSequence(compiled_network(potential), device, dtype)
         self.recordings: dict[tuple[int, int], Recording] = {}
 
-    def evaluate(self, structures: Sequence[Structure], most_pairs: float = np.inf) -> list[Prediction]:
-        """Predictions; the errors of an engine. Batches of more pairs than this are evaluated in parts."""
-        found: list[Prediction] = []
-        for pairs in chunked(self._pairs(structures), lambda p: len(p.i), most_pairs):
-            first, count = len(found), len(structures)
-            found += self._predict(structures[first : first + len(pairs)], pairs, first, count)
-        return found
+    @property
+    def pair_bytes(self) -> int:
+        """See :class:`Engine`: a few rows of features at a time, none kept."""
+        return 8 * self.sequence.network.config.n_features * self.dtype.itemsize
 
-    def _pairs(self, structures: Sequence[Structure]) -> Iterator[HalfPairs]:
-        for k, s in enumerate(structures):
-            with named(k, len(structures)):
-                check_structure(s, self.offsets)
-                pairs = list_at(self.lists, k, self.sequence.cutoff).pairs(s.positions, s.cell, s.pbc)
-            yield pairs
+    def forget(self) -> None:
+        """Drop the recordings: each holds memory of its own."""
+        self.recordings.clear()
+        torch.cuda.empty_cache()
 
-    def _predict(
-        self, structures: Sequence[Structure], pairs: list[HalfPairs], first: int, count: int
-    ) -> list[Prediction]:
-        """Of a part that begins at a place of a batch of so many structures."""
+    def compute(self, items: Sequence[Item], heads: Sequence[str]) -> list[Prediction]:
+        """Evaluate all structures as one sequence of tensor operations."""
+        structures, pairs = [item.structure for item in items], [item.pairs for item in items]
         try:
             outputs = self._recording(structures, pairs)(structures, pairs)
         except torch.OutOfMemoryError:
-            self.recordings.clear()  # each holds memory of its own
-            torch.cuda.empty_cache()
+            self.forget()
             outputs = self._recording(structures, pairs)(structures, pairs)
-        energies, forces, virials = (
-            x.to("cpu", torch.float64).numpy() for x in (outputs.energies, outputs.forces, outputs.virials)
-        )
+        self._check_closest(outputs, pairs)
+        return self._predictions(structures, outputs, heads)
+
+    def _check_closest(self, outputs: Outputs, pairs: list[HalfPairs]) -> None:
         closest = int(outputs.closest)
         for k, p in enumerate(pairs):  # the pair's structure, and its number there
             if 0 <= closest < len(p.i):
-                with named(first + k, count):
-                    check_shortest(closest, float(outputs.shortest), p.i, p.j)
+                check_shortest(closest, float(outputs.shortest), p.i, p.j, k)
             closest -= len(p.i)
-        check_finite(energies, forces)
-        return split(structures, self.offsets, energies, forces, virials)
+
+    def _predictions(
+        self, structures: Sequence[Structure], outputs: Outputs, heads: Sequence[str]
+    ) -> list[Prediction]:
+        network = self.sequence.network
+        with torch.no_grad():
+            atomic = {name: _numpy(network.heads[name](outputs.features)) for name in heads}
+        energies, forces, virials = (_numpy(x) for x in outputs[:3])
+        found, end = [], 0
+        for k, s in enumerate(structures):
+            rows = slice(end, end := end + len(s.numbers))
+            check_finite(energies[rows], forces[rows], k)
+            share = 1.0 / len(s.numbers) if network.mean_pooling else 1.0
+            of_heads = read_heads({name: x[rows] for name, x in atomic.items()}, self.heads, s.positions)
+            found.append(
+                Prediction(
+                    share * energies[rows] + self.offsets[s.numbers],
+                    share * forces[rows],
+                    share * virials[k],
+                    s.volume,
+                    outputs=of_heads[0],
+                    atomic=of_heads[1],
+                )
+            )
+        return found
+
+    def hessian(self, structure: Structure) -> NDArray[np.float64]:
+        """Return (3N, 3N) second derivatives of the energy of one structure, eV/Å²; differences of forces."""
+        return hessian_by_differences(self, structure)
 
     def _recording(self, structures: Sequence[Structure], pairs: list[HalfPairs]) -> Recording:
         """One of this size with room enough; a new one if there is none."""
@@ -231,9 +268,14 @@ class TensorBatches:
         kept = self.recordings.pop(key, None)
         if kept is None or kept.capacity < n_pairs:
             # The first list of a structure has no skin, the next one has.
-            with_skin = (1.0 + SKIN / self.sequence.cutoff) ** 3
+            cutoff = self.sequence.cutoff
+            with_skin = (1.0 + SKIN / cutoff) ** 3 if math.isfinite(cutoff) else 1.0
             kept = Recording(self.sequence, *key, int(SPARE * with_skin * n_pairs) + 1)
         self.recordings[key] = kept
         while len(self.recordings) > RECORDINGS:
             del self.recordings[next(iter(self.recordings))]
         return kept
+
+
+def _numpy(x: Tensor) -> NDArray[np.float64]:
+    return x.to("cpu", torch.float64).numpy()

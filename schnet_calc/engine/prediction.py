@@ -1,12 +1,9 @@
 """What an engine returns for one structure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-
-from schnet_calc.structures.structure import Structure
 
 
 @dataclass(frozen=True)
@@ -23,6 +20,10 @@ class Prediction:
     """Å³; zero for structures that are not periodic along all three directions."""
     members: tuple["Prediction", ...] = ()
     """What each model of a committee says; empty for a single model."""
+    outputs: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Further outputs by name, in the units of the model file: numbers (), dipoles (3,) e·Å."""
+    atomic: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """(N,) what each atom adds to them; latent charges, e, for a dipole."""
 
     @property
     def energy(self) -> float:
@@ -48,32 +49,36 @@ class Prediction:
 
 
 def voigt_stress(virial: NDArray[np.float64], volume: float) -> NDArray[np.float64]:
-    """(6,) eV/Å³, xx, yy, zz, yz, xz, xy, from the derivative of the energy by strain (3, 3) and Å³."""
+    """Return (6,) eV/Å³, xx, yy, zz, yz, xz, xy, from the derivative of the energy by strain (3, 3) and Å³."""
     full = 0.5 * (virial + virial.T) / volume
     return full[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
 
 
-def split(
-    structures: Sequence[Structure],
-    offsets: NDArray[np.float64],
-    energies: NDArray[np.float64],
-    forces: NDArray[np.float64],
-    virials: NDArray[np.float64],
-) -> list[Prediction]:
-    """Predictions for the B structures of a batch, from arrays over all N atoms.
+def read_heads(
+    atomic: dict[str, NDArray[np.float64]], heads: dict[str, str], positions: NDArray[np.float64]
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """Return further outputs of a structure, and what each atom adds to them.
+
+    A dipole is that of latent charges, ``mu = sum_i q_i (r_i - r_mean)`` (thesis Section 4.4.1): the charges
+    are shifted to add up to zero, so that it does not depend on the origin.
 
     Parameters
     ----------
-    structures : sequence of Structure
-        In the order of their atoms.
-    offsets : array
-        (Z,) reference energies by atomic number, eV.
-    energies, forces, virials : array
-        (N,) eV without reference energies, (N, 3) eV/Å and (B, 3, 3) eV.
+    atomic : dict
+        (N,) numbers of the atoms by name.
+    heads : dict
+        ``"sum"``, ``"mean"`` or ``"charges"`` by name.
+    positions : array
+        (N, 3) Å.
     """
-    ends = np.cumsum([len(s.numbers) for s in structures])
-    rows = [slice(end - len(s.numbers), end) for end, s in zip(ends, structures, strict=True)]
-    return [
-        Prediction(energies[r] + offsets[s.numbers], forces[r], virial, s.volume)
-        for r, s, virial in zip(rows, structures, virials, strict=True)
-    ]
+    outputs, parts = {}, {}
+    for name, values in atomic.items():
+        values = np.asarray(values, dtype=float)
+        if heads[name] == "charges":
+            values = values - values.mean()
+            outputs[name] = values @ (positions - positions.mean(axis=0))
+        else:
+            values = values / (len(values) if heads[name] == "mean" else 1)
+            outputs[name] = values.sum()
+        parts[name] = values
+    return outputs, parts

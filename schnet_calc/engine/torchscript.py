@@ -1,57 +1,81 @@
-"""TorchScript and automatic differentiation: any network that keeps the contract; the oracle."""
+"""Automatic differentiation: any network that keeps the contract, foreign TorchScript too; the oracle."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from schnet_calc.engine.base import Engine
-from schnet_calc.engine.checks import check_finite, check_shortest, check_structure, named
-from schnet_calc.engine.chunks import chunked
-from schnet_calc.engine.prediction import Prediction, split
-from schnet_calc.modelfile.potential import Potential, private_module
+from schnet_calc.engine.base import Engine, Item
+from schnet_calc.engine.checks import check_finite, check_shortest, check_structure
+from schnet_calc.engine.prediction import Prediction, read_heads
+from schnet_calc.modelfile import Potential
+from schnet_calc.modelfile.torchscript import load_torchscript
 from schnet_calc.structures.graph import Graph, build_graph, join_graphs
+from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.structures.structure import Structure
 
 
-class ScriptEngine(Engine):
-    """Forces and virials by automatic differentiation of the model file's TorchScript."""
+class TorchScriptEngine(Engine):
+    """Forces and virials by automatic differentiation.
+
+    A native file's network is made anew from its plain weights; a foreign file's TorchScript is loaded, and
+    run, here and nowhere else.
+    """
 
     name = "script"
 
-    def __init__(self, potential: Potential, device: torch.device, dtype: torch.dtype) -> None:
-        super().__init__(potential, device, dtype)
-        self.module = private_module(potential).to(device, dtype)
+    def __init__(
+        self,
+        potential: Potential,
+        device: torch.device,
+        dtype: torch.dtype,
+        lists: NeighborLists | None = None,
+    ) -> None:
+        super().__init__(potential, device, dtype, lists)
+        network = potential.network()
+        module: nn.Module = load_torchscript(potential) if network is None else network
+        self.module: Any = module.to(device, dtype)
 
     def graph(self, structure: Structure) -> Graph:
         """Check a structure and find its pairs; the errors of :meth:`evaluate`."""
-        check_structure(structure, self._offsets)
+        check_structure(structure, self.offsets)
         graph = build_graph(structure, self.potential.cutoff)
-        distances = torch.linalg.vector_norm(graph.vectors(), dim=1)
-        if len(distances):
-            closest = int(distances.argmin())
-            check_shortest(closest, float(distances[closest]), graph.i, graph.j)
+        _check_distances(graph, 0)
         return graph
 
-    def _evaluate(self, structures: Sequence[Structure]) -> list[Prediction]:
-        found: list[Prediction] = []
-        for part in chunked(self._graphs(structures), lambda g: len(g.i), self.memory / self.pair_bytes):
-            atomic, forces, virials = (_numpy(x) for x in self.atomic(join_graphs(part)))
-            check_finite(atomic, forces)
-            first = len(found)
-            found += split(structures[first : first + len(part)], self._offsets, atomic, forces, virials)
+    def compute(self, items: Sequence[Item], heads: Sequence[str]) -> list[Prediction]:
+        """Evaluate all structures as one graph."""
+        graphs = []
+        for k, item in enumerate(items):
+            graphs.append(build_graph(item.structure, self.potential.cutoff))
+            _check_distances(graphs[-1], k)
+        graph = join_graphs(graphs)
+        energies, forces, virials = (_numpy(x) for x in self.atomic(graph))
+        outputs = {name: _numpy(x) for name, x in self.outputs(graph, heads).items()}
+        found, end = [], 0
+        for k, item in enumerate(items):
+            rows = slice(end, end := end + len(item.structure.numbers))
+            check_finite(energies[rows], forces[rows], k)
+            of_heads = read_heads(
+                {name: x[rows] for name, x in outputs.items()}, self.heads, item.structure.positions
+            )
+            found.append(
+                Prediction(
+                    energies[rows] + self.offsets[item.structure.numbers],
+                    forces[rows],
+                    virials[k],
+                    item.structure.volume,
+                    outputs=of_heads[0],
+                    atomic=of_heads[1],
+                )
+            )
         return found
 
-    def _graphs(self, structures: Sequence[Structure]) -> Iterator[Graph]:
-        for k, structure in enumerate(structures):
-            with named(k, len(structures)):
-                graph = self.graph(structure)
-            yield graph
-
     def atomic(self, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
-        """Atomic energies (N,), forces (N, 3) and virials (B, 3, 3) of a float64 graph on the CPU."""
+        """Return atomic energies (N,), forces (N, 3) and virials (B, 3, 3) of a float64 graph on the CPU."""
         n_systems = int(graph.system[-1]) + 1
         graph = graph.to(self.device, self.dtype)
         positions = graph.positions.requires_grad_()
@@ -69,8 +93,17 @@ class ScriptEngine(Engine):
         )
         return energies, -slope, virial
 
+    def outputs(self, graph: Graph, heads: Sequence[str]) -> dict[str, Tensor]:
+        """Return the numbers (N,) of the atoms for further heads, of a float64 graph on the CPU."""
+        if not heads:
+            return {}
+        graph = graph.to(self.device, self.dtype)
+        with torch.no_grad():
+            found = self.module.outputs(graph.numbers, graph.positions, *graph.directed(), graph.system)
+        return {name: found[name] for name in heads}
+
     def hessian(self, structure: Structure) -> NDArray[np.float64]:
-        """(3N, 3N) second derivatives of the energy of one structure, eV/Å²."""
+        """Return (3N, 3N) second derivatives of the energy of one structure, eV/Å²."""
         graph = self.graph(structure).to(self.device, self.dtype)
         pairs, shifts = graph.directed()
         positions = graph.positions.requires_grad_()
@@ -81,6 +114,13 @@ class ScriptEngine(Engine):
             for component in gradient.reshape(-1)
         ]
         return torch.stack(rows).detach().to("cpu", torch.float64).numpy()
+
+
+def _check_distances(graph: Graph, k: int) -> None:
+    distances = torch.linalg.vector_norm(graph.vectors(), dim=1)
+    if len(distances):
+        closest = int(distances.argmin())
+        check_shortest(closest, float(distances[closest]), graph.i, graph.j, k)
 
 
 def _numpy(x: Tensor) -> NDArray[np.float64]:

@@ -14,10 +14,10 @@ from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 from numpy.typing import NDArray
 
 from schnet_calc.kernels.cpu.compiling import exact
-from schnet_calc.structures.neighbors import SkinList, list_at
+from schnet_calc.structures.neighbors import HalfPairs, SkinList
 from schnet_calc.structures.structure import Structure
 
-FULL, NONE = 1.15, 1.5
+FULL_BOND, NO_BOND = 1.15, 1.5
 """Neighbours count fully up to, and no more from, these multiples of the sum of the covalent radii."""
 SLACK_ANG, SLACK_COORDINATION = 0.05, 0.25
 """How far beyond the training data is still no reason for doubt."""
@@ -30,7 +30,7 @@ class Domain:
     """The extent of training data, in arrays over atomic numbers."""
 
     shortest: NDArray[np.float64]
-    """(Z, Z) Å: how close two elements came, at most :data:`NONE` times their covalent radii."""
+    """(Z, Z) Å: how close two elements came, at most :data:`NO_BOND` times their covalent radii."""
     fewest: NDArray[np.float64]
     """(Z,) lowest coordination number; infinite for elements that don't occur."""
     most: NDArray[np.float64]
@@ -39,7 +39,7 @@ class Domain:
     @classmethod
     def of(cls, structures: Iterable[Structure]) -> "Domain":
         """The extent of structures."""
-        shortest = NONE * (RADII[:, None] + RADII[None, :])
+        shortest = NO_BOND * (RADII[:, None] + RADII[None, :])
         fewest, most = np.full(SIZE, np.inf), np.full(SIZE, -np.inf)
         for s in structures:
             pairs = SkinList(reach(s.numbers)).pairs(s.positions, s.cell, s.pbc)
@@ -100,7 +100,7 @@ class Domain:
 
 
 class DomainCheck:
-    """Holds structures against a domain; neighbours are kept between calls.
+    """Holds structures against a domain.
 
     Parameters
     ----------
@@ -110,13 +110,20 @@ class DomainCheck:
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
-        self._lists: dict[int, SkinList] = {}
         self._reach = (b"", 0.0)
 
-    def reasons(self, structure: Structure, place: int = 0) -> list[str]:
-        """Why a structure in a place of a batch lies outside, in words; empty if it doesn't."""
-        numbers, positions, cell, pbc = structure
-        i, j, shifts = list_at(self._lists, place, self._longest(numbers)).pairs(positions, cell, pbc)
+    def reasons(self, structure: Structure, pairs: HalfPairs) -> list[str]:
+        """Say why a structure lies outside, in words; empty if it doesn't.
+
+        Parameters
+        ----------
+        structure : Structure
+            Any.
+        pairs : HalfPairs
+            Of it, as far as :meth:`reach` at least.
+        """
+        numbers, positions = structure.numbers, structure.positions
+        i, j, shifts = pairs
         d = self.domain
         pair, distance, atom, coordination = judge(
             numbers, positions, i, j, shifts, RADII, d.shortest, d.fewest, d.most
@@ -137,17 +144,17 @@ class DomainCheck:
             )
         return found
 
-    def _longest(self, numbers: NDArray[np.int64]) -> float:
-        """Their reach; the last one is kept, since the same atoms come again and again."""
-        species = numbers.tobytes()
+    def reach(self, structure: Structure) -> float:
+        """Return how far neighbours are looked for, Å; the last one is kept: the same atoms come again."""
+        species = structure.numbers.tobytes()
         if species != self._reach[0]:
-            self._reach = (species, reach(numbers))
+            self._reach = (species, reach(structure.numbers))
         return self._reach[1]
 
 
 def reach(numbers: NDArray[np.int64]) -> float:
     """Å, beyond which no two of these atoms count as neighbours."""
-    return 2.0 * NONE * float(RADII[numbers].max())
+    return 2.0 * NO_BOND * float(RADII[numbers].max())
 
 
 @exact
@@ -161,10 +168,10 @@ def survey(numbers, positions, i, j, shifts, radii):  # type: ignore[no-untyped-
         square = 0.0
         for m in range(3):
             square += (positions[b, m] + shifts[p, m] - positions[a, m]) ** 2
-        if square >= (NONE * bond) ** 2:
+        if square >= (NO_BOND * bond) ** 2:
             continue
         distances[p] = math.sqrt(square)
-        t = (distances[p] / bond - FULL) / (NONE - FULL)
+        t = (distances[p] / bond - FULL_BOND) / (NO_BOND - FULL_BOND)
         share = 1.0 if t <= 0.0 else 0.5 * (1.0 + math.cos(math.pi * t))
         coordination[a] += share
         coordination[b] += share

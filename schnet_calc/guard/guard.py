@@ -10,19 +10,16 @@ import ase.io
 import numpy as np
 
 from schnet_calc.engine import Prediction
+from schnet_calc.errors import DoubtfulStructureError, ModelFileError
 from schnet_calc.guard.domain import Domain, DomainCheck
-from schnet_calc.modelfile.archive import ModelFileError
-from schnet_calc.modelfile.potential import Potential
+from schnet_calc.modelfile import Potential
+from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.structures.structure import Structure
 
 ACTIONS = ("ignore", "warn", "stop")
 MOST_WRITTEN = 100
 """Doubtful structures that are written; a run that has gone astray would fill the disk."""
 logger = logging.getLogger("schnet_calc")
-
-
-class DoubtfulStructureError(RuntimeError):
-    """The structure lies outside of what the model knows, and ``on_doubt`` is ``"stop"``."""
 
 
 class ExtrapolationGuard:
@@ -81,9 +78,16 @@ class ExtrapolationGuard:
         self._check = DomainCheck(domain) if domain is not None and on_doubt != "ignore" else None
 
     def check(
-        self, structures: Sequence[Structure], predictions: Sequence[Prediction], first: int = 0
+        self, structures: Sequence[Structure], predictions: Sequence[Prediction], lists: NeighborLists
     ) -> None:
-        """Examine structures and their predictions, which begin at a place of a batch, and act.
+        """Examine the structures of a batch and their predictions, and act.
+
+        Parameters
+        ----------
+        structures, predictions : sequence
+            In the order of the batch.
+        lists : NeighborLists
+            Of the places of the batch.
 
         Raises
         ------
@@ -94,13 +98,17 @@ class ExtrapolationGuard:
             return
         self.reasons = []
         for k, (structure, prediction) in enumerate(zip(structures, predictions, strict=True)):
-            found = [] if self._check is None else self._check.reasons(structure, first + k)
+            found = []
+            if self._check is not None:
+                found += self._check.reasons(
+                    structure, lists.pairs(k, structure, self._check.reach(structure))
+                )
             if self.max_forces_std is not None:
                 found += self._disagreement(prediction, self.max_forces_std)
             if found:
                 which = f"structure {k}: " if len(structures) > 1 else ""
                 self.reasons += [which + reason for reason in found]
-                self._act(structure, which + "; ".join(found))
+                self._act(k, structure, which + "; ".join(found))
 
     def _disagreement(self, prediction: Prediction, limit: float) -> list[str]:
         spread = np.linalg.norm(prediction.forces_std, axis=1)
@@ -112,10 +120,12 @@ class ExtrapolationGuard:
             f"max_forces_std is {limit:g}"
         ]
 
-    def _act(self, structure: Structure, text: str) -> None:
+    def _act(self, index: int, structure: Structure, text: str) -> None:
         self.count += 1
         if self.on_doubt == "stop":
-            raise DoubtfulStructureError(f"the structure is outside of what the model knows: {text}")
+            error = DoubtfulStructureError(f"the structure is outside of what the model knows: {text}")
+            error.index = index
+            raise error
         if self.file is not None and self.count <= MOST_WRITTEN:
             atoms = ase.Atoms(
                 structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc
@@ -131,7 +141,7 @@ def known_domain(potentials: Sequence[Potential]) -> Domain | None:
     """What the members' training data hold together; None if no file says."""
     found = []
     for potential in potentials:
-        values = potential.metadata.get("training", {}).get("domain")
+        values = potential.metadata.training.get("domain")
         if values is None:
             continue
         try:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.integrate import quad_vec
 
-from schnet_calc.engine import ScriptEngine
+from schnet_calc.engine import TorchScriptEngine
 from schnet_calc.insight.loading import Model, open_network, open_potential
 from schnet_calc.structures.structure import Structure
 
@@ -65,7 +65,9 @@ def attribute(
     if not tolerance > 0:
         raise ValueError(f"tolerance must be positive, got {tolerance} eV")
     potential, network = open_potential(model), open_network(model)
-    graph = ScriptEngine(potential, torch.device("cpu"), torch.float64).graph(Structure.from_atoms(atoms))
+    graph = TorchScriptEngine(potential, torch.device("cpu"), torch.float64).graph(
+        Structure.from_atoms(atoms)
+    )
     pairs, _ = graph.directed()
     distances = torch.linalg.vector_norm(graph.vectors(), dim=1)
     sight = (

@@ -76,7 +76,7 @@ def atom_contributions(model: Model, structures: Sequence[ase.Atoms]) -> Contrib
     if not structures:
         raise ValueError("there are no structures to look at")
     potential = open_potential(model)
-    engine = make_engine(potential, device="cpu", dtype="float64")
+    engine = make_engine([potential], device="cpu", dtype="float64")
     predictions = engine.evaluate([Structure.from_atoms(atoms) for atoms in structures])
     numbers = np.concatenate([atoms.numbers for atoms in structures]).astype(np.int64)
     references = np.array([potential.reference_energies[int(z)] for z in numbers])

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from schnet_calc.insight.images import image_vectors
 from schnet_calc.insight.loading import Model, open_network, open_potential
-from schnet_calc.nn import DTNN, SchNet
+from schnet_calc.nn import Network
 from schnet_calc.structures.structure import Structure
 
 PLANE = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
@@ -106,7 +106,7 @@ def plane_points(extent: float, n_points: int, plane: ArrayLike = PLANE) -> NDAr
     return edge[None, :, None] * first + edge[:, None, None] * second
 
 
-def _values(network: SchNet | DTNN, distances: NDArray[np.float64]) -> NDArray[np.float64]:
+def _values(network: Network, distances: NDArray[np.float64]) -> NDArray[np.float64]:
     with torch.no_grad():
         return torch.stack(network.filter_values(torch.from_numpy(distances))).numpy()
 

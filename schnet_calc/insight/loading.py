@@ -5,18 +5,18 @@ from pathlib import Path
 import torch
 from ase.data import atomic_numbers, chemical_symbols
 
-from schnet_calc.modelfile.potential import Potential, load_model
-from schnet_calc.nn import CONFIGS, DTNN, SchNet
+from schnet_calc.modelfile import Potential, load_potential
+from schnet_calc.nn import ARCHITECTURES, Network
 
 Model = str | Path | Potential
 
 
 def open_potential(model: Model) -> Potential:
     """A loaded model, from a file or a shipped name if it isn't one."""
-    return model if isinstance(model, Potential) else load_model(model)
+    return model if isinstance(model, Potential) else load_potential(model)
 
 
-def open_network(model: Model) -> SchNet | DTNN:
+def open_network(model: Model) -> Network:
     """The network of a model in float64 on the CPU.
 
     Raises
@@ -28,7 +28,7 @@ def open_network(model: Model) -> SchNet | DTNN:
     network = potential.network()
     if network is None:
         raise ValueError(
-            f"{potential.path or 'this model'} holds no plain weights of a {' or '.join(CONFIGS)}: "
+            f"{potential.path or 'this model'} holds no plain weights of a {' or '.join(ARCHITECTURES)}: "
             "its insides can't be looked at"
         )
     return network.to(torch.float64)

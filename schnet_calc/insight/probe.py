@@ -13,7 +13,7 @@ import torch
 from ase.io.cube import write_cube
 from numpy.typing import NDArray
 
-from schnet_calc.engine import ScriptEngine
+from schnet_calc.engine import TorchScriptEngine
 from schnet_calc.insight.images import count_around, pairs_around
 from schnet_calc.insight.loading import Model, element, open_potential
 from schnet_calc.structures.graph import Graph
@@ -95,10 +95,10 @@ def local_chemical_potential(
     if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
         raise ValueError(f"points must be (M, 3) finite numbers of Å, got an array of shape {points.shape}")
     number = element(potential, probe)
-    if potential.metadata.get("hyperparameters", {}).get("pooling") == "mean":
+    if potential.metadata.hyperparameters.get("pooling") == "mean":
         raise ValueError("a probe has an energy in models of energies; this one predicts a mean over atoms")
     structure = Structure.from_atoms(atoms)
-    engine = ScriptEngine(potential, torch.device("cpu"), torch.float64)
+    engine = TorchScriptEngine(potential, torch.device("cpu"), torch.float64)
     graph = engine.graph(structure)
     pairs, shifts = graph.directed()
     with torch.no_grad():
@@ -205,7 +205,7 @@ def potential_surface(
 
 
 def _with_probes(
-    engine: ScriptEngine, graph: Graph, home: Structure, points: NDArray[np.float64], number: int
+    engine: TorchScriptEngine, graph: Graph, home: Structure, points: NDArray[np.float64], number: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Energies (N,) of the atoms of a graph and (M,) of probes at points beside one copy of them."""
     pairs, shifts = graph.directed()

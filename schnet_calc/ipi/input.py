@@ -1,5 +1,6 @@
 """What i-PI is told: a readable input file and the structure it starts from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def write_input(
     settings: PIMDSettings,
     directory: str | Path,
     *,
-    model: str,
+    models: Sequence[str],
     address: Address | None = None,
     options: dict[str, str] | None = None,
 ) -> Path:
@@ -94,8 +95,8 @@ def write_input(
         The simulation.
     directory : path
         Where to; it is made.
-    model : str
-        A model file, or the name of a shipped model.
+    models : sequence of str
+        Model files, or names of shipped models; several make a committee.
     address : Address, optional
         For ``transport="socket"``: a UNIX socket called ``schnet`` by default.
     options : dict, optional
@@ -116,10 +117,10 @@ def write_input(
     ase.io.write(directory / STRUCTURE, i_pi_structure(atoms), format="extxyz")
     address = address or Address(unix="schnet")
     text = _template("pimd.xml").render(
-        title=_title(atoms, settings, model),
+        title=_title(atoms, settings, "+".join(models)),
         structure=STRUCTURE,
         prefix="" if address.unix is None or address.prefix == PREFIX else address.prefix,
-        **_forcefield(settings, model, address, options),
+        **_forcefield(settings, models, address, options),
         **_intervals(settings),
     )
     if settings.transport == "direct":
@@ -130,12 +131,12 @@ def write_input(
 
 
 def write_forcefield(
-    settings: PIMDSettings, directory: Path, *, model: str, options: dict[str, str] | None = None
+    settings: PIMDSettings, directory: Path, *, models: Sequence[str], options: dict[str, str] | None = None
 ) -> str:
     """The force field's part of the input alone, for a run that goes on; ``pes.py`` is written anew."""
     if settings.transport == "direct":
         (directory / PES).write_text(PES_TEXT)
-    values = _forcefield(settings, model, Address(unix="schnet"), options)
+    values = _forcefield(settings, models, Address(unix="schnet"), options)
     return _template("forcefield.xml").render(**values)
 
 
@@ -150,7 +151,7 @@ def _template(name: str) -> jinja2.Template:
 
 
 def _forcefield(
-    settings: PIMDSettings, model: str, address: Address, options: dict[str, str] | None
+    settings: PIMDSettings, models: Sequence[str], address: Address, options: dict[str, str] | None
 ) -> dict[str, Any]:
     transport = "inet" if address.unix is None else "unix"
     return {
@@ -158,7 +159,7 @@ def _forcefield(
         "address": address.unix or address.host,
         "port": address.port,
         "pes_path": PES,
-        "parameters": _parameters({"model": model, "template": STRUCTURE, **(options or {})}),
+        "parameters": _parameters({"model": "+".join(models), "template": STRUCTURE, **(options or {})}),
         "settings": settings,
     }
 

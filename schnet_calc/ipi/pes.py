@@ -21,12 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schnet_calc.data import read_structure
-from schnet_calc.engine import make_engine
-from schnet_calc.guard.guard import ExtrapolationGuard
 from schnet_calc.ipi.errors import StructureError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.wire import Request
-from schnet_calc.modelfile.potential import load_models
+from schnet_calc.model import Model, model_sources
 
 FAILED = Path("failed_structure.xyz")
 """Where a structure is written that can't be evaluated, in i-PI's folder."""
@@ -61,13 +59,8 @@ class SchNetPES:
         **kwargs: Any,
     ) -> None:
         self.template = read_structure(Path(template))
-        potentials = load_models(str(model))
-        self.evaluate = Evaluator(
-            make_engine(potentials, engine, device, dtype),
-            self.template,
-            energies=str(energies).lower() == "true",
-            guard=ExtrapolationGuard(potentials),
-        )
+        loaded = Model(model_sources(str(model)), device, dtype, engine)
+        self.evaluate = Evaluator(loaded, self.template, energies=str(energies).lower() == "true")
 
     def __call__(
         self, cell: NDArray[np.float64] | Sequence[Any], pos: NDArray[np.float64] | Sequence[Any]

@@ -86,8 +86,8 @@ class ThreadWorker(Worker):
 class ModelSpec:
     """What a worker process needs to build its evaluator."""
 
-    model: str
-    """A model file, or the name of a shipped model; several joined by ``+`` make a committee."""
+    models: tuple[str, ...]
+    """Model files, or names of shipped models; several make a committee."""
     structure: Path
     """Species and periodic directions."""
     device: str = "auto"
@@ -147,10 +147,11 @@ def as_worker(worker: Any, atoms: ase.Atoms, energies: bool) -> Worker:
         return worker
     if callable(worker):
         return ThreadWorker(worker)
-    if hasattr(worker, "engine"):
+    model = getattr(worker, "model", worker)  # of a calculator
+    if hasattr(model, "evaluate"):
         from schnet_calc.ipi.evaluator import Evaluator  # needs torch, which not every client does
 
-        return ThreadWorker(Evaluator(worker.engine, atoms, energies, worker.guard))
+        return ThreadWorker(Evaluator(model, atoms, energies))
     raise TypeError(f"a client takes a calculator, a worker or a function, got {type(worker).__name__}")
 
 

@@ -7,21 +7,18 @@ from multiprocessing.connection import Connection
 import torch
 
 from schnet_calc.data import read_structure
-from schnet_calc.engine import make_engine
-from schnet_calc.guard.guard import ExtrapolationGuard
 from schnet_calc.ipi.errors import WorkerError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.worker import ModelSpec, serve
-from schnet_calc.modelfile.potential import load_models
+from schnet_calc.model import Model
 
 
 def build(spec: ModelSpec) -> Evaluator:
     """The evaluator of a specification."""
     if spec.threads:
         torch.set_num_threads(spec.threads)
-    potentials = load_models(spec.model)
-    engine = make_engine(potentials, spec.engine, spec.device, spec.dtype)
-    return Evaluator(engine, read_structure(spec.structure), spec.energies, ExtrapolationGuard(potentials))
+    model = Model(spec.models, spec.device, spec.dtype, spec.engine)
+    return Evaluator(model, read_structure(spec.structure), spec.energies)
 
 
 def main() -> None:

@@ -3,16 +3,18 @@
 import hashlib
 import io
 import json
-import math
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-FORMAT_VERSION = 1
+from schnet_calc.errors import ModelFileError
+
 METADATA, WEIGHTS = "metadata.json", "weights.safetensors"
-REQUIRED = ("format_version", "cutoff", "elements", "reference_energies_ev", "dtype")
-UNITS = {"energy": "eV", "length": "Ang"}
+DEBUG = ".debug_pkl"
+"""End of the names of TorchScript's debug entries, which hold paths of the machine that made them."""
+LARGEST_FILE = 2**30
+"""Bytes; larger files are refused before they are read."""
 LARGEST_ENTRY = 2**30
 """Bytes that an entry may have when it is unpacked."""
 LARGEST_RATIO = 200
@@ -32,19 +34,28 @@ ZIP_ERRORS = (
 """What the standard library raises for damaged archives."""
 
 
-class ModelFileError(ValueError):
-    """A file that is not a usable model; the message says what is missing or wrong."""
-
-
 class Archive(NamedTuple):
     """A checked model file in memory."""
 
-    content: bytes
-    """The whole file, for ``torch.jit.load``."""
-    metadata: dict[str, Any]
-    """Of the file; what :data:`REQUIRED` names is there and of its kind."""
-    weights: bytes
-    """The safetensors inside; empty if there are none."""
+    entries: dict[str, bytes]
+    """All entries by their names within the archive's folder."""
+
+    @property
+    def metadata(self) -> bytes:
+        """The JSON text; empty if there is none."""
+        return self.entries.get(f"extra/{METADATA}", b"")
+
+    @property
+    def weights(self) -> bytes:
+        """The safetensors inside; empty if there are none."""
+        return self.entries.get(f"extra/{WEIGHTS}", b"")
+
+    def rebuilt(self) -> bytes:
+        """An archive of what was checked, and of nothing else, for ``torch.jit.load``.
+
+        The file itself is never handed on: another reader may see other entries in the same bytes.
+        """
+        return write_archive(self.entries)
 
 
 def read_archive(path: Path) -> Archive:
@@ -53,9 +64,12 @@ def read_archive(path: Path) -> Archive:
     Raises
     ------
     ModelFileError
-        No archive, cut short or damaged; entries that escape their folder, occur twice, or grow beyond
-        measure; metadata that are missing, not understood, newer, or don't fit the other entries.
+        No archive, too large, cut short or damaged; entries that escape their folder, occur twice (names
+        that differ by case only are the same), or grow beyond measure; contents without their hash.
     """
+    size = path.stat().st_size
+    if size > LARGEST_FILE:
+        raise ModelFileError(f"{path} has {size} bytes, but a model file has at most {LARGEST_FILE}")
     content = path.read_bytes()
     if not zipfile.is_zipfile(io.BytesIO(content)):
         raise ModelFileError(f"{path} is not a model file: no TorchScript archive, or cut short")
@@ -67,15 +81,11 @@ def read_archive(path: Path) -> Archive:
         raise ModelFileError(f"{path} is not a model file: damaged archive ({error})") from error
     if "constants.pkl" not in entries:
         raise ModelFileError(f"{path} is not a model file: an archive, but not of TorchScript")
-    metadata = _metadata(path, entries.get(f"extra/{METADATA}", b""))
-    expected = metadata.get("contents_sha256")
-    if expected is not None and contents_sha256(entries) != expected:
-        raise ModelFileError(f"{path}: the contents do not have the SHA-256 that the metadata say")
-    return Archive(content, metadata, entries.get(f"extra/{WEIGHTS}", b""))
+    return Archive(entries)
 
 
 def contents_sha256(entries: dict[str, bytes]) -> str:
-    """Hash of all entries of an archive, by their names within its folder, but the metadata."""
+    """Return the hash of all entries of an archive, by their names within its folder, but the metadata."""
     digest = hashlib.sha256()
     for name in sorted(entries):
         if name != f"extra/{METADATA}":
@@ -85,13 +95,19 @@ def contents_sha256(entries: dict[str, bytes]) -> str:
 
 
 def add_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:
-    """The archive of a network with metadata, and the hash of everything else in it."""
-    buffer = io.BytesIO(content)
-    with zipfile.ZipFile(buffer, "a") as archive:
-        metadata = {**metadata, "contents_sha256": contents_sha256(_entries(archive))}
-        folder = PurePosixPath(archive.namelist()[0]).parts[0]
-        entry = zipfile.ZipInfo(f"{folder}/extra/{METADATA}")  # no date: equal models are equal files
-        archive.writestr(entry, json.dumps(metadata, indent=1))
+    """Return the archive of a network with metadata and the hash of everything else, without debug entries."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = {k: v for k, v in _entries(archive).items() if not k.endswith(DEBUG)}
+    metadata = {**metadata, "contents_sha256": contents_sha256(entries)}
+    return write_archive({**entries, f"extra/{METADATA}": json.dumps(metadata, indent=1).encode()})
+
+
+def write_archive(entries: dict[str, bytes]) -> bytes:
+    """Return a zip archive of entries in one folder, stored as they are; equal entries are equal files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, value in entries.items():
+            archive.writestr(zipfile.ZipInfo(f"model/{name}"), value)  # no date
     return buffer.getvalue()
 
 
@@ -119,9 +135,9 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
             raise ModelFileError(f"{path}: the entry {name!r} reaches out of the archive")
         if parts[:1] != PurePosixPath(entries[0].orig_filename).parts[:1]:
             raise ModelFileError(f"{path}: the entry {name!r} lies outside the archive's one folder")
-        if name in seen:
+        if name.casefold() in seen:
             raise ModelFileError(f"{path}: the entry {name!r} occurs twice")
-        seen.add(name)
+        seen.add(name.casefold())
         if entry.file_size > LARGEST_ENTRY or (
             entry.file_size > 2**20 and entry.file_size > LARGEST_RATIO * entry.compress_size
         ):
@@ -129,60 +145,3 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
                 f"{path}: the entry {name!r} would be {entry.file_size} bytes from {entry.compress_size}, "
                 f"more than {LARGEST_ENTRY} or {LARGEST_RATIO} times as many"
             )
-
-
-def _metadata(path: Path, raw: bytes) -> dict[str, Any]:
-    if not raw:
-        raise ModelFileError(f"{path} is TorchScript, but holds no {METADATA} with {', '.join(REQUIRED)}")
-    try:
-        metadata = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: {METADATA} is no JSON ({error})") from error
-    if not isinstance(metadata, dict):
-        raise ModelFileError(f"{path}: {METADATA} holds a {type(metadata).__name__}, not an object")
-    missing = [key for key in REQUIRED if key not in metadata]
-    if missing:
-        raise ModelFileError(f"{path}: {METADATA} lacks {', '.join(missing)}")
-    version = metadata["format_version"]
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise ModelFileError(
-            f"{path} has format version {version}, "
-            f"newer than the {FORMAT_VERSION} that this version of schnet_calc reads"
-        )
-    for key, (fits, rule) in RULES.items():
-        if key in metadata and not fits(metadata[key]):
-            raise ModelFileError(f"{path}: {key} must be {rule}, got {metadata[key]!r:.200}")
-    lacking = {str(z) for z in metadata["elements"]} - set(metadata["reference_energies_ev"])
-    if lacking:
-        raise ModelFileError(f"{path}: no reference energy for the elements {sorted(lacking)}")
-    return metadata
-
-
-def _is_number(x: Any) -> bool:
-    return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
-
-
-def _is_atomic_number(x: Any) -> bool:
-    return isinstance(x, int) and 1 <= x <= 118
-
-
-def _are_energies(x: Any) -> bool:
-    return isinstance(x, dict) and all(
-        k.isascii() and k.isdecimal() and _is_atomic_number(int(k)) and _is_number(e) for k, e in x.items()
-    )
-
-
-RULES = {
-    "format_version": (lambda x: isinstance(x, int) and x > 0, "a whole number above zero"),
-    "cutoff": (lambda x: x is None or (_is_number(x) and x > 0), "a positive number of Å, or null"),
-    "elements": (
-        lambda x: isinstance(x, list) and bool(x) and all(map(_is_atomic_number, x)),
-        "a list with at least one atomic number",
-    ),
-    "reference_energies_ev": (_are_energies, "finite energies by atomic number"),
-    "dtype": (lambda x: x in ("float32", "float64"), "float32 or float64"),
-    "units": (lambda x: x == UNITS, f"{UNITS}, the only units here"),
-    "hyperparameters": (lambda x: isinstance(x, dict), "an object"),
-    "training": (lambda x: isinstance(x, dict), "an object"),
-}
-"""What the values of metadata must be, where they are there."""

@@ -1,17 +1,12 @@
-"""Radial basis, cutoff function and activation (thesis Eqs. 3.4 and 4.8)."""
+"""Radial bases and cutoff functions (thesis Eq. 3.4, and those of other SchNet codes)."""
 
 import math
 
 import torch
 from torch import Tensor, nn
 
-
-class ShiftedSoftplus(nn.Module):
-    """``ssp(x) = ln(0.5 exp(x) + 0.5)`` (thesis Eq. 4.8): smooth to all orders, zero at zero."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the activation element by element; any shape."""
-        return nn.functional.softplus(x) - math.log(2.0)
+BASES = ("gaussian", "bessel")
+CUTOFF_FUNCTIONS = ("cosine", "mollifier", "switch", "hard", "none")
 
 
 class GaussianBasis(nn.Module):
@@ -39,25 +34,82 @@ class GaussianBasis(nn.Module):
         return torch.exp(self.coefficient * (distances[:, None] - self.centers) ** 2)
 
 
-class CosineCutoff(nn.Module):
-    """``(1 + cos(pi d / cutoff)) / 2`` inside the cutoff, zero outside; or one, where switched off.
+class BesselBasis(nn.Module):
+    """Spherical waves ``sin(k pi d / cutoff) / d`` that vanish at the cutoff (DimeNet, Eq. 7, unnormalised).
 
     Parameters
     ----------
     cutoff : float
-        Distance at which it vanishes together with its slope, Å.
-    active : bool
-        False gives a factor of one everywhere: the thesis's models of molecules have no cutoff.
+        Å.
+    n_functions : int
+        Number of waves, k = 1, 2, ...
     """
 
-    def __init__(self, cutoff: float, active: bool = True) -> None:
+    frequencies: Tensor
+
+    def __init__(self, cutoff: float, n_functions: int) -> None:
         super().__init__()
-        self.cutoff = cutoff
-        self.active = active
+        self.register_buffer("frequencies", torch.arange(1, n_functions + 1) * (math.pi / cutoff))
+
+    def forward(self, distances: Tensor) -> Tensor:
+        """(P,) distances in Å -> (P, n_functions), 1/Å; smooth through zero."""
+        return self.frequencies * torch.sinc(distances[:, None] * self.frequencies / math.pi)
+
+
+class CutoffFunction(nn.Module):
+    """Factor that makes pairs vanish at the cutoff.
+
+    With x = d / cutoff, inside the cutoff: ``cosine`` (1 + cos(pi x)) / 2; ``mollifier``
+    exp(1 - 1 / (1 - x²)); ``switch`` f(1 - u) / (f(u) + f(1 - u)) with f(u) = exp(-1/u) and u running from 0
+    at the onset to 1 at the cutoff; ``hard`` one. Outside zero. ``none`` is one everywhere: the thesis's
+    models of molecules have no cutoff.
+
+    Parameters
+    ----------
+    cutoff : float
+        Distance from which on it is zero, Å.
+    kind : str
+        One of :data:`CUTOFF_FUNCTIONS`.
+    onset : float
+        Where ``switch`` begins to fall, Å.
+    """
+
+    def __init__(self, cutoff: float, kind: str, onset: float) -> None:
+        super().__init__()
+        self.cutoff, self.kind, self.onset = cutoff, kind, onset
 
     def forward(self, distances: Tensor) -> Tensor:
         """(P,) distances in Å -> (P,) factors."""
-        if not self.active:
+        if self.kind == "none":
             return torch.ones_like(distances)
         inside = (distances < self.cutoff).to(distances.dtype)
-        return 0.5 * (torch.cos(distances * (math.pi / self.cutoff)) + 1.0) * inside
+        if self.kind == "hard":
+            return inside
+        if self.kind == "cosine":
+            return 0.5 * (torch.cos(distances * (math.pi / self.cutoff)) + 1.0) * inside
+        if self.kind == "mollifier":
+            x = distances * inside / self.cutoff
+            return torch.exp(1.0 - 1.0 / (1.0 - x * x)) * inside
+        u = ((distances - self.onset) / (self.cutoff - self.onset)).clamp(0.0, 1.0)
+        rise, fall = torch.exp(-1.0 / u.clamp(min=1e-9)), torch.exp(-1.0 / (1.0 - u).clamp(min=1e-9))
+        return fall / (rise + fall) * inside
+
+    @torch.jit.unused
+    def with_slope(self, distances: Tensor) -> tuple[Tensor, Tensor]:
+        """(P,) distances in Å -> factors and their derivatives, 1/Å, both (P,)."""
+        factor = self.forward(distances)
+        if self.kind in ("none", "hard"):
+            return factor, torch.zeros_like(factor)
+        inside = (distances < self.cutoff).to(distances.dtype)
+        if self.kind == "cosine":
+            rate = math.pi / self.cutoff
+            return factor, -0.5 * rate * torch.sin(distances * rate) * inside
+        if self.kind == "mollifier":
+            x = distances * inside / self.cutoff
+            return factor, -2.0 * x * factor / (self.cutoff * (1.0 - x * x) ** 2)
+        # With the logistic form 1 / (1 + exp(h)), h = 1/(1-u) - 1/u, the slope is -factor (1-factor) h'.
+        width = self.cutoff - self.onset
+        u = ((distances - self.onset) / width).clamp(1e-3, 1.0 - 1e-3)
+        between = ((distances > self.onset) & (distances < self.cutoff)).to(distances.dtype)
+        steepness = (1.0 / (1.0 - u) ** 2 + 1.0 / u**2) / width
+        return factor, -factor * (1.0 - factor) * steepness * between

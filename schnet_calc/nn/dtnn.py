@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from schnet_calc.nn.network import Network, NetworkConfig
+from schnet_calc.nn.registry import register
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class TensorLayer(nn.Module):
         return torch.zeros_like(x).index_add(0, pairs[0], messages)
 
 
+@register("DTNN", DTNNConfig)
 class DTNN(Network):
     """Atomic energies of a batch of structures (thesis Section 3.2 to 3.4).
 
@@ -59,14 +61,14 @@ class DTNN(Network):
         self.n_interactions = config.n_interactions
         self.distance_factors = nn.Linear(config.n_gaussians, config.n_factors)
         self.interaction = TensorLayer(config.n_features, config.n_factors)
-        self.add_output(config.n_features, nn.Tanh())
+        self.add_heads("tanh")
 
     def filter_values(self, distances: Tensor) -> list[Tensor]:
-        """Factors of the distances times the cutoff function, (P, factors), the same for every pass."""
+        """Return factors of the distances times the cutoff function, (P, factors), the same for every pass."""
         return [self.distance_factors(self.basis(distances)) * self.cutoff(distances)[:, None]]
 
     def refine(self, x: Tensor, filters: list[Tensor], pairs: Tensor) -> Tensor:
-        """(N, F) features after T passes of the same interaction (Eq. 3.2)."""
+        """Return the (N, F) features after T passes of the same interaction (Eq. 3.2)."""
         for _ in range(self.n_interactions):
             x = x + self.interaction(x, filters[0], pairs)
         return x

@@ -1,12 +1,14 @@
 """SchNet as drawn in Fig. 4.2 of the thesis: embedding, interactions, atom-wise output."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from schnet_calc.nn.basis import ShiftedSoftplus
-from schnet_calc.nn.network import Network, NetworkConfig
+from schnet_calc.nn.activation import ACTIVATIONS
+from schnet_calc.nn.network import Network, NetworkConfig, check_activation
+from schnet_calc.nn.registry import register
 
 
 @dataclass(frozen=True)
@@ -14,30 +16,52 @@ class SchNetConfig(NetworkConfig):
     """Hyperparameters of a :class:`SchNet`; the defaults are the thesis's where it gives one."""
 
     filter_activation: bool = False
-    """A second shifted softplus, behind the filter network's last layer."""
+    """A second activation, behind the filter network's last layer."""
     shared_filters: bool = False
     """One filter network for all blocks (thesis Table 5.1)."""
     neighbor_average: float | None = None
     """Number of neighbours that the convolution is divided by (thesis Eq. 4.14, for crystals)."""
+    n_filters: int | None = None
+    """Width of the filters; that of the features if None."""
+    activation: str = "ssp"
+    """``"ssp"`` (shifted softplus), ``"softplus"``, ``"silu"`` or ``"tanh"``."""
+    output_activation: str | None = None
+    """Of the heads; that of the blocks if None."""
+    dense_in_bias: bool = True
+    """Whether the layer before the convolution has a bias; it has none in SchNetPack."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.neighbor_average is not None and not self.neighbor_average > 0:
             raise ValueError(f"neighbor_average must be positive, got {self.neighbor_average}")
+        if self.n_filters is not None and not self.n_filters > 0:
+            raise ValueError(f"n_filters must be positive, got {self.n_filters}")
+        check_activation("activation", self.activation)
+        check_activation("output_activation", self.head_activation)
+
+    @property
+    def filter_width(self) -> int:
+        """K, width of the filters."""
+        return self.n_features if self.n_filters is None else self.n_filters
+
+    @property
+    def head_activation(self) -> str:
+        """Of the heads."""
+        return self.activation if self.output_activation is None else self.output_activation
 
 
 class FilterNetwork(nn.Module):
-    """W(d): dense, shifted softplus, dense, optionally shifted softplus (thesis Fig. 4.2, right)."""
+    """W(d): dense, activation, dense, optionally activation (thesis Fig. 4.2, right)."""
 
-    def __init__(self, n_gaussians: int, n_features: int, last_activation: bool) -> None:
+    def __init__(self, n_gaussians: int, n_filters: int, activation: str, last_activation: bool) -> None:
         super().__init__()
-        self.dense1 = nn.Linear(n_gaussians, n_features)
-        self.dense2 = nn.Linear(n_features, n_features)
-        self.activation = ShiftedSoftplus()
+        self.dense1 = nn.Linear(n_gaussians, n_filters)
+        self.dense2 = nn.Linear(n_filters, n_filters)
+        self.activation = ACTIVATIONS[activation]()
         self.last_activation = last_activation
 
     def forward(self, basis: Tensor) -> Tensor:
-        """(P, n_gaussians) expanded distances -> (P, F) filters."""
+        """(P, n_gaussians) expanded distances -> (P, K) filters."""
         filters: Tensor = self.dense2(self.activation(self.dense1(basis)))
         if self.last_activation:
             filters = self.activation(filters)
@@ -52,30 +76,32 @@ class CFConv(nn.Module):
         self.n_neighbors = n_neighbors
 
     def forward(self, x: Tensor, filters: Tensor, pairs: Tensor) -> Tensor:
-        """(N, F) features, (P, F) filters, (2, P) pairs i <- j -> (N, F)."""
+        """(N, K) features, (P, K) filters, (2, P) pairs i <- j -> (N, K)."""
         messages = x.index_select(0, pairs[1]) * filters
         summed = torch.zeros_like(x).index_add(0, pairs[0], messages)
         return summed / self.n_neighbors
 
 
 class Interaction(nn.Module):
-    """The residual v of Eq. 4.7: atom-wise, cfconv, atom-wise, shifted softplus, atom-wise."""
+    """The residual v of Eq. 4.7: atom-wise, cfconv, atom-wise, activation, atom-wise."""
 
-    def __init__(self, n_features: int, n_neighbors: float) -> None:
+    def __init__(self, config: SchNetConfig) -> None:
         super().__init__()
-        self.dense_in = nn.Linear(n_features, n_features)
-        self.cfconv = CFConv(n_neighbors)
-        self.dense_hidden = nn.Linear(n_features, n_features)
-        self.activation = ShiftedSoftplus()
+        n_features, n_filters = config.n_features, config.filter_width
+        self.dense_in = nn.Linear(n_features, n_filters, bias=config.dense_in_bias)
+        self.cfconv = CFConv(config.neighbor_average or 1.0)
+        self.dense_hidden = nn.Linear(n_filters, n_features)
+        self.activation = ACTIVATIONS[config.activation]()
         self.dense_out = nn.Linear(n_features, n_features)
 
     def forward(self, x: Tensor, filters: Tensor, pairs: Tensor) -> Tensor:
-        """(N, F) features, (P, F) filters, (2, P) pairs -> (N, F) refinement."""
+        """(N, F) features, (P, K) filters, (2, P) pairs -> (N, F) refinement."""
         v = self.cfconv(self.dense_in(x), filters, pairs)
         refinement: Tensor = self.dense_out(self.activation(self.dense_hidden(v)))
         return refinement
 
 
+@register("SchNet", SchNetConfig)
 class SchNet(Network):
     """Atomic energies of a batch of structures (thesis Section 4.3).
 
@@ -85,21 +111,19 @@ class SchNet(Network):
         Hyperparameters.
     """
 
+    compiled: ClassVar[bool] = True
+
     def __init__(self, config: SchNetConfig) -> None:
         super().__init__(config)
-        n_features, n_blocks = config.n_features, config.n_interactions
         self.config: SchNetConfig = config
-        self.filters = nn.ModuleList(
-            FilterNetwork(config.n_gaussians, n_features, config.filter_activation)
-            for _ in range(1 if config.shared_filters else n_blocks)
-        )
-        self.interactions = nn.ModuleList(
-            Interaction(n_features, config.neighbor_average or 1.0) for _ in range(n_blocks)
-        )
-        self.add_output(n_features, ShiftedSoftplus())
+        shape = (config.n_gaussians, config.filter_width, config.activation, config.filter_activation)
+        n_filter_networks = 1 if config.shared_filters else config.n_interactions
+        self.filters = nn.ModuleList(FilterNetwork(*shape) for _ in range(n_filter_networks))
+        self.interactions = nn.ModuleList(Interaction(config) for _ in range(config.n_interactions))
+        self.add_heads(config.head_activation)
 
     def filter_values(self, distances: Tensor) -> list[Tensor]:
-        """W(d) times the cutoff function: (P, F) for every block, or one for all."""
+        """Return W(d) times the cutoff function: (P, K) for every block, or one for all."""
         basis, envelope = self.basis(distances), self.cutoff(distances)[:, None]
         filters: list[Tensor] = []
         for network in self.filters:
@@ -107,7 +131,7 @@ class SchNet(Network):
         return filters
 
     def refine(self, x: Tensor, filters: list[Tensor], pairs: Tensor) -> Tensor:
-        """(N, F) features after all interaction blocks (thesis Eq. 4.7)."""
+        """Return the (N, F) features after all interaction blocks (thesis Eq. 4.7)."""
         for t, interaction in enumerate(self.interactions):
             x = x + interaction(x, filters[t if len(filters) > 1 else 0], pairs)
         return x

@@ -8,7 +8,7 @@ import numpy as np
 
 from schnet_calc.analysis.fullerene import Distributions
 from schnet_calc.analysis.molecules import molecule_distributions
-from schnet_calc.modelfile.potential import load_model
+from schnet_calc.modelfile import load_potential
 from schnet_calc.report.molecule import BondClasses, bond_classes, molecule_data
 from schnet_calc.report.page import Commands, Page, Part, Section, Text, write_page
 from schnet_calc.report.results import Findings, collect
@@ -150,13 +150,13 @@ def _model(entry: dict[str, str]) -> Section:
     """The card of a model file, if it is still where it was and the same."""
     name = Path(entry["name"]).name
     try:
-        potential = load_model(entry["name"])
+        potential = load_potential(entry["name"])
     except (FileNotFoundError, ValueError) as error:
         return Section("The model", [Text(f"{name}, weights {entry['sha256']}: {error}.", soft=True)])
     if potential.sha256 != entry["sha256"]:
         text = f"{name} had the weights {entry['sha256']}; the file has others now."
         return Section("The model", [Text(text, soft=True)])
-    return model_section(potential.metadata, name)
+    return model_section(potential.metadata.raw, name)
 
 
 def _commands(found: Findings) -> list[str]:

@@ -5,7 +5,7 @@ import fcntl
 import json
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from schnet_calc.ipi.outputs import (
     read_properties,
 )
 from schnet_calc.ipi.server import Server
-from schnet_calc.modelfile.potential import load_models
+from schnet_calc.modelfile import load_potential
 from schnet_calc.simulate.md import EQUILIBRATION
 
 IDENTITY = "pimd.json"
@@ -91,7 +91,7 @@ class PIMDRun:
 
 def run_pimd(
     atoms: ase.Atoms,
-    model: str | Path,
+    model: str | Path | Sequence[str | Path],
     settings: PIMDSettings,
     directory: str | Path,
     *,
@@ -106,8 +106,8 @@ def run_pimd(
     ----------
     atoms : Atoms
         Where all beads start; velocities are drawn for the temperature.
-    model : str or path
-        A model file, or the name of a shipped model; several joined by ``+`` make a committee.
+    model : str or path, or a list of them
+        A model file, or the name of a shipped model; several make a committee.
     settings : PIMDSettings
         Beads, temperature, time, thermostat, transport.
     directory : path
@@ -135,10 +135,11 @@ def run_pimd(
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     with _locked(directory) as lock:
-        found = _prepare(atoms, model, settings, directory, resume)
+        models = absolute_names(model)
+        found = _prepare(atoms, models, settings, directory, resume)
         if found is not None and found[1] >= settings.n_steps:
             return PIMDRun(directory, settings)
-        spec = ModelSpec(absolute_names(str(model)), directory / STRUCTURE, device, dtype)
+        spec = ModelSpec(models, directory / STRUCTURE, device, dtype)
         start = _write_start(atoms, spec, settings, directory, found)
         with _serving(spec, settings, directory, start, lock) as (server, client):
             _watch(server, client, directory, progress or (lambda step, row: None))
@@ -156,11 +157,11 @@ def _write_start(
     """The input to start i-PI with: a new one, or one from a checkpoint, after which nothing is kept."""
     options = {"device": spec.device, **({"dtype": spec.dtype} if spec.dtype else {})}
     if found is None:
-        write_input(atoms, settings, directory, model=spec.model, options=options)
+        write_input(atoms, settings, directory, models=spec.models, options=options)
         return INPUT
     checkpoint, step = found
     cut_outputs(directory, step)
-    forcefield = write_forcefield(settings, directory, model=spec.model, options=options)
+    forcefield = write_forcefield(settings, directory, models=spec.models, options=options)
     continue_from(checkpoint, settings.n_steps, directory / CONTINUED, forcefield)
     return CONTINUED
 
@@ -177,10 +178,10 @@ def _locked(directory: Path) -> Iterator[int]:
 
 
 def _prepare(
-    atoms: ase.Atoms, model: str | Path, settings: PIMDSettings, directory: Path, resume: bool
+    atoms: ase.Atoms, models: Sequence[str], settings: PIMDSettings, directory: Path, resume: bool
 ) -> tuple[Path, int] | None:
     """Where to go on from, if anywhere; refuses to touch another run."""
-    identity = _identity(atoms, model, settings)
+    identity = _identity(atoms, models, settings)
     saved = directory / IDENTITY
     if saved.exists():
         if not resume:
@@ -209,24 +210,23 @@ def _check_same_start(old: NDArray[np.float64], atoms: ase.Atoms, directory: Pat
         raise ValueError(f"the run in {directory} started from positions up to {off:.2g} Å off these")
 
 
-def _identity(atoms: ase.Atoms, model: str | Path, settings: PIMDSettings) -> dict[str, Any]:
+def _identity(atoms: ase.Atoms, models: Sequence[str], settings: PIMDSettings) -> dict[str, Any]:
     """What has to be the same for a run to go on."""
     kept = {k: v for k, v in asdict(settings).items() if k not in ("time", "transport")}
-    weights = [p.sha256 for p in load_models(str(model))]
     return {
         **kept,
         "atomic_numbers": atoms.numbers.tolist(),
         "masses": atoms.get_masses().tolist(),
         "pbc": atoms.pbc.tolist(),
         "cell": atoms.cell.array.round(6).tolist() if atoms.pbc.any() else None,
-        "model": weights,
+        "model": [load_potential(name).sha256 for name in models],
     }
 
 
-def absolute_names(model: str) -> str:
-    """Paths of model files made absolute, since i-PI runs in a folder of its own; names stay names."""
-    names = [model] if Path(model).is_file() else model.split("+")
-    return "+".join(str(Path(n).resolve()) if Path(n).is_file() else n for n in names)
+def absolute_names(models: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
+    """Return files with absolute paths, since i-PI runs in a folder of its own, and names as they are."""
+    several = [models] if isinstance(models, (str, Path)) else models
+    return tuple(str(Path(m).resolve()) if Path(m).is_file() else str(m) for m in several)
 
 
 @contextlib.contextmanager

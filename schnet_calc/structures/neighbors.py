@@ -8,7 +8,9 @@ from ase.neighborlist import primitive_neighbor_list
 from numpy.typing import NDArray
 from vesin import NeighborList
 
+from schnet_calc.errors import BadStructureError, TooManyPairsError
 from schnet_calc.memory import available_memory
+from schnet_calc.structures.structure import Structure
 from schnet_calc.structures.vacuum import Folded, fold
 
 ALL_PAIRS_LIMIT = 100
@@ -21,10 +23,6 @@ PAIR_BYTES = 250
 """What a pair needs from the search for it to the forces, about."""
 WORTH_ASKING = 2**28
 """Bytes of pairs from which on it is asked how much memory there is."""
-
-
-class TooManyPairsError(MemoryError):
-    """The pairs of a structure would not fit into memory."""
 
 
 class HalfPairs(NamedTuple):
@@ -44,7 +42,7 @@ def half_pairs(
     pbc: NDArray[np.bool_],
     cutoff: float,
 ) -> HalfPairs:
-    """Every unordered pair closer than the cutoff.
+    """Return every unordered pair closer than the cutoff.
 
     Parameters
     ----------
@@ -59,7 +57,7 @@ def half_pairs(
 
     Raises
     ------
-    ValueError
+    BadStructureError
         All pairs are asked for in a periodic cell, or a periodic direction has no lattice vector.
     TooManyPairsError
         They would not fit into memory: a tiny cell, or many atoms in one place.
@@ -104,10 +102,12 @@ class SkinList:
     def pairs(
         self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
     ) -> HalfPairs:
-        """Every unordered pair within the cutoff, maybe some beyond; arguments as in :func:`half_pairs`."""
+        """Return every unordered pair within the cutoff, maybe some beyond; arguments as in :func:`half_pairs`."""
         periodic = bool(pbc.any())
         if not periodic and len(positions) <= ALL_PAIRS_LIMIT:
             return _all_pairs(len(positions))
+        if not periodic and np.isinf(self.cutoff):  # the same pairs wherever the atoms are
+            return self._all(positions, cell, pbc)
         kept, skin = self._kept, 0.0
         if kept is not None and kept.fits(positions, cell, pbc):
             moves = positions - kept.positions
@@ -118,15 +118,33 @@ class SkinList:
         self._kept = _Kept(positions.copy(), cell.copy(), pbc.copy(), skin, pairs)
         return pairs
 
+    def _all(
+        self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
+    ) -> HalfPairs:
+        kept = self._kept
+        if kept is None or len(kept.positions) != len(positions):
+            pairs = half_pairs(positions, cell, pbc, self.cutoff)
+            kept = self._kept = _Kept(positions.copy(), cell.copy(), pbc.copy(), 0.0, pairs)
+        return kept.pairs
 
-def list_at(lists: dict[int, SkinList], place: int, cutoff: float) -> SkinList:
-    """The list of a place in a batch: the one kept there if its cutoff is the same, or else a new one."""
-    kept = lists.get(place)
-    if kept is None or kept.cutoff != cutoff:
-        kept = SkinList(cutoff)
-        if place < SLOTS:
-            lists[place] = kept
-    return kept
+
+class NeighborLists:
+    """Lists of the structures in the places of a batch, shared by all that look at the same batch."""
+
+    def __init__(self) -> None:
+        self._lists: dict[int, SkinList] = {}
+
+    def pairs(self, place: int, structure: Structure, cutoff: float) -> HalfPairs:
+        """Return every unordered pair within the cutoff, Å, maybe some beyond.
+
+        The list that is kept for the place serves everybody whose cutoff it covers.
+        """
+        kept = self._lists.get(place)
+        if kept is None or kept.cutoff < cutoff:
+            kept = SkinList(cutoff)
+            if place < SLOTS:
+                self._lists[place] = kept
+        return kept.pairs(structure.positions, structure.cell, structure.pbc)
 
 
 class _Kept(NamedTuple):
@@ -152,16 +170,18 @@ class _Kept(NamedTuple):
 def _checked_box(cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float) -> NDArray[np.float64]:
     """The cell, completed along open directions; errors where it is none."""
     if not np.isfinite(cutoff):
-        raise ValueError("a periodic structure has no end of pairs: this model needs a cutoff")
+        raise BadStructureError("a periodic structure has no end of pairs: this model needs a cutoff")
     box = np.array(cell, dtype=float)
     lengths = np.linalg.norm(box, axis=1)
     for axis in range(3):
         if pbc[axis] and not lengths[axis] > 0:
-            raise ValueError(f"the structure is periodic along axis {axis}, but that cell vector is zero")
+            raise BadStructureError(
+                f"the structure is periodic along axis {axis}, but that cell vector is zero"
+            )
     box = _complete(box, pbc)
     lengths = np.linalg.norm(box, axis=1)
     if not abs(np.linalg.det(box / lengths[:, None])) > 1e-9:
-        raise ValueError(f"the lattice vectors of the cell do not span a volume: {box.tolist()}")
+        raise BadStructureError(f"the lattice vectors of the cell do not span a volume: {box.tolist()}")
     return box
 
 

@@ -183,7 +183,7 @@ def evaluate_molecule(model: str | Path, config: RunConfig, device: str = "auto"
         The model was trained on another number of frames: its split is another one.
     """
     calculator = SchNetCalculator(model, device=device)
-    trained = calculator.potential.metadata.get("training", {}).get("n_train")
+    trained = calculator.potential.metadata.training.get("n_train")
     if trained != config.data.n_train:
         raise ValueError(f"{model} was trained on {trained} frames, not on {config.data.n_train}")
     return evaluate(calculator, split_data(config)[1])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from schnet_calc.modelfile.potential import save_model
+from schnet_calc.modelfile import save_model
 from schnet_calc.nn import make_network
 from schnet_calc.training.checkpoint import load_checkpoint, module_tensors
 from schnet_calc.training.config import RunConfig

@@ -67,7 +67,7 @@ def explicit_predictor(grid: SplineGrid) -> Predict:
         distances = torch.linalg.vector_norm(vectors, dim=1)
         pairs = look_up(network, grid, graph.i, graph.j, distances)
         tables = filter_tables(network, grid)
-        atomic, slope = atomic_energies(network, tables, graph.numbers, pairs)
+        atomic, slope, _ = atomic_energies(network, tables, graph.numbers, pairs)
         unit = vectors / distances[:, None]
         forces = forces_from_slopes(slope, unit, graph.i, graph.j, len(graph.numbers))
         virials = None

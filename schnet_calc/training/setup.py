@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from schnet_calc.data import Frames, Split, read_frames, split_frames
-from schnet_calc.modelfile.potential import load_model
-from schnet_calc.nn import DTNN, SchNet, architecture_of
+from schnet_calc.modelfile import load_potential
+from schnet_calc.nn import Network, NetworkConfig, network_config, upgraded_weights
 from schnet_calc.training.checkpoint import load_checkpoint, module_tensors, restore_optimizer
 from schnet_calc.training.config import RunConfig
 from schnet_calc.training.soap import SOAP
@@ -24,21 +24,22 @@ def make_optimizer(name: str, network: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam(network.parameters(), fused=True, amsgrad=name == "amsgrad")
 
 
-def start_from(path: str, network: SchNet | DTNN, optimizer: torch.optim.Optimizer) -> None:
+def start_from(path: str, network: Network, optimizer: torch.optim.Optimizer) -> None:
     """Take over the weights of a model file, or of a checkpoint and its optimiser's state."""
     if path.endswith(".safetensors"):
         tensors, state = load_checkpoint(Path(path))
         hyperparameters = dict(state["config"]["model"])
-        architecture = hyperparameters.pop("architecture", "SchNet")
+        config: NetworkConfig | None = network_config(
+            hyperparameters.pop("architecture", "SchNet"), hyperparameters
+        )
         weights = module_tensors(tensors, "average")
         restore_optimizer(optimizer, tensors)
     else:
-        potential = load_model(path)
-        hyperparameters, weights = potential.metadata.get("hyperparameters", {}), potential.weights
-        architecture = potential.metadata.get("architecture", "unknown")
-    if architecture != architecture_of(network.config) or hyperparameters != network.config.to_dict():
+        potential = load_potential(path)
+        config, weights = potential.metadata.config, potential.weights
+    if config != network.config:
         raise ValueError(f"start_from: {path} has other hyperparameters than [model] asks for")
-    network.load_state_dict(weights)
+    network.load_state_dict(upgraded_weights(weights))
 
 
 def read_data(config: RunConfig) -> Frames:

@@ -1,7 +1,8 @@
-"""The shifted softplus and its derivative, compiled.
+"""Activation functions and their derivatives, compiled.
 
 Compilers call exp and log one number at a time, which would take as long as a layer. In float32 both are
-polynomials here, which vectorise; float64 leaves them to the library.
+polynomials here, which vectorise; float64 leaves them to the library. All four functions need one
+exponential of a negative number.
 """
 
 import numpy as np
@@ -11,6 +12,10 @@ from numpy.polynomial import Chebyshev, Polynomial
 
 from schnet_calc.kernels.cpu.compiling import inner, jit
 from schnet_calc.kernels.cpu.simd import intrinsic
+
+KINDS = {"ssp": 0, "softplus": 1, "silu": 2, "tanh": 3, "identity": 4}
+"""Numbers of the functions, as compiled code takes them; see :mod:`schnet_calc.nn.activation`."""
+SOFTPLUS, SILU, TANH, IDENTITY = KINDS["softplus"], KINDS["silu"], KINDS["tanh"], KINDS["identity"]
 
 
 def _fit(function, degree):  # type: ignore[no-untyped-def]
@@ -39,41 +44,74 @@ def _power_of_two(typingctx, whole):  # type: ignore[no-untyped-def]
 
 
 @jit
-def activate(a, slope):  # type: ignore[no-untyped-def]
-    """Replace a by ssp(a), and fill its derivative, the logistic function; any shape."""
+def activate(a, slope, kind):  # type: ignore[no-untyped-def]
+    """Replace a by f(a), and fill its derivative; any shape; f is one of :data:`KINDS`."""
     af, sf = a.reshape(-1), slope.reshape(-1)
-    if a.itemsize == 4:
-        _single(af, sf)
+    if kind == IDENTITY:
+        for n in range(af.size):
+            sf[n] = 1
+    elif a.itemsize == 4:
+        _single(af, sf, kind)
     else:
-        _double(af, sf)
+        _double(af, sf, kind)
 
 
 @inner
-def _double(af, sf):  # type: ignore[no-untyped-def]
+def _double(af, sf, kind):  # type: ignore[no-untyped-def]
     for n in range(af.size):
         x = af[n]
+        if kind == TANH:
+            af[n] = np.tanh(x)
+            sf[n] = 1.0 - af[n] * af[n]
+            continue
         e = np.exp(-abs(x))
-        af[n] = max(x, 0.0) + np.log1p(e) - LOG2
-        sf[n] = (1.0 if x > 0 else e) / (1.0 + e)
+        s = (1.0 if x > 0 else e) / (1.0 + e)
+        if kind == SILU:
+            af[n] = x * s
+            sf[n] = s * (1.0 + x * (1.0 - s))
+        else:
+            af[n] = max(x, 0.0) + np.log1p(e) - (0.0 if kind == SOFTPLUS else LOG2)
+            sf[n] = s
 
 
 @inner
-def _single(af, sf):  # type: ignore[no-untyped-def]
-    one, zero, log2 = np.float32(1.0), np.float32(0.0), np.float32(LOG2)
-    rate, lowest = np.float32(1.0 / LOG2), np.float32(-126.0)
+def _exp_minus(x):  # type: ignore[no-untyped-def]
+    """exp(-|x|) in float32: 2^z, of the whole part of z and the rest."""
+    z = max(-abs(x) * np.float32(1.0 / LOG2), np.float32(-126.0))
+    whole = np.floor(z)
+    r = z - whole
+    e = np.float32(P5) + r * np.float32(P6)
+    e = np.float32(P3) + r * (np.float32(P4) + r * e)
+    e = np.float32(P0) + r * (np.float32(P1) + r * (np.float32(P2) + r * e))
+    return e * _power_of_two(np.int32(whole))
+
+
+@inner
+def _single(af, sf, kind):  # type: ignore[no-untyped-def]
+    one, zero = np.float32(1.0), np.float32(0.0)
+    if kind == SILU:
+        for n in range(af.size):
+            x = af[n]
+            e = _exp_minus(x)
+            s = (one if x > zero else e) / (one + e)
+            af[n] = x * s
+            sf[n] = s * (one + x * (one - s))
+        return
+    if kind == TANH:
+        for n in range(af.size):
+            x = af[n]
+            e = _exp_minus(x + x)
+            t = (one - e) / (one + e)
+            af[n] = t if x > zero else -t
+            sf[n] = one - t * t
+        return
+    shift = zero if kind == SOFTPLUS else np.float32(LOG2)
     for n in range(af.size):
         x = af[n]
-        # exp(-|x|) = 2^z, of the whole part of z and the rest.
-        z = max(-abs(x) * rate, lowest)
-        whole = np.floor(z)
-        r = z - whole
-        e = np.float32(P5) + r * np.float32(P6)
-        e = np.float32(P3) + r * (np.float32(P4) + r * e)
-        e = np.float32(P0) + r * (np.float32(P1) + r * (np.float32(P2) + r * e))
-        e *= _power_of_two(np.int32(whole))
+        e = _exp_minus(x)
         log = np.float32(L7) + e * (np.float32(L8) + e * np.float32(L9))
         log = np.float32(L4) + e * (np.float32(L5) + e * (np.float32(L6) + e * log))
         log = np.float32(L1) + e * (np.float32(L2) + e * (np.float32(L3) + e * log))
         log = e * (np.float32(L0) + e * log)
-        af[n] = max(x, zero) + log - log2
+        af[n] = max(x, zero) + log - shift
         sf[n] = (one if x > zero else e) / (one + e)

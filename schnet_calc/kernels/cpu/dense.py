@@ -5,7 +5,8 @@ take longer than the product.
 """
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -66,14 +67,15 @@ def _tile_of(height: int) -> Any:
     @intrinsic
     def tile(typingctx, x, row, n_in, weights, panel, bias, column, out, n_out, add):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            _, row, n_in, _, panel, _, column, _, n_out, add = arguments
-            x, weights, bias, out = (
-                data_of(context, builder, signature.args[k], arguments[k]) for k in (0, 3, 5, 7)
+            _, row, n_in, _, panel, bias, column, _, n_out, add = arguments
+            x, weights, out = (
+                data_of(context, builder, signature.args[k], arguments[k]) for k in (0, 3, 7)
             )
             lanes = Vector(signature.args[0].dtype).lanes
             columns = [builder.add(column, row.type(c * lanes)) for c in range(VECTORS)]
             rows = [builder.add(row, row.type(r)) for r in range(height)]
-            start = [load_at(builder, bias, c, lanes) for c in columns]
+            biases = [builder.add(bias, c) for c in columns]
+            start = [load_at(builder, weights, c, lanes) for c in biases]
             sums = [[cgutils.alloca_once_value(builder, b) for b in start] for _ in rows]
             ahead = [builder.gep(x, [builder.mul(r, n_in)]) for r in rows]
             with cgutils.for_range(builder, n_in) as loop:
@@ -95,7 +97,7 @@ def _tile_of(height: int) -> Any:
             return context.get_dummy_value()
 
         n = types.intp
-        return types.void(x, n, n, weights, n, bias, n, out, n, types.boolean), codegen
+        return types.void(x, n, n, weights, n, n, n, out, n, types.boolean), codegen
 
     return tile
 
@@ -103,30 +105,67 @@ def _tile_of(height: int) -> Any:
 _tall, _short, _single = _tile_of(TALL), _tile_of(SHORT), _tile_of(1)
 
 
+class Layers(NamedTuple):
+    """Dense layers of any widths in one buffer: compiled code is handed two arrays, however many there are.
+
+    The buffer begins with zeros, as many as the widest layer has outputs: the bias of what has none.
+    """
+
+    values: Array
+    """weights in panels, and biases"""
+    places: NDArray[np.int64]
+    """(L, 3) where in the buffer the weights of each layer begin, their transpose, and the bias"""
+
+
+def dense_layers(layers: Sequence[tuple[Array, Array]]) -> Layers:
+    """Pack layers: weights (n_out, n_in) and biases (n_out,), all widths padded to whole panels."""
+    kind = layers[0][0].dtype
+    parts, places = [np.zeros(max(max(w.shape) for w, _ in layers), kind)], []
+    for weights, bias in layers:
+        ends = np.cumsum([0, weights.size, weights.size]) + sum(p.size for p in parts)
+        parts += [pack(weights.T).ravel(), pack(weights).ravel(), bias]
+        places.append(ends)
+    values = aligned((sum(p.size for p in parts),), kind)
+    np.concatenate(parts, out=values)
+    return Layers(values, np.array(places, dtype=np.int64))
+
+
 @inner
-def product(x, weights, bias, out, add):  # type: ignore[no-untyped-def]
-    """Out (N, n_out) = bias + x W, or that added to it; x (N, n_in), W packed.
+def dense(x, layers, k, out, add):  # type: ignore[no-untyped-def]
+    """Fill out (N, n_out) with layer k of x (N, n_in): ``b + x W``; or add that to it."""
+    product(x, layers.values, layers.places[k, 0], layers.places[k, 2], out, add)
+
+
+@inner
+def dense_adjoint(g, layers, k, out, add):  # type: ignore[no-untyped-def]
+    """Fill out (N, n_in) with the derivative by the input of layer k from that by its output, g (N, n_out)."""
+    product(g, layers.values, layers.places[k, 1], 0, out, add)
+
+
+@inner
+def product(x, values, at, bias, out, add):  # type: ignore[no-untyped-def]
+    """Fill out (N, n_out) with bias + x W, or add that to it; x (N, n_in); W and bias begin at places of values.
 
     Every row is summed in the same order whatever the others are: a batch gives what its members give.
     """
+    width = VECTORS * VECTOR_BYTES // x.itemsize
     for first in range(0, x.shape[0], BLOCK):
         last = min(first + BLOCK, x.shape[0])
-        for panel in range(weights.shape[0]):
-            _columns(x, first, last, weights, panel, bias, out, add)
+        for panel in range(out.shape[1] // width):
+            _columns(x, first, last, values, at + panel * x.shape[1] * width, bias, panel * width, out, add)
 
 
 @inner
-def _columns(x, first, last, weights, panel, bias, out, add):  # type: ignore[no-untyped-def]
+def _columns(x, first, last, values, at, bias, column, out, add):  # type: ignore[no-untyped-def]
     """One panel of columns, for the rows from first to last."""
-    n_in, n_out, width = x.shape[1], out.shape[1], weights.shape[2]
-    xf, wf, of = x.reshape(-1), weights.reshape(-1), out.reshape(-1)
-    at, column, row = panel * n_in * width, panel * width, first
+    n_in, n_out, row = x.shape[1], out.shape[1], first
+    xf, of = x.reshape(-1), out.reshape(-1)
     while row + TALL <= last:
-        _tall(xf, row, n_in, wf, at, bias, column, of, n_out, add)
+        _tall(xf, row, n_in, values, at, bias, column, of, n_out, add)
         row += TALL
     while row + SHORT <= last:
-        _short(xf, row, n_in, wf, at, bias, column, of, n_out, add)
+        _short(xf, row, n_in, values, at, bias, column, of, n_out, add)
         row += SHORT
     while row < last:
-        _single(xf, row, n_in, wf, at, bias, column, of, n_out, add)
+        _single(xf, row, n_in, values, at, bias, column, of, n_out, add)
         row += 1

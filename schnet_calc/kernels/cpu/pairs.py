@@ -6,6 +6,7 @@ The geometry is float64 whatever the network's type.
 import numpy as np
 
 from schnet_calc.kernels.cpu.compiling import inner, jit
+from schnet_calc.kernels.cpu.envelope import envelope
 from schnet_calc.kernels.cpu.simd import VECTOR_BYTES, fma, load, plus, splat, store, times, total
 
 
@@ -19,10 +20,16 @@ def geometry(positions, i, j, shifts, weights):  # type: ignore[no-untyped-def]
     near, knot = np.empty((n_all, 2), np.uint32), np.empty(n_all, np.uint32)
     w, unit, length = np.empty((n_all, 12), kind), np.empty((n_all, 3)), np.empty(n_all)
     n_intervals, constants = weights.tables.shape[1] - 5, weights.constants
-    start, spacing, cutoff, share = constants[1], constants[2], constants[3], constants[4]
-    rate = np.pi / cutoff
+    start, spacing, cutoff, share, onset = (
+        constants[1],
+        constants[2],
+        constants[3],
+        constants[4],
+        constants[5],
+    )
     kept, closest, shortest = 0, -1, np.inf
     for p in range(i.shape[0]):
+        # The vector from i to the image of j; the list may hold pairs beyond the cutoff.
         x = positions[j[p], 0] + shifts[p, 0] - positions[i[p], 0]
         y = positions[j[p], 1] + shifts[p, 1] - positions[i[p], 1]
         z = positions[j[p], 2] + shifts[p, 2] - positions[i[p], 2]
@@ -35,15 +42,21 @@ def geometry(positions, i, j, shifts, weights):  # type: ignore[no-untyped-def]
         q, kept = kept, kept + 1
         near[q, 0], near[q, 1] = i[p], j[p]
         unit[q, 0], unit[q, 1], unit[q, 2], length[q] = x / d, y / d, z / d, d
-        factor = share * 0.5 * (1.0 + np.cos(rate * d))
-        slope = -share * 0.5 * rate * np.sin(rate * d)
-        k = min(max(int(np.floor((d - start) / spacing)), 0), n_intervals - 1)
-        t = (d - start) / spacing - k
+
+        # The spline's basis at d. Behind the table no Gaussian is left: filters are constant there.
+        along = (d - start) / spacing
+        k = min(max(int(np.floor(along)), 0), n_intervals - 1)
+        t = min(along - k, 1.0)
+        rate = 0.0 if along > n_intervals else 1.0 / spacing
         knot[q] = k
+
+        # Filter times cutoff function over the number of neighbours, and the derivative of that product.
+        factor, slope = envelope(d, weights.codes[0], cutoff, onset)
+        factor, slope = share * factor, share * slope
         values, slopes = _quintic(t), _quintic_slope(t)
         for m in range(6):
             w[q, m] = factor * values[m]
-            w[q, 6 + m] = slope * values[m] + factor * slopes[m] / spacing
+            w[q, 6 + m] = slope * values[m] + factor * slopes[m] * rate
     return near[:kept], knot, w, unit, length, closest, shortest
 
 
@@ -116,7 +129,7 @@ def _weighted(w, t):  # type: ignore[no-untyped-def]
 
 @inner
 def convolve(near, knot, w, table, y, v):  # type: ignore[no-untyped-def]
-    """V += conv(W, y) over the pairs; y, v (N, F)."""
+    """Add ``conv(W, y)`` over the pairs (thesis Eq. 4.5) to v; y, v (N, K)."""
     tf, yf, vf = table.reshape(-1), y.reshape(-1), v.reshape(-1)
     n_features, lanes = y.shape[1], VECTOR_BYTES // y.itemsize
     for p in range(near.shape[0]):
@@ -132,7 +145,7 @@ def convolve(near, knot, w, table, y, v):  # type: ignore[no-untyped-def]
 
 @inner
 def convolve_adjoint(near, knot, w, table, y, g, u, s):  # type: ignore[no-untyped-def]
-    """U += conv(W, g), and s_p += sum_f W'_ij (y_i g_j + y_j g_i), over the pairs."""
+    """Add ``conv(W, g)`` to u, and ``sum_f W'_ij (y_i g_j + y_j g_i)`` to s_p, over the pairs."""
     tf, yf, gf, uf = table.reshape(-1), y.reshape(-1), g.reshape(-1), u.reshape(-1)
     n_features, lanes = y.shape[1], VECTOR_BYTES // y.itemsize
     for p in range(near.shape[0]):

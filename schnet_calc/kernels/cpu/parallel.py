@@ -4,34 +4,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schnet_calc.kernels.cpu.barrier import barrier
 from schnet_calc.kernels.cpu.dense import aligned
-from schnet_calc.kernels.cpu.structure import evaluate
+from schnet_calc.kernels.cpu.structure import Array, Prepared, Results, evaluate, n_blocks_of
 from schnet_calc.kernels.cpu.threads import team
 from schnet_calc.kernels.cpu.weights import Weights
 
-Array = NDArray[Any]
-
-
-class Prepared(NamedTuple):
-    """A structure with its pairs, which may reach beyond the cutoff."""
-
-    numbers: Array
-    """int64 (N,)"""
-    positions: Array
-    """(N, 3) Å"""
-    i: Array
-    """int64 (P,)"""
-    j: Array
-    """int64 (P,)"""
-    shifts: Array
-    """(P, 3) Å"""
-
 
 class Evaluated(NamedTuple):
-    """What a network says of a structure, all float64."""
+    """What a network says of a structure, all float64 but the features."""
 
     energies: Array
     """(N,) eV"""
@@ -43,49 +25,72 @@ class Evaluated(NamedTuple):
     """The pair of smallest distance; without meaning if there is none."""
     shortest: float
     """Its distance, Å; infinite if there is none."""
+    features: Array
+    """(N, F) of the atoms after all interactions, padded; (0, F) if they weren't asked for."""
 
 
-def evaluate_one(structure: Prepared, weights: Weights, n_parts: int) -> Evaluated:
-    """With several threads for one structure.
+def evaluate_one(structure: Prepared, weights: Weights, n_parts: int, features: bool = False) -> Evaluated:
+    """Evaluate with several threads for one structure.
 
-    Each takes a range of the pairs and adds to features of its own, which are then summed: memory grows
+    Each takes a range of the pairs and adds to sums of its own, which are then added up: memory grows
     with threads times atoms, not with the pairs.
     """
     n_atoms = len(structure.numbers)
-    energies, forces = np.empty(n_atoms), np.empty((n_parts, n_atoms, 3))
-    virials, nearest = np.empty((n_parts, 3, 3)), np.empty((n_parts, 2))
+    results = _results(n_atoms, n_parts, n_parts, weights, features)
     starts = (np.array([0, n_atoms]), np.array([0, len(structure.i)]))
-    shared = aligned(
-        (len(weights.dense) + 1 + n_parts, n_atoms, weights.embedding.shape[1]), weights.dense.dtype
-    )
-    done = _run(n_parts, *starts, *structure, weights, shared, energies, forces, virials, nearest)
-    if not done:
-        return evaluate_one(structure, weights, 1)
-    closest, shortest = min(nearest.tolist(), key=lambda pair: pair[1])
+    shared = _shared(weights, n_parts, n_atoms)
+    if not _run(n_parts, starts, structure, weights, shared, results):
+        return evaluate_one(structure, weights, 1, features)
+    closest, shortest = min(results.nearest.tolist(), key=lambda pair: pair[1])
+    forces, virial = results.forces[0], results.virials[0]
     if n_parts > 1:
-        return Evaluated(energies, forces.sum(0), virials.sum(0), int(closest), shortest)
-    return Evaluated(energies, forces[0], virials[0], int(closest), shortest)
+        forces, virial = results.forces.sum(0), results.virials.sum(0)
+    return Evaluated(results.energies, forces, virial, int(closest), shortest, results.features)
 
 
-def evaluate_many(structures: Sequence[Prepared], weights: Weights, n_parts: int) -> list[Evaluated]:
-    """With each structure on a thread of its own, as many at a time as there are parts."""
-    starts = [np.cumsum([0, *(len(arrays[k]) for arrays in structures)]) for k in (0, 2)]
-    joined = [np.concatenate(arrays) for arrays in zip(*structures, strict=True)]
-    n_atoms, count = len(joined[0]), len(structures)
-    energies, forces = np.empty(n_atoms), np.empty((1, n_atoms, 3))
-    virials, nearest = np.empty((count, 3, 3)), np.empty((count, 2))
-    shared = aligned((len(weights.dense) + 1 + n_parts, 0, weights.embedding.shape[1]), weights.dense.dtype)
-    if not _run(n_parts, *starts, *joined, weights, shared, energies, forces, virials, nearest):
-        return evaluate_many(structures, weights, 1)
+def evaluate_many(
+    structures: Sequence[Prepared], weights: Weights, n_parts: int, features: bool = False
+) -> list[Evaluated]:
+    """Evaluate each structure on a thread of its own, as many at a time as there are parts."""
+    starts = tuple(np.cumsum([0, *(len(arrays[k]) for arrays in structures)]) for k in (0, 2))
+    joined = Prepared(*(np.concatenate(arrays) for arrays in zip(*structures, strict=True)))
+    results = _results(len(joined.numbers), 1, len(structures), weights, features)
+    shared = _shared(weights, n_parts, 0)
+    if not _run(n_parts, starts, joined, weights, shared, results):
+        return evaluate_many(structures, weights, 1, features)
     rows = [slice(a, b) for a, b in zip(starts[0][:-1], starts[0][1:], strict=True)]
     return [
-        Evaluated(energies[r], forces[0, r], virials[k], int(nearest[k, 0]), float(nearest[k, 1]))
+        Evaluated(
+            results.energies[r],
+            results.forces[0, r],
+            results.virials[k],
+            int(results.nearest[k, 0]),
+            float(results.nearest[k, 1]),
+            results.features[r],
+        )
         for k, r in enumerate(rows)
     ]
 
 
+def _results(n_atoms: int, n_forces: int, n_virials: int, weights: Weights, features: bool) -> Results:
+    return Results(
+        energies=np.empty(n_atoms),
+        forces=np.empty((n_forces, n_atoms, 3)),
+        virials=np.empty((n_virials, 3, 3)),
+        nearest=np.empty((n_virials, 2)),
+        features=np.empty(
+            (n_atoms if features else 0, weights.embedding.shape[1]), weights.embedding.dtype
+        ),
+    )
+
+
+def _shared(weights: Weights, n_parts: int, n_atoms: int) -> Array:
+    n_blocks, n_filters = n_blocks_of.py_func(weights), weights.lifted.shape[1]
+    return aligned((n_blocks + 1 + n_parts, n_atoms, n_filters), weights.embedding.dtype)
+
+
 def _run(n_parts: int, *arguments: Any) -> bool:
-    """Whether there was a team for it."""
+    """Evaluate; whether there was a team for it."""
     turns = np.zeros(1, np.int64)
     if n_parts == 1:
         evaluate(0, barrier(), turns, *arguments)

@@ -1,15 +1,55 @@
 """A whole SchNet for one structure in one compiled call: the arithmetic and nothing around it.
 
-At twenty atoms, a call into torch costs as much as the layer that it computes.
+At twenty atoms, a call into torch costs as much as the layer that it computes. ``README.md`` beside this
+room has the equations, the shapes, and who waits where.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from schnet_calc.kernels.cpu.activation import activate
 from schnet_calc.kernels.cpu.barrier import take, wait
 from schnet_calc.kernels.cpu.compiling import inner, jit
-from schnet_calc.kernels.cpu.dense import product
+from schnet_calc.kernels.cpu.dense import dense, dense_adjoint
 from schnet_calc.kernels.cpu.pairs import convolve, convolve_adjoint, geometry, pull_together
+
+Array = NDArray[Any]
+
+
+class Prepared(NamedTuple):
+    """Structures with their pairs, which may reach beyond the cutoff."""
+
+    numbers: Array
+    """int64 (N,)"""
+    positions: Array
+    """(N, 3) Å"""
+    i: Array
+    """int64 (P,)"""
+    j: Array
+    """int64 (P,)"""
+    shifts: Array
+    """(P, 3) Å"""
+
+
+class Results(NamedTuple):
+    """What is filled, all float64 but the features.
+
+    For one structure and several parts, forces, virials and nearest have a row for each part, whose sum or
+    least is meant. For many structures forces have one row, virials and nearest one for each structure.
+    """
+
+    energies: Array
+    """(N,) eV"""
+    forces: Array
+    """(parts or 1, N, 3) eV/Å"""
+    virials: Array
+    """(parts or B, 3, 3) eV"""
+    nearest: Array
+    """(parts or B, 2) index and distance of the closest pair"""
+    features: Array
+    """(N, F) the atoms' last features; or (0, F) where nobody asks for them"""
 
 
 @inner
@@ -30,6 +70,14 @@ def clear(x):  # type: ignore[no-untyped-def]
 
 
 @inner
+def copy(x, y):  # type: ignore[no-untyped-def]
+    """Fill y (N, F) with x."""
+    for n in range(x.shape[0]):
+        for f in range(x.shape[1]):
+            y[n, f] = x[n, f]
+
+
+@inner
 def look_up(table, numbers, x):  # type: ignore[no-untyped-def]
     """Fill x (N, F) with the rows of a table (Z, F) that belong to atomic numbers (N,)."""
     for n in range(x.shape[0]):
@@ -38,44 +86,70 @@ def look_up(table, numbers, x):  # type: ignore[no-untyped-def]
 
 
 @inner
+def multiply(a, slope):  # type: ignore[no-untyped-def]
+    """Multiply a by slope, both (N, F)."""
+    for n in range(a.shape[0]):
+        for f in range(a.shape[1]):
+            a[n, f] *= slope[n, f]
+
+
+@inner
+def n_blocks_of(weights):  # type: ignore[no-untyped-def]
+    """T: three layers each, then those of the head, whose number the codes tell."""
+    return (weights.layers.places.shape[0] - weights.codes[3]) // 3
+
+
+@inner
 def atomwise(v, t, weights, x, slope):  # type: ignore[no-untyped-def]
-    """Add the two layers that follow the convolution of block t to x; the activation's slope."""
-    a = rows(v.shape[0], v.shape[1], v)
-    product(v, weights.dense[t, 1], weights.bias[t, 1], a, False)
-    activate(a, slope)
-    product(a, weights.dense[t, 2], weights.bias[t, 2], x, True)
+    """Add the two layers that follow the convolution of block t to x; fill the activation's slope."""
+    a = rows(v.shape[0], x.shape[1], v)
+    dense(v, weights.layers, 3 * t + 1, a, False)
+    activate(a, slope, weights.codes[1])
+    dense(a, weights.layers, 3 * t + 2, x, True)
 
 
 @inner
 def atomwise_adjoint(gx, t, weights, slope, g):  # type: ignore[no-untyped-def]
-    """Fill the gradient by v of block t from that by x."""
-    a = rows(g.shape[0], g.shape[1], g)
-    product(gx, weights.dense_back[t, 2], weights.no_bias, a, False)
-    for n in range(a.shape[0]):
-        for f in range(a.shape[1]):
-            a[n, f] *= slope[n, f]
-    product(a, weights.dense_back[t, 1], weights.no_bias, g, False)
+    """Fill the gradient g (N, K) by v of block t from that by x, gx (N, F)."""
+    a = rows(g.shape[0], gx.shape[1], g)
+    dense_adjoint(gx, weights.layers, 3 * t + 2, a, False)
+    multiply(a, slope)
+    dense_adjoint(a, weights.layers, 3 * t + 1, g, False)
 
 
 @inner
-def read_out(x, weights, energies, gx):  # type: ignore[no-untyped-def]
-    """Fill the atomic energies (N,) from the last features, and their derivatives (N, F)."""
-    hidden = rows(x.shape[0], weights.hidden_bias.shape[0], x)
-    product(x, weights.hidden, weights.hidden_bias, hidden, False)
-    slope = np.empty_like(hidden)
-    activate(hidden, slope)
-    for n in range(hidden.shape[0]):
+def read_out(x, weights, energies):  # type: ignore[no-untyped-def]
+    """Fill the atomic energies (N,) from the last features x (N, F), which become their derivatives."""
+    n_layers, n_atoms = weights.codes[3], x.shape[0]
+    first, widest = weights.layers.places.shape[0] - n_layers, weights.codes[4]
+    h, other = rows(n_atoms, widest, x), rows(n_atoms, widest, x)
+    slopes = rows(n_layers * n_atoms, widest, x).reshape(n_layers, n_atoms, widest)
+
+    # Forwards, layer by layer; all have the width of the widest, padded.
+    for k in range(n_layers):
+        dense(x if k == 0 else h, weights.layers, first + k, other, False)
+        activate(other, slopes[k], weights.codes[2])
+        h, other = other, h
+
+    # The energy, and its derivative by the last hidden layer before its activation.
+    for n in range(n_atoms):
         energy = weights.constants[0]
-        for f in range(hidden.shape[1]):
-            energy += hidden[n, f] * weights.output[f]
-            slope[n, f] *= weights.output[f]
+        for f in range(widest):
+            energy += h[n, f] * weights.output[f]
+            h[n, f] = slopes[n_layers - 1, n, f] * weights.output[f]
         energies[n] = energy
-    product(slope, weights.hidden_back, weights.no_bias, gx, False)
+
+    # Backwards.
+    for k in range(n_layers - 1, 0, -1):
+        dense_adjoint(h, weights.layers, first + k, other, False)
+        multiply(other, slopes[k - 1])
+        h, other = other, h
+    dense_adjoint(h, weights.layers, first, x, False)
 
 
 @inner
 def gather(sums, part, first, last):  # type: ignore[no-untyped-def]
-    """Add to the rows from first to last of one part's sums (n_parts, N, F) those of the others."""
+    """Add to the rows from first to last of one part's sums (n_parts, N, K) those of the others."""
     for other in range(sums.shape[0]):
         if other == part:
             continue
@@ -85,92 +159,85 @@ def gather(sums, part, first, last):  # type: ignore[no-untyped-def]
 
 
 @inner
-def evaluate_part(  # type: ignore[no-untyped-def]
-    part, arrivals, numbers, positions, i, j, shifts, weights, shared, energies, forces, virials, nearest
-):
+def evaluate_part(part, arrivals, structure, weights, shared, results):  # type: ignore[no-untyped-def]
     """What one of several threads does: a range of the pairs, and a range of the atoms.
 
-    All fill atomic energies (N,); each fills forces (N, 3), virial (3, 3), and index and distance of the
-    closest pair (2,) of its own pairs, all float64. The pairs (P,) may reach beyond the cutoff. In common
-    (T + 1 + n_parts, N, F) are the features before the convolutions, a gradient and each part's sums.
-    Arrays are filled, not returned: numba calls Python to make them, and a signal whose handler raises
-    there (Ctrl-C) is lost in a SystemError, or worse.
+    In common (T + 1 + n_parts, N, K) are the features before the convolutions, a gradient and each part's
+    sums. Arrays are filled, not returned: numba calls Python to make them, and a signal whose handler
+    raises there (Ctrl-C) is lost in a SystemError, or worse.
     """
-    n_parts, n_blocks, n_filters = forces.shape[0], weights.dense.shape[0], weights.tables.shape[0]
-    n_atoms, n_features = shared.shape[1], shared.shape[2]
+    numbers, positions, i, j, shifts = structure
+    n_parts, n_blocks, n_tables = results.forces.shape[0], n_blocks_of(weights), weights.tables.shape[0]
+    n_atoms, n_features = shared.shape[1], weights.embedding.shape[1]
     ys, g, sums = shared[:n_blocks], shared[n_blocks], shared[n_blocks + 1 :]
+
+    # My pairs: distances, unit vectors, and where each looks into the filters' tables.
     here = slice(i.shape[0] * part // n_parts, i.shape[0] * (part + 1) // n_parts)
     near, knot, w, unit, length, closest, shortest = geometry(
         positions, i[here], j[here], shifts[here], weights
     )
-    nearest[part, 0], nearest[part, 1] = here.start + closest, shortest
+    results.nearest[part, 0], results.nearest[part, 1] = here.start + closest, shortest
+
+    # My atoms: embedding, and what the first layer makes of it.
     first, last = n_atoms * part // n_parts, n_atoms * (part + 1) // n_parts
     x = rows(last - first, n_features, g)
     slopes = rows(n_blocks * (last - first), n_features, g).reshape(n_blocks, last - first, n_features)
-    meetings = 0
     look_up(weights.embedding, numbers[first:last], x)
     look_up(weights.lifted, numbers[first:last], ys[0, first:last])
+
+    # Interactions, forwards: y of all atoms has to be there before my pairs convolve it, and all pairs'
+    # sums before my atoms take theirs.
+    meetings = 0
     for t in range(n_blocks):
         if t > 0:
-            product(x, weights.dense[t, 0], weights.bias[t, 0], ys[t, first:last], False)
+            dense(x, weights.layers, 3 * t, ys[t, first:last], False)
         if not wait(arrivals, meetings, n_parts):
             return
         clear(sums[part])
-        convolve(near, knot, w, weights.tables[t % n_filters], ys[t], sums[part])
+        convolve(near, knot, w, weights.tables[t % n_tables], ys[t], sums[part])
         if not wait(arrivals, meetings + 1, n_parts):
             return
         meetings += 2
         gather(sums, part, first, last)
         atomwise(sums[part, first:last], t, weights, x, slopes[t])
-    read_out(x, weights, energies[first:last], x)
+
+    # Energies; from here on x is the gradient of their sum by the features.
+    if results.features.shape[0] > 0:
+        copy(x, results.features[first:last])
+    read_out(x, weights, results.energies[first:last])
+
+    # Interactions, backwards: s_p collects dE/dd of my pairs.
     s = np.zeros(near.shape[0], g.dtype)
     for t in range(n_blocks - 1, -1, -1):
         atomwise_adjoint(x, t, weights, slopes[t], g[first:last])
         if not wait(arrivals, meetings, n_parts):
             return
         clear(sums[part])
-        convolve_adjoint(near, knot, w, weights.tables[t % n_filters], ys[t], g, sums[part], s)
+        convolve_adjoint(near, knot, w, weights.tables[t % n_tables], ys[t], g, sums[part], s)
         if t == 0:
-            break
+            break  # the embedding does not depend on positions
         if not wait(arrivals, meetings + 1, n_parts):
             return
         meetings += 2
         gather(sums, part, first, last)
-        product(sums[part, first:last], weights.dense_back[t, 0], weights.no_bias, x, True)
-    clear(forces[part])
-    clear(virials[part])
-    pull_together(near, s, unit, length, forces[part], virials[part])
+        dense_adjoint(sums[part, first:last], weights.layers, 3 * t, x, True)
+
+    # Forces and virial of my pairs.
+    clear(results.forces[part])
+    clear(results.virials[part])
+    pull_together(near, s, unit, length, results.forces[part], results.virials[part])
     wait(arrivals, meetings + 1, n_parts)
 
 
 @jit
-def evaluate(  # type: ignore[no-untyped-def]
-    part,
-    arrivals,
-    turns,
-    atoms,
-    pairs,
-    numbers,
-    positions,
-    i,
-    j,
-    shifts,
-    weights,
-    shared,
-    energies,
-    forces,
-    virials,
-    nearest,
-):
-    """One structure with all parts, or many that the parts take in turn.
+def evaluate(part, arrivals, turns, starts, structures, weights, shared, results):  # type: ignore[no-untyped-def]
+    """One structure with all parts, or many, which share no atoms, that the parts take in turn.
 
-    Atoms (B + 1,) and pairs (B + 1,) tell where each of the B structures begins. For one structure see
-    :func:`evaluate_part`; for many, which share no atoms, forces are (1, N, 3) of all atoms, virials
-    (B, 3, 3), nearest (B, 2).
+    Starts are two arrays (B + 1,): where the atoms and the pairs of each of the B structures begin.
     """
-    n_structures, n_blocks = atoms.shape[0] - 1, weights.dense.shape[0]
-    k, me, meeting, space = 0, part, arrivals, shared
-    forces_of, virials_of, nearest_of = forces, virials, nearest
+    atoms, pairs = starts
+    n_structures, n_blocks = atoms.shape[0] - 1, n_blocks_of(weights)
+    k, me, meeting, space, filled = 0, part, arrivals, shared, results
     together = shared.shape[1] > 0
     alone = np.zeros(1, np.int64)
     while True:
@@ -180,27 +247,26 @@ def evaluate(  # type: ignore[no-untyped-def]
                 break
         a, b, p, q = atoms[k], atoms[k + 1], pairs[k], pairs[k + 1]
         if not together:
-            n_features = weights.embedding.shape[1]
-            own = rows((n_blocks + 2) * (b - a), n_features, weights.embedding)
-            me, meeting, space = 0, alone, own.reshape(n_blocks + 2, b - a, n_features)
-            forces_of = forces[0, a:b].reshape(1, b - a, 3)
-            virials_of, nearest_of = virials[k : k + 1], nearest[k : k + 1]
-        # Called in one place only: its code is copied to wherever it is called.
-        evaluate_part(
-            me,
-            meeting,
-            numbers[a:b],
-            positions[a:b],
-            i[p:q],
-            j[p:q],
-            shifts[p:q],
-            weights,
-            space,
-            energies[a:b],
-            forces_of,
-            virials_of,
-            nearest_of,
+            n_filters = weights.lifted.shape[1]
+            own = rows((n_blocks + 2) * (b - a), n_filters, weights.embedding)
+            me, meeting, space = 0, alone, own.reshape(n_blocks + 2, b - a, n_filters)
+            wanted = b if results.features.shape[0] > 0 else a
+            filled = Results(
+                results.energies[a:b],
+                results.forces[0, a:b].reshape(1, b - a, 3),
+                results.virials[k : k + 1],
+                results.nearest[k : k + 1],
+                results.features[a:wanted],
+            )
+        structure = Prepared(
+            structures.numbers[a:b],
+            structures.positions[a:b],
+            structures.i[p:q],
+            structures.j[p:q],
+            structures.shifts[p:q],
         )
+        # Called in one place only: its code is copied to wherever it is called.
+        evaluate_part(me, meeting, structure, weights, space, filled)
         if together:
             return
     wait(arrivals, 0, shared.shape[0] - n_blocks - 1)

@@ -5,82 +5,111 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from schnet_calc.kernels.cpu.dense import Array, aligned, pack, panel_width
+from schnet_calc.kernels.cpu.activation import KINDS
+from schnet_calc.kernels.cpu.dense import Array, Layers, aligned, dense_layers, panel_width
+from schnet_calc.kernels.cpu.envelope import CUTOFFS
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.kernels.splines.quintic import quintic_tables
 from schnet_calc.nn import Interaction, SchNet
 
 
 class Weights(NamedTuple):
-    """A SchNet as arrays; features and hidden units padded with zeros to F and H, whole panels.
-
-    Layers are packed for :func:`~schnet_calc.kernels.cpu.dense.product`: C panels of so many columns.
-    """
+    """A SchNet as arrays; F features, K filters and H hidden units are padded to whole panels."""
 
     embedding: Array
     """(Z, F)"""
     lifted: Array
-    """(Z, F) what the first layer makes of it: no need to compute that for each atom"""
+    """(Z, K) what the first layer makes of it: no need to compute that for each atom"""
     tables: Array
-    """(n_filters, K + 5, F) coefficients of quintic B-splines"""
-    dense: Array
-    """(T, 3, C, F, width) the three atom-wise layers of a block"""
-    dense_back: Array
-    """(T, 3, C, F, width) their transposes, for derivatives"""
-    bias: Array
-    """(T, 3, F)"""
-    no_bias: Array
-    """(F,) zeros"""
-    hidden: Array
-    """(C, F, width)"""
-    hidden_back: Array
-    """(C, H, width)"""
-    hidden_bias: Array
-    """(H,)"""
+    """(n_tables, intervals + 5, K) coefficients of quintic B-splines"""
+    layers: Layers
+    """three of each block (before the convolution, behind it, behind the activation), then the energy head's"""
     output: Array
     """(H,)"""
     constants: NDArray[np.float64]
-    """output bias, grid start, grid spacing, cutoff, 1 / number of neighbours"""
+    """output bias, grid start, grid spacing, cutoff, 1 / number of neighbours, onset of the cutoff function"""
+    codes: NDArray[np.int64]
+    """cutoff function, activations of the blocks and of the head, layers of the head, their width"""
 
 
-def network_arrays(network: SchNet, grid: SplineGrid, dtype: torch.dtype) -> Weights:
-    """Arrays of a float64 network; tables are built in float64 and then cast."""
-    config = network.config
-    kind = np.dtype(str(dtype).removeprefix("torch."))
+class _Packer:
+    """Tensors to padded, packed arrays of one type."""
 
-    def padded(x: torch.Tensor, *axes: int) -> Array:
-        width = panel_width(kind)
-        shape = tuple(-(-s // width) * width if k in axes else s for k, s in enumerate(x.shape))
-        result = aligned(shape, kind)
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.kind = np.dtype(str(dtype).removeprefix("torch."))
+        self.width = panel_width(self.kind)
+
+    def whole(self, size: int) -> int:
+        """The next whole number of panels."""
+        return -(-size // self.width) * self.width
+
+    def array(self, x: Tensor, *shape: int) -> Array:
+        """The numbers in the corner of an array of zeros of this shape; sizes are rounded up to panels."""
+        result = aligned(shape, self.kind)
         result[...] = 0.0
         result[tuple(slice(s) for s in x.shape)] = x.detach().numpy()
         return result
 
+    def layer(self, layer: nn.Linear, n_out: int = 0, n_in: int = 0) -> tuple[Array, Array]:
+        """Weights (n_out, n_in) and bias (n_out,) of a layer, padded, to these widths at least."""
+        n_out, n_in = max(n_out, self.whole(layer.out_features)), max(n_in, self.whole(layer.in_features))
+        bias = torch.zeros(1) if layer.bias is None else layer.bias
+        return self.array(layer.weight, n_out, n_in), self.array(bias, n_out)
+
+
+def network_arrays(network: SchNet, grid: SplineGrid, dtype: torch.dtype) -> Weights:
+    """Return the arrays of a float64 network; tables are built in float64 and then cast."""
+    config, packer = network.config, _Packer(dtype)
     blocks = [block for block in network.interactions if isinstance(block, Interaction)]
-    layers = [(block.dense_in, block.dense_hidden, block.dense_out) for block in blocks]
-    dense = padded(torch.stack([torch.stack([layer.weight for layer in block]) for block in layers]), 2, 3)
-    hidden = padded(network.output_hidden.weight, 0, 1)
-    bias = padded(torch.stack([torch.stack([layer.bias for layer in block]) for block in layers]), 2)
+    head, activation = _head_layers(network)
+    layers = [layer for b in blocks for layer in (b.dense_in, b.dense_hidden, b.dense_out)]
+    n_hidden = packer.whole(max(layer.out_features for layer in head))
+    tables, elements = quintic_tables(network, grid), len(network.embedding.weight)
+    lifted = blocks[0].dense_in(network.embedding.weight)
+    n_features, n_filters = packer.whole(config.n_features), packer.whole(config.filter_width)
     return Weights(
-        embedding=padded(network.embedding.weight, 1),
-        lifted=padded(blocks[0].dense_in(network.embedding.weight), 1),
-        tables=padded(quintic_tables(network, grid), 2),
-        dense=pack(np.swapaxes(dense, -1, -2)),
-        dense_back=pack(dense),
-        bias=bias,
-        no_bias=np.zeros_like(bias[0, 0]),
-        hidden=pack(hidden.T),
-        hidden_back=pack(hidden),
-        hidden_bias=padded(network.output_hidden.bias, 0),
-        output=padded(network.output.weight[0], 0),
+        embedding=packer.array(network.embedding.weight, elements, n_features),
+        lifted=packer.array(lifted, elements, n_filters),
+        tables=packer.array(tables, *tables.shape[:2], n_filters),
+        layers=dense_layers(
+            [
+                *(packer.layer(layer) for layer in layers),
+                packer.layer(head[0], n_hidden),
+                *(packer.layer(layer, n_hidden, n_hidden) for layer in head[1:]),
+            ]
+        ),
+        output=packer.array(network.output.weight[0], n_hidden),
         constants=np.array(
             [
                 float(network.output.bias[0]),
                 grid.start,
                 grid.spacing,
-                config.cutoff,
+                config.reach,
                 1.0 / (config.neighbor_average or 1.0),
+                config.cutoff_onset,
+            ]
+        ),
+        codes=np.array(
+            [
+                CUTOFFS[config.cutoff_function],
+                KINDS[config.activation],
+                KINDS[activation],
+                len(head),
+                n_hidden,
             ]
         ),
     )
+
+
+def _head_layers(network: SchNet) -> tuple[list[nn.Linear], str]:
+    """The hidden layers of the energy's head, and their activation; one that does nothing if there is none."""
+    layers = [layer for layer in network.output_hidden if isinstance(layer, nn.Linear)]
+    if layers:
+        return layers, network.config.head_activation
+    nothing = nn.Linear(network.config.n_features, network.config.n_features, dtype=torch.float64)
+    with torch.no_grad():
+        nothing.weight.copy_(torch.eye(network.config.n_features))
+        nothing.bias.zero_()
+    return [nothing], "identity"

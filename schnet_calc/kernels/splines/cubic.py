@@ -90,11 +90,12 @@ def spline_pairs(
     """
     x = (distances - grid.start) / grid.spacing
     knot = x.floor().clamp(0, grid.n_intervals - 1)
-    t = x - knot
+    t = (x - knot).clamp(max=1.0)  # constant beyond the last knot
     s = 1.0 - t
     weights = torch.stack((s**3, t * t * (3.0 * t - 6.0) + 4.0, s * s * (3.0 * s - 6.0) + 4.0, t**3), dim=1)
     slopes = torch.stack((-s * s, t * (3.0 * t - 4.0), s * (4.0 - 3.0 * s), t * t), dim=1)
     factor, slope = envelope(distances)
     weights = weights / 6.0
-    slopes = slopes * (factor / (2.0 * grid.spacing))[:, None] + weights * slope[:, None]
+    rate = factor * (x <= grid.n_intervals) / (2.0 * grid.spacing)
+    slopes = slopes * rate[:, None] + weights * slope[:, None]
     return SplinePairs(i, j, knot.long(), weights * factor[:, None], slopes)

@@ -15,7 +15,7 @@ from ase.data import covalent_radii
 from torch import Tensor, nn
 
 from schnet_calc.kernels.splines.cubic import SplineGrid
-from schnet_calc.nn import SchNet
+from schnet_calc.nn import SchNet, SchNetConfig
 
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 4e-6}
 """Largest error of a force component that tables may cause, eV/Å: below what the type itself does."""
@@ -27,7 +27,7 @@ PROBE_ATOMS = 16
 
 
 def quintic_tables(network: SchNet, grid: SplineGrid) -> Tensor:
-    """(n_filters, K + 5, F) coefficients by local quasi-interpolation; rows k to k + 5 are interval k's."""
+    """Return (n_filters, K + 5, F) coefficients by local quasi-interpolation; rows k to k + 5 are interval k's."""
     steps = torch.arange(-4, grid.n_intervals + 5, dtype=torch.float64)
     basis = network.basis(grid.start + grid.spacing * steps)
     v = torch.stack([filters(basis) for filters in network.filters])
@@ -36,10 +36,19 @@ def quintic_tables(network: SchNet, grid: SplineGrid) -> Tensor:
     return (13.0 * far - 112.0 * near + 438.0 * v[:, 2 : n + 2]) / 240.0
 
 
+def table_end(config: SchNetConfig) -> float:
+    """Å, where the tables of a network end: at the cutoff, or where the last Gaussian has faded.
+
+    Without a cutoff function filters are constant from there on, to the last bit: exp(-0.5 · 9²) is below
+    1e-17.
+    """
+    return min(config.reach, config.stop + 9.0 * config.width)
+
+
 def choose_grid(
     network: SchNet, elements: Sequence[int], closest: float = 0.0, tolerance: float = 1e-6
 ) -> tuple[SplineGrid, float]:
-    """The coarsest grid, up to a fifth, that keeps the forces within a tolerance.
+    """Return the coarsest grid, up to a fifth, that keeps the forces within a tolerance.
 
     Measured on a random cluster of atoms, where a quarter of the tolerance is asked for.
 
@@ -64,7 +73,7 @@ def choose_grid(
     tolerance = tolerance / MARGIN
 
     def error(knots: float) -> float:
-        grid = SplineGrid.covering(0.0, network.config.cutoff, 1.0 / knots)
+        grid = SplineGrid.covering(0.0, table_end(network.config), 1.0 / knots)
         return float((_forces(_splined(network, grid), numbers, positions) - exact).abs().max())
 
     knots = too_few = FIRST
@@ -77,7 +86,7 @@ def choose_grid(
             knots, found = fewer, other
         else:
             too_few = fewer
-    return SplineGrid.covering(0.0, network.config.cutoff, 1.0 / knots), found
+    return SplineGrid.covering(0.0, table_end(network.config), 1.0 / knots), found
 
 
 def _splined(network: SchNet, grid: SplineGrid) -> SchNet:
@@ -113,7 +122,7 @@ class _QuinticFilter(nn.Module):
 
 
 def quintic_weights(t: Tensor) -> tuple[Tensor, ...]:
-    """The six B-splines that are not zero at t in [0, 1) between two knots; the compiled one's oracle."""
+    """Return the six B-splines that are not zero at t in [0, 1) between two knots; the compiled one's oracle."""
     s = 1.0 - t
 
     def second(x: Tensor) -> Tensor:

@@ -6,48 +6,39 @@ Filters come from a table that is computed anew from the filter networks at ever
 not depend on the number of pairs, and it is as differentiable as the networks.
 """
 
-import math
 from typing import cast
 
-import torch
-from torch import Tensor
-from torch.nn.functional import softplus
+from torch import Tensor, nn
 
 from schnet_calc.kernels.splines.cubic import SplineGrid, SplinePairs, spline_pairs, spline_table
 from schnet_calc.kernels.torch.ops import convolve, convolve_adjoint
 from schnet_calc.nn import Interaction, SchNet
-from schnet_calc.nn.basis import CosineCutoff
-
-LN2 = math.log(2.0)
+from schnet_calc.nn.activation import slope
 
 
 def filter_tables(network: SchNet, grid: SplineGrid) -> list[Tensor]:
-    """One (K + 3, F) table per filter network, without the cutoff function."""
+    """Return one (K + 3, F) table per filter network, without the cutoff function."""
     samples = grid.samples(network.output.weight.dtype, network.output.weight.device)
     basis = network.basis(samples)
     return [spline_table(filters(basis)) for filters in network.filters]
 
 
-def envelope(cutoff: CosineCutoff, distances: Tensor, n_neighbors: float) -> tuple[Tensor, Tensor]:
-    """Cutoff function over number of neighbours, and its derivative, both (P,)."""
-    factor = cutoff(distances) / n_neighbors
-    if not cutoff.active:
-        return factor, torch.zeros_like(factor)
-    rate = math.pi / cutoff.cutoff
-    slope = -0.5 * rate * torch.sin(distances * rate) * (distances < cutoff.cutoff) / n_neighbors
-    return factor, slope
-
-
 def look_up(network: SchNet, grid: SplineGrid, i: Tensor, j: Tensor, d: Tensor) -> SplinePairs:
-    """Where each unordered pair (i, j) at distance d (P,) looks into the tables."""
-    n_neighbors = network.config.neighbor_average or 1.0
-    return spline_pairs(grid, i, j, d, lambda x: envelope(network.cutoff, x, n_neighbors))
+    """Find where each unordered pair (i, j) at distance d (P,) looks into the tables."""
+    share = 1.0 / (network.config.neighbor_average or 1.0)
+
+    def envelope(x: Tensor) -> tuple[Tensor, Tensor]:
+        """Cutoff function over number of neighbours, and its derivative."""
+        factor, slope = network.cutoff.with_slope(x)
+        return share * factor, share * slope
+
+    return spline_pairs(grid, i, j, d, envelope)
 
 
 def atomic_energies(
     network: SchNet, tables: list[Tensor], numbers: Tensor, pairs: SplinePairs
-) -> tuple[Tensor, Tensor]:
-    """Atomic energies and the derivative of their sum with respect to every distance.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return atomic energies, and the derivative of their sum with respect to every distance.
 
     Parameters
     ----------
@@ -66,30 +57,48 @@ def atomic_energies(
         (N,) eV.
     Tensor
         (P,) dE/dd, eV/Å.
+    Tensor
+        (N, F) features after all interactions, for further heads.
     """
     x = network.embedding(numbers)
+    activation = network.config.activation
     tape: list[tuple[Tensor, Tensor, Tensor]] = []
     blocks = cast(list[Interaction], list(network.interactions))
     for t, block in enumerate(blocks):
         table = tables[t % len(tables)]
         y = block.dense_in(x)
         a = block.dense_hidden(convolve(table, y, pairs))
-        x = x + block.dense_out(softplus(a) - LN2)
+        x = x + block.dense_out(block.activation(a))
         tape.append((table, y, a))
-    a = network.output_hidden(x)
-    energies = network.output(softplus(a) - LN2).squeeze(-1)
-    gx = (torch.sigmoid(a) * network.output.weight) @ network.output_hidden.weight
-    slope = gx.new_zeros(len(pairs.i))
+
+    energies, gx = _read_out(network, x)
+
+    # Backwards: slope collects dE/dd of every pair.
+    dd = gx.new_zeros(len(pairs.i))
     for block, (table, y, a) in zip(reversed(blocks), reversed(tape), strict=True):
-        gv = (torch.sigmoid(a) * (gx @ block.dense_out.weight)) @ block.dense_hidden.weight
+        gv = (slope(activation, a) * (gx @ block.dense_out.weight)) @ block.dense_hidden.weight
         gy, share = convolve_adjoint(table, y, gv, pairs)
-        slope = slope + share
+        dd = dd + share
         gx = gx + gy @ block.dense_in.weight
-    return energies, slope
+    return energies, dd, x
+
+
+def _read_out(network: SchNet, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Atomic energies (N,) of final features (N, F), and their derivatives (N, F)."""
+    activation, before = network.config.head_activation, []
+    layers = cast(list[nn.Linear], list(network.output_hidden))
+    for layer in layers:
+        before.append(layer(x))
+        x = network.activation(before[-1])
+    energies = network.output(x).squeeze(-1)
+    gx = network.output.weight.expand(len(x), -1)
+    for layer, a in zip(reversed(layers), reversed(before), strict=True):
+        gx = (slope(activation, a) * gx) @ layer.weight
+    return energies, gx
 
 
 def forces_from_slopes(slope: Tensor, unit: Tensor, i: Tensor, j: Tensor, n_atoms: int) -> Tensor:
-    """(N, 3) forces from dE/dd (P,) and the unit vectors (P, 3) that point from i to j."""
+    """Return (N, 3) forces from dE/dd (P,) and the unit vectors (P, 3) that point from i to j."""
     pull = slope[:, None] * unit
     return unit.new_zeros(n_atoms, 3).index_add(0, i, pull).index_add(0, j, -pull)
 
@@ -97,6 +106,6 @@ def forces_from_slopes(slope: Tensor, unit: Tensor, i: Tensor, j: Tensor, n_atom
 def virials_from_slopes(
     slope: Tensor, unit: Tensor, vectors: Tensor, system: Tensor, n_systems: int
 ) -> Tensor:
-    """(B, 3, 3) virials from dE/dd (P,), pair vectors (P, 3), unit vectors and each pair's structure."""
+    """Return (B, 3, 3) virials from dE/dd (P,), pair vectors (P, 3), unit vectors and each pair's structure."""
     strain = (slope[:, None] * unit)[:, :, None] * vectors[:, None, :]
     return strain.new_zeros(n_systems, 3, 3).index_add(0, system, strain)

@@ -1,0 +1,39 @@
+"""Heads: what is read from the atoms' final features (thesis Sections 3.2 and 4.4.1)."""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from schnet_calc.nn.activation import ACTIVATIONS
+
+REDUCTIONS = ("sum", "mean", "charges")
+"""How the numbers of a head's atoms become a property of their structure: added up, averaged, or taken as
+charges whose dipole is the property."""
+
+
+class AtomwiseHead(nn.Module):
+    """Dense layers from an atom's features to one number.
+
+    Parameters
+    ----------
+    n_features : int
+        F.
+    widths : sequence of int
+        Of the hidden layers.
+    activation : str
+        Name of their activation.
+    """
+
+    def __init__(self, n_features: int, widths: tuple[int, ...], activation: str) -> None:
+        super().__init__()
+        sizes = [n_features, *widths]
+        self.output_hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.activation = ACTIVATIONS[activation]()
+        self.output = nn.Linear(sizes[-1], 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, F) features -> (N,)."""
+        for layer in self.output_hidden:
+            x = self.activation(layer(x))
+        value: Tensor = self.output(x).squeeze(-1)
+        return value
