@@ -29,7 +29,7 @@ from schnet_calc.simulate.reference import compare_modes, reference_calculator, 
 from schnet_calc.simulate.relax import relax
 from schnet_calc.simulate.sampling import sample_modes
 from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig
-from schnet_calc.training.train import finish
+from schnet_calc.training.workflow import finish
 
 quick = bool(os.environ.get("CI"))
 start = ase.io.read(sys.argv[1]) if len(sys.argv) > 1 else molecule("CH3CONH2")

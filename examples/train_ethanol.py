@@ -14,7 +14,7 @@ from pathlib import Path
 from schnet_calc import SchNetCalculator
 from schnet_calc.nn import SchNetConfig
 from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig
-from schnet_calc.training.train import finish
+from schnet_calc.training.workflow import finish
 
 quick = bool(os.environ.get("CI"))
 default = Path(os.environ.get("SCHNET_CALC_DATA", "../shared/data")) / "md17" / "md17_ethanol.npz"

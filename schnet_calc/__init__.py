@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from schnet_calc.simulate.pimd import run_pimd
     from schnet_calc.simulate.relax import relax
     from schnet_calc.training import train
-    from schnet_calc.training.evaluate import evaluate
+    from schnet_calc.training.evaluation import evaluate
 
 PLACES = {
     "Model": "model",
     "SchNetCalcError": "errors",
     "SchNetCalculator": "calculator",
-    "evaluate": "training.evaluate",
+    "evaluate": "training",
     "load_model": "model",
     "normal_modes": "simulate.modes",
     "read_frames": "data",

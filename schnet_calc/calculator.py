@@ -137,7 +137,8 @@ class SchNetCalculator(FreshCalculator):
         self.model = as_model(model, **settings)
         dipole = self.model.engine.heads.get("dipole") == "charges"
         extra = [*self.model.engine.heads, *(["charges"] if dipole else [])]
-        self.implemented_properties = [*type(self).implemented_properties, *extra]
+        derived = type(self).implemented_properties if self.model.has_energy else []
+        self.implemented_properties = [*derived, *extra]
 
     @property
     def potentials(self) -> tuple[Potential, ...]:
@@ -160,7 +161,10 @@ class SchNetCalculator(FreshCalculator):
         return self.model.guard
 
     def _evaluated(self, structure: Structure) -> dict[str, Any]:
-        return results_of(self.model.evaluate([structure])[0])
+        results = results_of(self.model.evaluate([structure])[0])
+        if self.model.has_energy:
+            return results
+        return {k: v for k, v in results.items() if k in self.implemented_properties}
 
     def evaluate(self, structures: Sequence[ase.Atoms]) -> list[Prediction]:
         """Evaluate several structures as one batch, without touching the cached results.

@@ -85,6 +85,12 @@ class Model:
         return self.potentials[0]
 
     @property
+    def has_energy(self) -> bool:
+        """Whether the model predicts energies, and so forces and stress."""
+        config = self.potential.metadata.config
+        return config is None or config.energy
+
+    @property
     def outputs(self) -> dict[str, str]:
         """Names of what is predicted beside energies, forces and stress, and their units."""
         units = self.potential.metadata.outputs

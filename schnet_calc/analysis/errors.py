@@ -1,6 +1,8 @@
-"""Errors of predicted energies and forces."""
+"""Errors of predicted properties."""
 
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase import units
@@ -9,36 +11,105 @@ KCAL_MOL = units.kcal / units.mol
 """eV"""
 
 
-class Errors(NamedTuple):
-    """Mean absolute and root mean squared errors; forces per component."""
+@dataclass(frozen=True)
+class Error:
+    """Of one property, over all its components."""
 
-    energy_mae_ev: float
-    energy_rmse_ev: float
-    force_mae_ev_ang: float
-    force_rmse_ev_ang: float
+    mae: float
+    """Mean absolute error."""
+    rmse: float
+    """Root mean squared error."""
+
+    @classmethod
+    def of(cls, differences: np.ndarray) -> "Error":
+        """Return the errors that predictions minus labels, of any shape, show."""
+        return cls(float(np.abs(differences).mean()), float(np.sqrt((differences**2).mean())))
+
+
+class Errors(Mapping[str, Error]):
+    """Errors by name of the property, in its own unit: eV, eV/Å for components of forces ...
+
+    Parameters
+    ----------
+    errors : dict
+        By name; properties without labels are left out.
+    """
+
+    def __init__(self, errors: Mapping[str, Error]) -> None:
+        self._errors = dict(errors)
+
+    def __getitem__(self, name: str) -> Error:
+        return self._errors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._errors)
+
+    def __len__(self) -> int:
+        return len(self._errors)
 
     @classmethod
     def of(cls, energy: np.ndarray, force: np.ndarray) -> "Errors":
-        """From differences: energies (M,) in eV and force components in eV/Å."""
-        return cls(
-            float(np.abs(energy).mean()),
-            float(np.sqrt((energy**2).mean())),
-            float(np.abs(force).mean()),
-            float(np.sqrt((force**2).mean())),
-        )
+        """Return errors from differences: energies (M,) in eV and force components in eV/Å; any may be empty."""
+        return cls.from_differences({"energy": energy, "forces": force})
+
+    @classmethod
+    def from_differences(cls, differences: Mapping[str, np.ndarray]) -> "Errors":
+        """Return errors from predictions minus labels by name; empty ones are left out."""
+        return cls({name: Error.of(values) for name, values in differences.items() if values.size})
+
+    def _value(self, name: str, kind: str) -> float:
+        return getattr(self._errors[name], kind) if name in self._errors else float("nan")
+
+    @property
+    def energy_mae_ev(self) -> float:
+        """Not a number where no energies were compared; so are the others."""
+        return self._value("energy", "mae")
+
+    @property
+    def energy_rmse_ev(self) -> float:
+        """Root mean squared error of energies, eV."""
+        return self._value("energy", "rmse")
+
+    @property
+    def force_mae_ev_ang(self) -> float:
+        """Mean absolute error of force components, eV/Å."""
+        return self._value("forces", "mae")
+
+    @property
+    def force_rmse_ev_ang(self) -> float:
+        """Root mean squared error of force components, eV/Å."""
+        return self._value("forces", "rmse")
 
     def to_dict(self) -> dict[str, float]:
-        """In eV and in kcal/mol, each key with its unit."""
-        values = self._asdict()
-        for name, value in self._asdict().items():
-            kcal = name.replace("_ev_ang", "_kcal_mol_ang").replace("_ev", "_kcal_mol")
-            values[kcal] = value / KCAL_MOL
+        """Return plain values, each key with its unit where it is an energy or a force."""
+        values: dict[str, float] = {}
+        for name, error in self._errors.items():
+            for kind, value in (("mae", error.mae), ("rmse", error.rmse)):
+                if name == "energy":
+                    values |= {f"energy_{kind}_ev": value, f"energy_{kind}_kcal_mol": value / KCAL_MOL}
+                elif name == "forces":
+                    values[f"force_{kind}_ev_ang"] = value
+                    values[f"force_{kind}_kcal_mol_ang"] = value / KCAL_MOL
+                else:
+                    values[f"{name}_{kind}"] = value
         return values
 
+    def to_list(self) -> dict[str, Any]:
+        """Return plain values for :meth:`from_list`."""
+        return {name: [e.mae, e.rmse] for name, e in self._errors.items()}
+
+    @classmethod
+    def from_list(cls, values: Mapping[str, Any]) -> "Errors":
+        """Return what :meth:`to_list` gave."""
+        return cls({name: Error(*pair) for name, pair in values.items()})
+
     def __str__(self) -> str:
-        return (
-            f"energy MAE {self.energy_mae_ev / KCAL_MOL:.4f} kcal/mol "
-            f"({1e3 * self.energy_mae_ev:.2f} meV), "
-            f"force MAE {self.force_mae_ev_ang / KCAL_MOL:.4f} kcal/mol/Å "
-            f"({1e3 * self.force_mae_ev_ang:.2f} meV/Å)"
-        )
+        parts = []
+        if "energy" in self:
+            value = self.energy_mae_ev
+            parts.append(f"energy MAE {value / KCAL_MOL:.4f} kcal/mol ({1e3 * value:.2f} meV)")
+        if "forces" in self:
+            value = self.force_mae_ev_ang
+            parts.append(f"force MAE {value / KCAL_MOL:.4f} kcal/mol/Å ({1e3 * value:.2f} meV/Å)")
+        parts += [f"{n} MAE {e.mae:.4g}" for n, e in self.items() if n not in ("energy", "forces")]
+        return ", ".join(parts) or "no labels"

@@ -14,6 +14,11 @@ from schnet_calc.cli.console import err
 
 __all__ = ["app", "bench", "c20", "data", "insight", "ipi", "main", "models", "reproduce", "simulate"]
 
+app.command(
+    "schnet_calc.cli.training:train",
+    help="Train a network; the folder gets checkpoints, metrics.csv, a learning curve and model.pt.",
+)
+
 EXPECTED = (
     ValueError,
     TypeError,

@@ -1,33 +1,16 @@
 """Commands about data sets."""
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from schnet_calc.cli.app import Output, app
 from schnet_calc.cli.console import Stages, err, print_table, progress_bar, write_json
+from schnet_calc.data import Labels
 
-
-@Parameter(name="*")
-@dataclass
-class Labels:
-    """Where the labels of a file are, and in which units."""
-
-    energy_key: str = "energy"
-    """Of the energies, in files that ASE reads."""
-    forces_key: str = "forces"
-    """Of the forces."""
-    energy_unit: str | None = None
-    """eV, meV, kcal/mol, kJ/mol or Hartree; by default what the file says."""
-    length_unit: str | None = None
-    """Ang, Bohr or nm."""
-    stress_key: str = ""
-    """Of the stresses, if they are to be read."""
-    stress_convention: str = "ase"
-    """ase (positive under tension), vasp (positive under compression, kbar) or virial (eV)."""
-    stress_unit: str | None = None
-    """eV/Ang3, GPa or kbar."""
+LabelOptions = Annotated[Labels, Parameter(name="*")]
+"""The labels' keys and units as options."""
 
 
 @app.command
@@ -37,7 +20,7 @@ def data(
     frame: int = 0,
     output: Output = Path("data"),
     json: Path | None = None,
-    labels: Labels | None = None,
+    labels: LabelOptions | None = None,
 ) -> None:
     """What a data set holds, and whether its labels fit its structures.
 
@@ -59,23 +42,30 @@ def data(
     from schnet_calc.data import read_frames
     from schnet_calc.data.overview import look_over
 
-    frames = read_frames(file, **asdict(labels or Labels()))
+    frames = read_frames(file, labels)
     if not -len(frames) <= frame < len(frames):
         raise ValueError(f"there is no frame {frame}: {file} holds {len(frames)}")
     with progress_bar() as bar:
         stages = Stages(bar)
         found = look_over(frames, lambda done, total: stages("frames", done, total))
     values = found.to_dict()
-    energy = values["energy_per_atom_ev"]
     rows = {
-        "frames": ", ".join(f"{n} of {formula}" for formula, n in found.formulas.items()),
+        "frames": ", ".join(f"{n} of {formula}" for formula, n in [*found.formulas.items()][:12]),
         "level of theory": frames.info["theory"],
-        "energy per atom": f"{energy['mean']:.4f} ± {energy['std']:.4f} eV",
-        "force components, RMS": _list(values["force_rms_ev_ang"], "eV/Å"),
-        "shortest distances": _list(values["shortest_distance_ang"], "Å"),
-        "copies": len(found.duplicates),
-        "energy / work of forces": "can't tell" if found.slope is None else f"{found.slope:.3f}",
+        "labels": ", ".join(f"{name} of {n}" for name, n in found.labelled.items()),
     }
+    if len(found.formulas) > 12:
+        rows["frames"] += f" and {len(found.formulas) - 12} more"
+    if energy := values["energy_per_atom_ev"]:
+        rows["energy per atom"] = f"{energy['mean']:.4f} ± {energy['std']:.4f} eV"
+    if values["force_rms_ev_ang"]:
+        rows["force components, RMS"] = _list(values["force_rms_ev_ang"], "eV/Å")
+        slope = found.slope
+        rows["energy / work of forces"] = "can't tell" if slope is None else f"{slope:.3f}"
+    for name, (mean, std, unit) in found.scalars.items():
+        rows[name] = f"{mean:.4g} ± {std:.4g} {unit}"
+    rows["shortest distances"] = _list(values["shortest_distance_ang"], "Å")
+    rows["copies"] = len(found.duplicates)
     if frames.virials is not None:
         given = np.isfinite(frames.virials).all(axis=(1, 2))
         volumes = np.abs(np.linalg.det(frames.cells[given]))
@@ -89,7 +79,7 @@ def data(
     plots.save_figure(figure, output)
     figure, ax = plots.new_figure(4.5, 4.5, subplot_kw={"projection": "3d"})
     k = frame % len(frames)
-    plots.draw_frame(ax, frames.atoms(k), frames.forces[frames.rows(k)])
+    plots.draw_frame(ax, frames.atoms(k), np.nan_to_num(frames.forces[frames.rows(k)]))
     plots.save_figure(figure, f"{output}_frame{k}")
     write_json(json, values)
 

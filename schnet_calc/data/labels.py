@@ -1,12 +1,101 @@
-"""Where ASE keeps what a file says beside the structure."""
+"""Which labels a file has, under which keys and in which units: said once for files, commands and Python."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import ase
 
+from schnet_calc.data.properties import (
+    DIPOLE_UNITS,
+    ENERGY_UNITS,
+    LENGTH_UNITS,
+    PROPERTIES,
+    Property,
+    scalar,
+)
+
+
+class Wanted(NamedTuple):
+    """A property to read from each frame."""
+
+    property: Property
+    key: str
+    """In ``info``, ``arrays`` or a calculator's results."""
+    factor: float
+    """From the file's unit to the property's."""
+    required: bool
+    """Whether some frame has to have it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """Where the labels of a file are, and in which units; any of them may be absent in any frame."""
+
+    energy_key: str = "energy"
+    """Of the energies, in files that ASE reads; empty to leave them out."""
+    forces_key: str = "forces"
+    """Of the forces; empty to leave them out."""
+    energy_unit: str | None = None
+    """eV, meV, kcal/mol, kJ/mol or Hartree; by default what the file says, else kcal/mol for npz, eV for others."""
+    length_unit: str | None = None
+    """Ang, Bohr or nm; by default what the file says, else Ang."""
+    stress_key: str = ""
+    """Of the stresses, if they are to be read."""
+    stress_convention: str = "ase"
+    """ase (positive under tension), vasp (positive under compression, kbar) or virial (eV)."""
+    stress_unit: str | None = None
+    """eV/Ang3, GPa or kbar; by default that of the convention."""
+    dipole_key: str = ""
+    """Of the dipoles, if they are to be read."""
+    dipole_unit: str = "eAng"
+    """eAng, Debye or au."""
+    scalars: tuple[str, ...] = ()
+    """Further numbers of a structure as NAME[=KEY][:UNIT][:sum|mean], such as gap:eV:mean."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scalars", tuple(self.scalars))
+        for name, value, known in (
+            ("energy_unit", self.energy_unit, ENERGY_UNITS),
+            ("length_unit", self.length_unit, LENGTH_UNITS),
+            ("dipole_unit", self.dipole_unit, DIPOLE_UNITS),
+        ):
+            if value is not None and value not in known:
+                kind = name.removesuffix("_unit")
+                raise ValueError(f"unknown {kind} unit {value!r}; known are {', '.join(known)}")
+
+    def wanted(self, energy: float, length: float) -> list[Wanted]:
+        """Return what is looked for in files that ASE reads, stresses apart.
+
+        Parameters
+        ----------
+        energy, length : float
+            eV and Å per unit of the file.
+        """
+        found = []
+        for name, key, factor in (
+            ("energy", self.energy_key, energy),
+            ("forces", self.forces_key, energy / length),
+            ("dipole", self.dipole_key, DIPOLE_UNITS[self.dipole_unit]),
+        ):
+            if key:
+                found.append(Wanted(PROPERTIES[name], key, factor, name == "dipole"))
+        return found + [_scalar(text) for text in self.scalars]
+
+
+def _scalar(text: str) -> Wanted:
+    """What ``NAME[=KEY][:UNIT][:sum|mean]`` asks for."""
+    named, *rest = text.split(":")
+    name, _, key = named.partition("=")
+    pooling = rest.pop() if rest and rest[-1] in ("sum", "mean") else "sum"
+    if len(rest) > 1:
+        raise ValueError(f"a scalar is written NAME[=KEY][:UNIT][:sum|mean], got {text!r}")
+    unit = rest[0] if rest else ""
+    found = scalar(name, unit, pooling)
+    return Wanted(found, key or name, found.units[unit], True)
+
 
 def find_label(atoms: ase.Atoms, key: str) -> Any:
-    """The value of a key in calculator results, ``info`` or ``arrays``; None if it is nowhere."""
+    """Return the value of a key in calculator results, ``info`` or ``arrays``; None if it is nowhere."""
     results = atoms.calc.results if atoms.calc is not None else {}
     for source in (results, atoms.info, atoms.arrays):
         if key in source:
@@ -15,6 +104,6 @@ def find_label(atoms: ase.Atoms, key: str) -> Any:
 
 
 def label_keys(atoms: ase.Atoms) -> list[str]:
-    """All keys that :func:`find_label` finds."""
+    """Return all keys that :func:`find_label` finds."""
     results = atoms.calc.results if atoms.calc is not None else {}
     return sorted({*results, *atoms.info, *atoms.arrays})

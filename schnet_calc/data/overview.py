@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
-from schnet_calc.data import Frames
-from schnet_calc.data.readers import ENERGY_UNITS, LENGTH_UNITS
+from schnet_calc.data.frames import Frames
+from schnet_calc.data.properties import ENERGY_UNITS, LENGTH_UNITS
 from schnet_calc.structures.neighbors import half_pairs
 
 REACH = 6.0
@@ -35,8 +35,12 @@ class Overview:
 
     formulas: dict[str, int]
     """Frames per chemical formula."""
+    labelled: dict[str, int]
+    """Frames with each label."""
+    scalars: dict[str, tuple[float, float, str]]
+    """Mean, standard deviation and unit of further numbers and of the lengths of dipoles."""
     energies_per_atom: NDArray[np.float64]
-    """(M,) eV."""
+    """(M',) eV, of the frames with a label."""
     force_norms: dict[str, NDArray[np.float64]]
     """eV/Å, of the atoms of each element."""
     distances: dict[str, tuple[NDArray[np.int64], float]]
@@ -58,9 +62,13 @@ class Overview:
         """Plain values for JSON."""
         energies = self.energies_per_atom
         return {
-            "n_frames": len(energies),
+            "n_frames": sum(self.formulas.values()),
             "formulas": self.formulas,
-            "energy_per_atom_ev": {"mean": float(energies.mean()), "std": float(energies.std())},
+            "labelled": self.labelled,
+            "scalars": self.scalars,
+            "energy_per_atom_ev": (
+                {"mean": float(energies.mean()), "std": float(energies.std())} if len(energies) else None
+            ),
             "force_rms_ev_ang": {s: float(np.sqrt((f**2).mean() / 3)) for s, f in self.force_norms.items()},
             "shortest_distance_ang": {pair: low for pair, (_, low) in self.distances.items()},
             "duplicates": self.duplicates,
@@ -106,17 +114,35 @@ def look_over(frames: Frames, progress: Callable[[int, int], None] | None = None
         if progress is not None:
             progress(k + 1, len(frames))
     norms = np.linalg.norm(frames.forces, axis=1)
-    slope = energy_over_work(frames)
+    with_energy, with_forces = frames.labelled("energy"), np.isfinite(norms)
+    slope = energy_over_work(frames.select(np.flatnonzero(with_energy & frames.labelled("forces"))))
     duplicates = _duplicates(frames, moments)
     return Overview(
         formulas=dict(formulas.most_common()),
-        energies_per_atom=frames.energies / frames.n_atoms,
-        force_norms={chemical_symbols[z]: norms[frames.numbers == z] for z in frames.elements},
+        labelled={name: int(frames.labelled(name).sum()) for name in frames.labels},
+        scalars=_scalars(frames),
+        energies_per_atom=(frames.energies / frames.n_atoms)[with_energy],
+        force_norms={
+            chemical_symbols[z]: norms[(frames.numbers == z) & with_forces]
+            for z in frames.elements
+            if with_forces[frames.numbers == z].any()
+        },
         distances={name: (histograms[name], shortest[name]) for name in sorted(histograms)},
         duplicates=duplicates,
         slope=slope,
         warnings=[*_unit_warnings(closest, slope), *_other_warnings(frames, duplicates)],
     )
+
+
+def _scalars(frames: Frames) -> dict[str, tuple[float, float, str]]:
+    found = {}
+    for name, values in frames.labels.items():
+        if name in ("energy", "forces", "virial"):
+            continue
+        known = values[frames.labelled(name)]
+        sizes = np.linalg.norm(known, axis=1) if known.ndim > 1 else known
+        found[name] = (float(sizes.mean()), float(sizes.std()), frames.properties[name].unit)
+    return found
 
 
 def _duplicates(frames: Frames, moments: NDArray[np.float64]) -> list[tuple[int, int]]:
@@ -222,9 +248,12 @@ def _other_warnings(frames: Frames, duplicates: list[tuple[int, int]]) -> list[s
         found.append(
             f"{len(duplicates)} pairs of frames are copies of each other, the first {duplicates[0]}"
         )
-    total = np.add.reduceat(frames.forces, frames.offsets[:-1], axis=0)
-    net = np.linalg.norm(total, axis=1) / np.sqrt(frames.n_atoms)
-    scale = float(np.sqrt((frames.forces**2).mean()))
+    known = frames.select(np.flatnonzero(frames.labelled("forces")))
+    if not len(known):
+        return found
+    total = np.add.reduceat(known.forces, known.offsets[:-1], axis=0)
+    net = np.linalg.norm(total, axis=1) / np.sqrt(known.n_atoms)
+    scale = float(np.sqrt((known.forces**2).mean()))
     if scale and float(np.median(net)) > 0.05 * scale:
         found.append(
             f"forces don't add up to zero: {float(np.median(net)):.2g} eV/Å per √N in the median frame"

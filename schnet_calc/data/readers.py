@@ -1,93 +1,70 @@
-"""One reader per layout of labelled data, all ending in :class:`Frames`."""
+"""Labelled data from files, in eV and Å; each layout has a reader that ends in :class:`Frames`."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import ase.io
 import numpy as np
-from ase import units
 from ase.io.formats import UnknownFileTypeError
 from numpy.typing import NDArray
 
 from schnet_calc.data.frames import Frames
-from schnet_calc.data.labels import find_label, label_keys
+from schnet_calc.data.labels import Labels, Wanted, find_label, label_keys
+from schnet_calc.data.npz import read_npz
+from schnet_calc.data.properties import ENERGY_UNITS, LENGTH_UNITS, PROPERTIES
+from schnet_calc.data.qm9 import is_qm9, read_qm9
 from schnet_calc.data.stress import StressLabels, read_virials
-
-ENERGY_UNITS = {
-    "eV": 1.0,
-    "meV": 1e-3,
-    "kcal/mol": units.kcal / units.mol,
-    "kJ/mol": units.kJ / units.mol,
-    "Hartree": units.Hartree,
-}
-LENGTH_UNITS = {"Ang": 1.0, "Bohr": units.Bohr, "nm": 10.0}
-
-NPZ_LAYOUTS = {
-    "MD17/sGDML": {"positions": "R", "numbers": "z", "energies": "E", "forces": "F"},
-    "rMD17": {
-        "positions": "coords",
-        "numbers": "nuclear_charges",
-        "energies": "energies",
-        "forces": "forces",
-    },
-}
+from schnet_calc.errors import DataError
 
 
-def read_frames(
-    path: str | Path,
-    *,
-    energy_key: str = "energy",
-    forces_key: str = "forces",
-    energy_unit: str | None = None,
-    length_unit: str | None = None,
-    stress_key: str = "",
-    stress_convention: str = "ase",
-    stress_unit: str | None = None,
-) -> Frames:
+def read_frames(path: str | Path, labels: Labels | None = None, **named: Any) -> Frames:
     """Read labelled structures and convert them to eV and Å.
 
     Parameters
     ----------
     path : path
-        ``.npz`` in the layout of MD17/sGDML or rMD17, or anything that ``ase.io.read`` reads.
-    energy_key, forces_key : str
-        For files read by ASE: the keys of the labels, in ``info``/``arrays`` or from a calculator.
-    energy_unit, length_unit : str, optional
-        One of :data:`ENERGY_UNITS` and :data:`LENGTH_UNITS`. By default what the file says
-        (``e_unit``, ``r_unit``), else kcal/mol and Å for npz, eV and Å for others.
-    stress_key, stress_convention, stress_unit : str, optional
-        For files read by ASE: the key of the stresses, if they are to be read, and how it is written;
-        see :class:`~schnet_calc.data.stress.StressLabels`.
+        ``.npz`` in the layout of MD17/sGDML or rMD17, ``qm9pack`` (the package or its folder of data), or
+        anything that ``ase.io.read`` reads, compressed or not.
+    labels : Labels, optional
+        Keys and units.
+    **named
+        Its fields instead: ``read_frames(path, energy_unit="Hartree")``.
 
     Raises
     ------
     FileNotFoundError
         There is no such file.
+    DataError
+        No labels at all, shapes that don't fit, infinite values; the message names the frame.
     ValueError
-        Missing keys, shapes that don't fit, values that are not finite, unknown units.
+        Unknown units.
     """
+    labels = labels or Labels(**named)
     path = Path(path)
+    if is_qm9(path):
+        return read_qm9(path)
     if not path.exists():
         raise FileNotFoundError(f"no data file {path}")
-    stress = StressLabels(stress_key, stress_convention, stress_unit) if stress_key else None
+    stress = None
+    if labels.stress_key:
+        stress = StressLabels(labels.stress_key, labels.stress_convention, labels.stress_unit)
     if path.suffix == ".npz":
         if stress:
             raise ValueError(f"{path}: stresses are read from files that ASE reads, not from npz")
-        return _read_npz(path, energy_unit, length_unit)
-    return _read_ase(path, energy_key, forces_key, energy_unit or "eV", length_unit or "Ang", stress)
+        return read_npz(path, labels.energy_unit, labels.length_unit)
+    return _read_ase(path, labels, stress)
 
 
 def read_structure(path: str | Path) -> ase.Atoms:
-    """The last structure of a file that ASE reads; errors name the file."""
+    """Read the last structure of a file that ASE reads; errors name the file."""
     return _read_images(Path(path), "-1")
 
 
 def read_structures(path: str | Path) -> list[ase.Atoms]:
-    """All structures of a file that ASE reads, or of an MD17 ``.npz``; errors name the file."""
+    """Read all structures of a file that ASE reads, or of an MD17 ``.npz``; errors name the file."""
     path = Path(path)
     if path.suffix == ".npz":
-        frames = _read_npz(path, None, None)
+        frames = read_npz(path, None, None)
         return [frames.atoms(k) for k in range(len(frames))]
     images: list[ase.Atoms] = _read_images(path, ":")
     return images
@@ -97,96 +74,82 @@ def _read_images(path: Path, index: str) -> Any:
     try:
         return ase.io.read(path, index=index)
     except UnknownFileTypeError as error:
-        raise ValueError(f"{path}: ASE knows no such format ({error})") from error
+        raise DataError(f"{path}: ASE knows no such format ({error})") from error
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except Exception as error:  # ASE's readers raise anything for what is no structure
+        raise DataError(f"{path} holds no structure that ASE can read ({error!r:.200})") from error
 
 
-def _factor(table: dict[str, float], kind: str, name: str) -> float:
-    if name not in table:
-        raise ValueError(f"unknown {kind} unit {name!r}; known are {', '.join(table)}")
-    return table[name]
-
-
-def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None) -> Frames:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            data = {key: archive[key] for key in archive.files}
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"{path} is no npz archive, or cut short ({error})") from error
-    layout = next((keys for keys in NPZ_LAYOUTS.values() if set(keys.values()) <= set(data)), None)
-    if layout is None:
-        wanted = "; ".join(f"{name}: {', '.join(k.values())}" for name, k in NPZ_LAYOUTS.items())
-        raise ValueError(f"{path} holds the keys {sorted(data)}, but a layout needs ({wanted})")
-    positions, forces = data[layout["positions"]], data[layout["forces"]]
-    numbers, energies = data[layout["numbers"]].ravel(), data[layout["energies"]].ravel()
-    n_frames, n_atoms = len(energies), len(numbers)
-    for name, values in (("positions", positions), ("forces", forces)):
-        if values.shape != (n_frames, n_atoms, 3):
-            raise ValueError(
-                f"{path}: {name} have the shape {values.shape}, "
-                f"but energies and numbers ask for {(n_frames, n_atoms, 3)}"
-            )
-    energy_unit = energy_unit or str(data.get("e_unit", "kcal/mol"))
-    length_unit = length_unit or str(data.get("r_unit", "Ang"))
-    ev = _factor(ENERGY_UNITS, "energy", energy_unit)
-    ang = _factor(LENGTH_UNITS, "length", length_unit)
-    return Frames(
-        offsets=np.arange(n_frames + 1, dtype=np.int64) * n_atoms,
-        numbers=np.tile(numbers.astype(np.int64), n_frames),
-        positions=positions.reshape(-1, 3).astype(float) * ang,
-        energies=energies.astype(float) * ev,
-        forces=forces.reshape(-1, 3).astype(float) * (ev / ang),
-        cells=np.zeros((n_frames, 3, 3)),
-        pbc=np.zeros((n_frames, 3), dtype=bool),
-        info={
-            "name": str(data.get("name", path.stem)),
-            "theory": str(data.get("theory", "not stated in the file")),
-            "file": path.name,
-        },
-    )
-
-
-def _read_ase(
-    path: Path,
-    energy_key: str,
-    forces_key: str,
-    energy_unit: str,
-    length_unit: str,
-    stress: StressLabels | None,
-) -> Frames:
-    ev = _factor(ENERGY_UNITS, "energy", energy_unit)
-    ang = _factor(LENGTH_UNITS, "length", length_unit)
+def _read_ase(path: Path, labels: Labels, stress: StressLabels | None) -> Frames:
+    ev, ang = ENERGY_UNITS[labels.energy_unit or "eV"], LENGTH_UNITS[labels.length_unit or "Ang"]
     images = _read_images(path, ":")
     if not images:
-        raise ValueError(f"{path} holds no structures")
-    energies, forces = [], []
-    for k, atoms in enumerate(images):
-        energies.append(float(_label(path, k, atoms, energy_key)))
-        force = np.asarray(_label(path, k, atoms, forces_key), dtype=float)
-        if force.shape != (len(atoms), 3):
-            raise ValueError(
-                f"{path}, frame {k}: {forces_key} has the shape {force.shape}, "
-                f"but {len(atoms)} atoms ask for {(len(atoms), 3)}"
-            )
-        forces.append(force)
+        raise DataError(f"{path} holds no structures")
+    found, properties = {}, dict(PROPERTIES)
+    for wanted in labels.wanted(ev, ang):
+        values = _values(path, images, wanted)
+        if values is not None:
+            found[wanted.property.name] = values
+            properties[wanted.property.name] = wanted.property
+    if stress:
+        found["virial"] = read_virials(path, images, stress, ang)
+    if not found:
+        raise DataError(
+            f"{path}: no frame has {labels.energy_key!r} or {labels.forces_key!r}; "
+            f"the first has {label_keys(images[0])}: say energy_key, forces_key, scalars ..."
+        )
     return Frames(
         offsets=np.concatenate([[0], np.cumsum([len(a) for a in images])]).astype(np.int64),
         numbers=np.concatenate([a.numbers for a in images]).astype(np.int64),
         positions=np.concatenate([a.positions for a in images]) * ang,
-        energies=np.array(energies) * ev,
-        forces=np.concatenate(forces) * (ev / ang),
         cells=np.array([a.cell.array for a in images]) * ang,
         pbc=np.array([a.pbc for a in images]),
+        labels=found,
+        properties=properties,
         info={
             "name": path.stem,
             "theory": str(images[0].info.get("theory", "not stated in the file")),
             "file": path.name,
         },
-        virials=read_virials(path, images, stress, ang) if stress else None,
     )
 
 
-def _label(path: Path, k: int, atoms: ase.Atoms, key: str) -> NDArray[np.float64] | float:
-    found = find_label(atoms, key)
-    if found is None:
-        raise ValueError(f"{path}, frame {k}: no {key!r}; it has {label_keys(atoms)}")
-    return found
+def _values(path: Path, images: list[ase.Atoms], wanted: Wanted) -> NDArray[np.float64] | None:
+    """Labels of all frames, not numbers where a frame has none; None where no frame has any."""
+    parts, known = [], False
+    for k, atoms in enumerate(images):
+        shape = wanted.property.shape
+        if wanted.property.per_atom:
+            shape = (len(atoms), *shape)
+        value = find_label(atoms, wanted.key)
+        if value is None:
+            parts.append(np.full(shape, np.nan))
+            continue
+        parts.append(_checked(path, k, wanted.key, value, shape))
+        known = True
+    if not known:
+        if wanted.required:
+            raise DataError(f"{path}: no frame has {wanted.key!r}; the first has {label_keys(images[0])}")
+        return None
+    values = np.concatenate(parts) if wanted.property.per_atom else np.stack(parts)
+    return values * wanted.factor
+
+
+def _checked(path: Path, k: int, key: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """A label as numbers of the right shape; the error names frame and atom."""
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}, frame {k}: {key} is {value!r:.80}, which are no numbers") from error
+    if array.size == 1 and shape == ():
+        array = array.reshape(())
+    if array.shape != shape:
+        raise DataError(
+            f"{path}, frame {k}: {key} has the shape {array.shape}, but the structure asks for {shape}"
+        )
+    if not np.isfinite(array).all():
+        where = np.argwhere(~np.isfinite(array))[0]
+        atom = f", atom {where[0]}" if len(shape) == 2 and shape[1:] == (3,) else ""
+        raise DataError(f"{path}, frame {k}{atom}: {key} holds a value that is not finite")
+    return array

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from schnet_calc.nn.activation import ACTIVATIONS
@@ -12,7 +13,9 @@ charges whose dipole is the property."""
 
 
 class AtomwiseHead(nn.Module):
-    """Dense layers from an atom's features to one number.
+    """Dense layers from an atom's features to one number, ``shift + scale y``.
+
+    Scale and shift stand for the spread and the mean of the labels, so that y is of order one.
 
     Parameters
     ----------
@@ -24,16 +27,21 @@ class AtomwiseHead(nn.Module):
         Name of their activation.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, n_features: int, widths: tuple[int, ...], activation: str) -> None:
         super().__init__()
         sizes = [n_features, *widths]
         self.output_hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.activation = ACTIVATIONS[activation]()
         self.output = nn.Linear(sizes[-1], 1)
+        self.register_buffer("scale", torch.ones(1))
+        self.register_buffer("shift", torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, F) features -> (N,)."""
         for layer in self.output_hidden:
             x = self.activation(layer(x))
-        value: Tensor = self.output(x).squeeze(-1)
+        value: Tensor = self.shift + self.scale * self.output(x).squeeze(-1)
         return value

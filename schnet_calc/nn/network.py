@@ -48,6 +48,8 @@ class NetworkConfig:
     """Of the energy's head: ``"sum"`` for extensive properties, ``"mean"`` for intensive ones."""
     output_layers: tuple[int, ...] | None = None
     """Widths of the hidden layers of every head; one of half the features if None."""
+    energy: bool = True
+    """Whether there is an energy at all; without, the energies of atoms are zero."""
     heads: dict[str, str] = field(default_factory=dict)
     """Further outputs by name: ``"sum"``, ``"mean"``, or ``"charges"`` for a dipole from latent charges."""
 
@@ -158,6 +160,9 @@ class Network(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         nn.init.normal_(self.embedding.weight)
+        if not self.config.energy:
+            for parameter in self.output.parameters():
+                nn.init.zeros_(parameter).requires_grad_(False)
 
     def forward(
         self, numbers: Tensor, positions: Tensor, pairs: Tensor, shifts: Tensor, system: Tensor

@@ -1,10 +1,11 @@
 """Learning curves and errors."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from ase.units import GPa
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
@@ -34,24 +35,29 @@ def draw_learning_curves(axes: Axes, runs: dict[str, Path]) -> Axes:
 def draw_learning_curve(axes: Axes, metrics: str | Path) -> Axes:
     """Validation errors over steps, from a run's ``metrics.csv``."""
     columns = _metrics(metrics)
-    for color, key, label in (
-        (COLORS[0], "force_mae_kcal_mol_ang", "forces, kcal/mol/Å"),
-        (COLORS[1], "energy_mae_kcal_mol", "energy, kcal/mol"),
-    ):
-        axes.plot(columns["step"], columns[key], color=color, label=label)
+    labels = {"force_mae_kcal_mol_ang": "forces, kcal/mol/Å", "energy_mae_kcal_mol": "energy, kcal/mol"}
+    errors = [key for key in columns if "_mae" in key]
+    for k, key in enumerate(sorted(errors, key=lambda key: (key not in labels, -len(key)))):
+        label = labels.get(key, key.removesuffix("_mae").replace("_", " "))
+        axes.plot(columns["step"], columns[key], color=COLORS[k % len(COLORS)], label=label)
     axes.set(xlabel="steps", ylabel="validation MAE", yscale="log")
     axes.legend(frameon=False)
     return plain(axes)
 
 
-def draw_errors(axes: Sequence[Axes], energy: NDArray[np.float64], force: NDArray[np.float64]) -> None:
-    """Histograms of differences to the labels: energies, and components of forces."""
-    for ax, values, label in (
-        (axes[0], 1e3 * energy, "energy, meV"),
-        (axes[1], 1e3 * force, "force component, meV/Å"),
-    ):
-        reach = float(np.quantile(np.abs(values), 0.999)) or 1.0
-        ax.hist(values, bins=80, range=(-reach, reach), color=COLORS[0], alpha=0.8)
+def draw_errors(axes: Sequence[Axes], differences: Mapping[str, NDArray[np.float64]]) -> None:
+    """Histograms of differences to the labels by name, one for each of the axes."""
+    known = {
+        "energy": (1e3, "energy, meV"),
+        "forces": (1e3, "force component, meV/Å"),
+        "stress": (1.0 / GPa, "stress component, GPa"),
+        "dipole": (1.0, "dipole component, e·Å"),
+    }
+    for ax, (name, values) in zip(axes, differences.items(), strict=False):
+        factor, label = known.get(name, (1.0, name.replace("_", " ")))
+        scaled = factor * values
+        reach = float(np.quantile(np.abs(scaled), 0.999)) or 1.0
+        ax.hist(scaled, bins=80, range=(-reach, reach), color=COLORS[0], alpha=0.8)
         ax.axvline(0, color="0.3", lw=0.8)
         ax.set(xlabel=f"model − label: {label}", ylabel="count")
         plain(ax)

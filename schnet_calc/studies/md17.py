@@ -14,9 +14,9 @@ from schnet_calc.data import Frames, split_frames
 from schnet_calc.data.fetch import ORIGINAL
 from schnet_calc.studies.baseline import train_dense
 from schnet_calc.training import Run, RunConfig
-from schnet_calc.training.evaluate import Evaluation, evaluate
-from schnet_calc.training.setup import read_data
-from schnet_calc.training.train import finish
+from schnet_calc.training.evaluation import Evaluation, evaluate
+from schnet_calc.training.setup import read_data, split_sizes
+from schnet_calc.training.workflow import finish
 
 
 class Paper(NamedTuple):
@@ -144,9 +144,8 @@ def split_data(config: RunConfig) -> tuple[Frames, Frames]:
     """Frames that a run with this configuration trains on, and those that it never sees."""
     frames = read_data(config)
     data = config.data
-    split = split_frames(
-        len(frames), data.n_train, data.n_validation, n_test=data.n_test, seed=data.split_seed
-    )
+    sizes = split_sizes(data, len(frames))
+    split = split_frames(len(frames), *sizes, n_test=data.n_test, seed=data.split_seed)
     return frames.select(split.train), frames.select(split.test)
 
 
@@ -163,13 +162,13 @@ def dense_baseline(config: RunConfig, directory: Path, steps: int) -> Errors:
     if kept.exists():
         old = json.loads(kept.read_text())
         if old["identity"] == identity:
-            return Errors(*old["errors"])
+            return Errors.from_list(old["errors"])
     found = train_dense(train, test, steps=steps, seed=config.training.seed)
     off = found.forces.ravel() - test.forces.ravel()
     errors = Errors.of(found.energies - test.energies, off)
     directory.mkdir(parents=True, exist_ok=True)
     scratch = kept.with_suffix(".tmp")
-    scratch.write_text(json.dumps({"identity": identity, "errors": list(errors)}))
+    scratch.write_text(json.dumps({"identity": identity, "errors": errors.to_list()}))
     scratch.replace(kept)
     return errors
 

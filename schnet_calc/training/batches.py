@@ -12,24 +12,26 @@ from schnet_calc.structures.graph import Graph
 from schnet_calc.structures.neighbors import half_pairs
 
 
-class Batch(NamedTuple):
+class TrainingBatch(NamedTuple):
     """A graph of B structures with N atoms in all, and its labels."""
 
     graph: Graph
     """The structures."""
-    energies: Tensor
-    """(B,) eV, without the reference energies"""
-    forces: Tensor
-    """(N, 3) eV/Å"""
-    virials: Tensor | None
-    """(B, 3, 3) eV, not a number where a structure has no label; None if there are no labels at all"""
+    counts: Tensor
+    """(B,) atoms of each"""
+    labels: dict[str, Tensor]
+    """By name of the property: (B, ...), or (N, ...) of atoms, not a number where a structure has no label;
+    energies without the reference energies"""
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
-        dtype = self.energies.dtype
-        graph, virials = self.graph.to(device, dtype), self.virials
-        virials = None if virials is None else virials.to(device)
-        return Batch(graph, self.energies.to(device), self.forces.to(device), virials)
+    def to(self, device: torch.device) -> "TrainingBatch":
+        """Return the same batch on another device."""
+        labels = {name: x.to(device) for name, x in self.labels.items()}
+        return TrainingBatch(self.graph.to(device, self.counts.dtype), self.counts.to(device), labels)
+
+    def sums(self, atomic: Tensor) -> Tensor:
+        """Add up (N, ...) numbers of atoms to (B, ...) of structures."""
+        zeros = atomic.new_zeros(len(self.counts), *atomic.shape[1:])
+        return zeros.index_add(0, self.graph.system, atomic)
 
 
 class Batches:
@@ -50,17 +52,16 @@ class Batches:
     def __init__(
         self, frames: Frames, references: dict[int, float], cutoff: float, dtype: torch.dtype
     ) -> None:
-        self.frames = frames
-        self.dtype = dtype
-        per_atom = np.vectorize(references.__getitem__, otypes=[float])(frames.numbers)
-        self.residuals = frames.energies - np.add.reduceat(per_atom, frames.offsets[:-1])
-        lists = [
-            half_pairs(
-                frames.positions[frames.rows(k)],
-                frames.cells[k],
-                frames.pbc[k],
-                cutoff,
+        self.frames, self.dtype = frames, dtype
+        self.labels = dict(frames.labels)
+        if "energy" in self.labels:
+            table = np.zeros(max(references) + 1)
+            table[list(references)] = list(references.values())
+            self.labels["energy"] = frames.energies - np.add.reduceat(
+                table[frames.numbers], frames.offsets[:-1]
             )
+        lists = [
+            half_pairs(frames.positions[frames.rows(k)], frames.cells[k], frames.pbc[k], cutoff)
             for k in range(len(frames))
         ]
         self.pair_offsets = np.concatenate([[0], np.cumsum([len(x.i) for x in lists])])
@@ -72,17 +73,22 @@ class Batches:
         return len(self.frames)
 
     def distance_range(self) -> tuple[float, float]:
-        """Shortest and longest distance of all pairs, Å."""
-        starts = np.repeat(self.frames.offsets[:-1], np.diff(self.pair_offsets))
-        vectors = self.frames.positions[self.j + starts] - self.frames.positions[self.i + starts]
-        if self.shifts is not None:
-            vectors = vectors + self.shifts
-        distances = np.linalg.norm(vectors, axis=1)
-        if not len(distances):
-            return 0.0, 0.0
-        return float(distances.min()), float(distances.max())
+        """Return the shortest and the longest distance of all pairs, Å."""
+        low, high, most = np.inf, 0.0, 10_000
+        for first in range(0, len(self), most):  # in parts: large data have millions of pairs
+            last = min(first + most, len(self))
+            pairs = slice(self.pair_offsets[first], self.pair_offsets[last])
+            starts = np.repeat(self.frames.offsets[first:last], np.diff(self.pair_offsets)[first:last])
+            vectors = self.frames.positions[self.j[pairs] + starts]
+            vectors = vectors - self.frames.positions[self.i[pairs] + starts]
+            if self.shifts is not None:
+                vectors = vectors + self.shifts[pairs]
+            distances = np.linalg.norm(vectors, axis=1)
+            if len(distances):
+                low, high = min(low, float(distances.min())), max(high, float(distances.max()))
+        return (low, high) if np.isfinite(low) else (0.0, 0.0)
 
-    def batch(self, indices: NDArray[np.int64]) -> Batch:
+    def batch(self, indices: NDArray[np.int64]) -> TrainingBatch:
         """Put the given frames together."""
         frames = self.frames
         counts = frames.n_atoms[indices]
@@ -93,7 +99,7 @@ class Batches:
         base = np.repeat(starts[:-1], n_pairs)
         shifts = np.zeros((len(pair_rows), 3)) if self.shifts is None else self.shifts[pair_rows]
 
-        def real(x: NDArray[np.float64]) -> Tensor:
+        def real(x: NDArray) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(x)).to(self.dtype)
 
         graph = Graph(
@@ -104,11 +110,11 @@ class Batches:
             j=torch.from_numpy(self.j[pair_rows] + base),
             shifts=real(shifts),
         )
-        return Batch(
+        per_atom = {name: frames.properties[name].per_atom for name in self.labels}
+        return TrainingBatch(
             graph=graph,
-            energies=real(self.residuals[indices]),
-            forces=real(frames.forces[rows]),
-            virials=None if frames.virials is None else real(frames.virials[indices]),
+            counts=real(counts),
+            labels={k: real(x[rows if per_atom[k] else indices]) for k, x in self.labels.items()},
         )
 
 

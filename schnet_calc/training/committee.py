@@ -12,8 +12,8 @@ from scipy.stats import spearmanr
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.data import Frames
 from schnet_calc.training import Run, RunConfig
-from schnet_calc.training.evaluate import Evaluation, compare
-from schnet_calc.training.train import finish
+from schnet_calc.training.evaluation import Evaluation, compare
+from schnet_calc.training.workflow import finish
 
 Report = Callable[[int, Run, Any], None]
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from schnet_calc.data import Labels
 from schnet_calc.nn import NetworkConfig, SchNetConfig, architecture_of, network_config
 
 
@@ -12,6 +13,8 @@ def _check_types(section: Any) -> None:
     """Raise ``TypeError`` where a value is not of the type of the field's default."""
     for item in fields(section):
         value, default = getattr(section, item.name), item.default
+        if isinstance(default, tuple):
+            continue
         kinds = (int, float) if isinstance(default, float) else type(default)
         if default is not None and not isinstance(value, kinds):
             wanted = type(default).__name__
@@ -19,31 +22,36 @@ def _check_types(section: Any) -> None:
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Labels):
     """Where the frames come from and how they are split."""
 
     file: str = ""
-    energy_key: str = "energy"
-    forces_key: str = "forces"
-    energy_unit: str | None = None
-    length_unit: str | None = None
-    stress_key: str = ""
-    """Of the stresses; empty if none are to be read."""
-    stress_convention: str = "ase"
-    """``"ase"``, ``"vasp"`` or ``"virial"``, see :class:`~schnet_calc.data.stress.StressLabels`."""
-    stress_unit: str | None = None
-    n_train: int = 1000
-    n_validation: int = 1000
+    properties: tuple[str, ...] = ()
+    """Labels to train on, of those in the file; all if empty."""
+    n_train: int | None = None
+    """Frames to train on; 80 percent of the file, at most 1000, if None."""
+    n_validation: int | None = None
+    """Frames to validate with; 10 percent of the file, at most 1000, if None."""
     n_test: int | None = None
+    """Frames to test with; all that are left if None."""
     split: str = "random"
     """``"random"``, ``"blocks"``, or a split file such as an earlier run's ``split.npz``."""
     n_blocks: int = 10
+    """Of time, where the split is by blocks."""
     split_seed: int = 0
+    """Of the draw."""
     bootstrap: bool = False
     """Draw the training frames from those of the split, with replacement, by the seed of the training."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "properties", tuple(self.properties))
         _check_types(self)
+
+    @property
+    def labels(self) -> Labels:
+        """What :func:`~schnet_calc.data.read_frames` takes."""
+        return Labels(**{f.name: getattr(self, f.name) for f in fields(Labels)})
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,9 @@ class TrainingConfig:
     """Loss, optimiser and schedule."""
 
     steps: int = 100_000
+    """In all; a finished run goes on with more."""
     batch_size: int = 8
+    """Frames per step."""
     rho: float = 0.01
     """Weight of the energy loss (thesis Eq. 5.7); 0 trains on forces alone."""
     force_weight: float = 1.0
@@ -61,8 +71,14 @@ class TrainingConfig:
     frames don't drown those near equilibrium. 0: all weigh the same."""
     stress_weight: float = 0.0
     """Weight of the squared error of the virial per atom, in eV²."""
+    dipole_weight: float = 1.0
+    """Weight of the squared error of the dipole, in (e·Å)²."""
+    scalar_weight: float = 1.0
+    """Weight of the squared error of every further number, in units of its variance."""
     learning_rate: float = 1e-3
+    """The highest, after the warm-up."""
     final_learning_rate: float = 1e-6
+    """At the last step."""
     warmup: int = 500
     """Steps of linear warm-up."""
     schedule: str = "cosine"
@@ -78,13 +94,19 @@ class TrainingConfig:
     reference: str = "elements"
     """Reference energies: ``"elements"`` (least squares), ``"atom"`` (one for all) or ``"none"``."""
     validate_every: int = 2000
+    """Steps between two validations."""
     n_validate: int = 1000
     """Validation frames used at each check."""
     patience: int = 0
     """Checks without an improvement after which to stop; 0 never stops early."""
+    checkpoint_minutes: float = 5.0
+    """Minutes between two checkpoints; there is one at every validation and every interruption, too."""
     seed: int = 0
+    """Of the first weights and the order of the frames."""
     dtype: str = "float32"
+    """``"float32"`` or ``"float64"``."""
     device: str = "auto"
+    """``"auto"``, ``"cpu"`` or ``"cuda[:N]"``."""
     threads: int = 0
     """CPU threads; 0 leaves torch's default."""
     gradients: str = "auto"
@@ -110,12 +132,10 @@ class TrainingConfig:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if not (self.rho >= 0 and 0 <= self.ema < 1):
             raise ValueError(f"rho >= 0 and 0 <= ema < 1 are needed, got {self.rho}, {self.ema}")
-        weights = (self.rho, self.force_weight, self.stress_weight, self.force_scale)
-        if min(weights) < 0 or self.rho + self.force_weight == 0:
-            raise ValueError(
-                "rho, force_weight, stress_weight and force_scale must not be negative, "
-                f"the first two not both zero, got {', '.join(map(str, weights))}"
-            )
+        names = ("rho", "force_weight", "stress_weight", "force_scale", "dipole_weight", "scalar_weight")
+        for name in names:
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)

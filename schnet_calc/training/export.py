@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from schnet_calc.modelfile import save_model
-from schnet_calc.nn import make_network
+from schnet_calc.nn import make_network, upgraded_weights
 from schnet_calc.training.checkpoint import load_checkpoint, module_tensors
 from schnet_calc.training.config import RunConfig
 
@@ -40,7 +40,7 @@ def export_model(
     tensors, state = load_checkpoint(checkpoint)
     config = RunConfig.from_dict(state["config"])
     network = make_network(config.model).to(getattr(torch, config.training.dtype))
-    network.load_state_dict(module_tensors(tensors, "average"))
+    network.load_state_dict(upgraded_weights(module_tensors(tensors, "average")))
     references = {int(z): float(e) for z, e in state["references"].items()}
     training: dict[str, Any] = {
         "data": state["info"],
@@ -57,4 +57,4 @@ def export_model(
         training["command"] = command
     if test_errors:
         training["test_errors"] = test_errors
-    save_model(path, network, references, training)
+    save_model(path, network, references, training, state.get("units"))

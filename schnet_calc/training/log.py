@@ -1,37 +1,30 @@
 """The table of a run: a row per validation."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
-from schnet_calc.analysis.errors import KCAL_MOL, Errors
+from schnet_calc.analysis.errors import Errors
 
-CSV_FIELDS = (
-    "step",
-    "learning_rate",
-    "loss",
-    "energy_mae_kcal_mol",
-    "force_mae_kcal_mol_ang",
-    "seconds",
-)
+FIRST, LAST = ("step", "learning_rate", "loss"), ("seconds",)
+
+
+def error_columns(names: Sequence[str]) -> list[str]:
+    """Return the columns of mean absolute errors for labels of these names."""
+    known = {"energy": "energy_mae_kcal_mol", "forces": "force_mae_kcal_mol_ang"}
+    return [known.get(name, f"{name}_mae") for name in names]
 
 
 def append_row(path: Path, step: int, rate: float, loss: float, errors: Errors, seconds: float) -> None:
     """Add a row; a new file gets a header first."""
+    columns, values = error_columns(list(errors)), errors.to_dict()
     new = not path.exists()
     with path.open("a", newline="") as stream:
         writer = csv.writer(stream)
         if new:
-            writer.writerow(CSV_FIELDS)
-        writer.writerow(
-            (
-                step,
-                f"{rate:.6g}",
-                f"{loss:.6g}",
-                f"{errors.energy_mae_ev / KCAL_MOL:.5f}",
-                f"{errors.force_mae_ev_ang / KCAL_MOL:.5f}",
-                f"{seconds:.1f}",
-            )
-        )
+            writer.writerow((*FIRST, *columns, *LAST))
+        found = [f"{values[c]:.5f}" for c in columns]
+        writer.writerow((step, f"{rate:.6g}", f"{loss:.6g}", *found, f"{seconds:.1f}"))
 
 
 def forget_after(path: Path, step: int) -> None:

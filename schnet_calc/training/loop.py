@@ -15,7 +15,7 @@ from schnet_calc.analysis.errors import Errors
 from schnet_calc.device import choose_device
 from schnet_calc.guard.domain import Domain
 from schnet_calc.kernels.splines.cubic import SplineGrid
-from schnet_calc.nn import SchNetConfig, make_network
+from schnet_calc.nn import SchNet, make_network, upgraded_weights
 from schnet_calc.structures.structure import Structure
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.checkpoint import (
@@ -27,9 +27,11 @@ from schnet_calc.training.checkpoint import (
 )
 from schnet_calc.training.config import RunConfig
 from schnet_calc.training.distributed import join_world, local_device
+from schnet_calc.training.heads import scale_heads, with_heads
+from schnet_calc.training.interruption import Interruptions
 from schnet_calc.training.log import append_row, forget_after
-from schnet_calc.training.loss import learning_rate, loss_function
-from schnet_calc.training.metrics import differences
+from schnet_calc.training.loss import learning_rate, loss_function, terms
+from schnet_calc.training.metrics import compare
 from schnet_calc.training.predict import Predict, explicit_predictor, predict_autograd
 from schnet_calc.training.references import fit_references
 from schnet_calc.training.setup import (
@@ -63,7 +65,6 @@ class Run:
     """
 
     def __init__(self, config: RunConfig, directory: str | Path, resume: bool = False) -> None:
-        self.config = config
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.metrics = self.directory / "metrics.csv"
@@ -78,41 +79,55 @@ class Run:
             raise FileExistsError(
                 f"{self.directory} holds a training run already; resume it or choose another folder"
             )
-        self.frames = frames = read_data(config)
-        self.split = self.world.tell(
-            choose_split(config, frames, self.directory, checkpoint.exists()) if self.world.first else None
-        )
-        train = frames.select(training_frames(config, self.split))
-        self.references = fit_references(train, training.reference)
-        missing = sorted(set(frames.elements) - set(self.references))
-        if missing:
-            raise ValueError(f"elements {missing} occur in the data, but in no training frame")
-        cutoff = config.model.cutoff if config.model.cutoff_function == "cosine" else math.inf
-        self.train = Batches(train, self.references, cutoff, self.dtype)
-        self.validation = Batches(frames.select(self.split.validation), self.references, cutoff, self.dtype)
-        self.distance_range = self.train.distance_range()
-        self.domain = Domain.of(Structure.from_atoms(train.atoms(k)) for k in range(len(train)))
-        self.info = frames.info
-        self.digest = frames.digest()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(training.seed)
-            self.network = make_network(config.model).to(self.device, self.dtype)
-        self.optimizer = make_optimizer(training.optimizer, self.network)
+        self.frames = read_data(config)
+        self.config = config = with_heads(config, self.frames)
+        self._prepare_data(checkpoint.exists())
+        self._prepare_network()
         if training.start_from and not checkpoint.exists():
             start_from(training.start_from, self.network, self.optimizer)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.predict = self._predictor()
-        self.step = 0
-        self.best = math.inf
-        self.stale = 0
-        self.seconds = 0.0
-        self.constant = 0.0
+        self.step, self.stale = 0, 0
+        self.best, self.seconds, self.constant = math.inf, 0.0, 0.0
+        self.errors = Errors({})
+        """Of the last validation."""
+        self._loss = [0.0, 0.0]  # sum and number since then
         if checkpoint.exists():
             self._restore(checkpoint)
 
+    def _prepare_data(self, resumed: bool) -> None:
+        config, frames = self.config, self.frames
+        split = choose_split(config, frames, self.directory, resumed) if self.world.first else None
+        self.split = self.world.tell(split)
+        train = frames.select(training_frames(config, self.split))
+        self.references = fit_references(train, config.training.reference)
+        missing = sorted(set(frames.elements) - set(self.references))
+        if missing:
+            raise ValueError(f"elements {missing} occur in the data, but in no training frame")
+        validation = frames.select(self.split.validation)
+        reach = config.model.reach
+        self.train = Batches(train, self.references, reach, self.dtype)
+        self.validation = Batches(validation, self.references, reach, self.dtype)
+        self.distance_range = self.train.distance_range()
+        self.domain = Domain.of(Structure.from_atoms(train.atoms(k)) for k in range(len(train)))
+        self.info, self.digest = frames.info, frames.digest()
+        variances = {k: float(np.nanvar(x)) for k, x in train.labels.items()}
+        self.terms = terms(config.training, variances)
+        if not self.terms:
+            raise ValueError("nothing to train on: all labels have the weight zero")
+
+    def _prepare_network(self) -> None:
+        training = self.config.training
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(training.seed)
+            self.network = make_network(self.config.model)
+        scale_heads(self.network, self.train.frames)
+        self.network.to(self.device, self.dtype)
+        self.optimizer = make_optimizer(training.optimizer, self.network)
+        self.predict = self._predictor()
+
     def _predictor(self) -> Predict:
         training, model = self.config.training, self.config.model
-        explicit = isinstance(model, SchNetConfig) and model.pooling == "sum"
+        explicit = isinstance(self.network, SchNet) and model.pooling == "sum"
         if training.gradients == "explicit" and not explicit:
             raise ValueError("gradients = 'explicit' needs a SchNet with pooling = 'sum': use 'auto'")
         if training.gradients == "autograd" or not explicit:
@@ -122,25 +137,43 @@ class Run:
         low, high = min(low, validated[0]), max(high, validated[1])
         # Splines coarser than the Gaussians would train another function than the one exported.
         spacing = min(training.spline_spacing, 0.25 * model.width)
-        grid = SplineGrid.covering(low - 1e-3, high + 1e-3, spacing)
-        return explicit_predictor(grid)
+        return explicit_predictor(SplineGrid.covering(low - 1e-3, high + 1e-3, spacing))
 
     def run(self, progress: Callable[["Run", Errors | None], None] | None = None) -> None:
-        """Train until the last step, or until validation has stopped improving."""
+        """Train until the last step, or until validation has stopped improving.
+
+        A first SIGINT, SIGTERM or SIGHUP ends after the step that is being made, with a checkpoint.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called after every step with this run, and with the errors of a validation where there was one.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            A signal came.
+        FloatingPointError
+            The loss is no number.
+        """
         training = self.config.training
-        started, before = time.perf_counter(), self.seconds
-        total, counted = 0.0, 0
-        while self.step < training.steps and not self._exhausted():
-            total += self._one_step()
-            counted += 1
-            self.step += 1
-            errors = None
-            if self.step % training.validate_every == 0 or self.step == training.steps:
+        started, before, saved = time.perf_counter(), self.seconds, time.perf_counter()
+        with Interruptions() as interruptions:
+            while self.step < training.steps and not self._exhausted():
+                self._loss = [self._loss[0] + self._one_step(), self._loss[1] + 1]
+                self.step += 1
                 self.seconds = before + time.perf_counter() - started
-                errors = self._validate(total / counted)
-                total, counted = 0.0, 0
-            if progress is not None:
-                progress(self, errors)
+                errors = None
+                if self.step % training.validate_every == 0 or self.step == training.steps:
+                    errors = self._validate()
+                    saved = time.perf_counter()
+                elif interruptions.asked or time.perf_counter() - saved > 60 * training.checkpoint_minutes:
+                    saved = time.perf_counter()
+                    if self.world.first:
+                        self._save()
+                if progress is not None:
+                    progress(self, errors)
+                interruptions.act()
 
     def _exhausted(self) -> bool:
         return 0 < self.config.training.patience <= self.stale
@@ -154,9 +187,10 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
-        loss = loss_function(self.predict(self.network, batch), batch, training)
+        loss = loss_function(self.predict(self.network, batch), batch, self.terms)
         loss = loss * (len(mine) / len(indices))
-        loss.backward()  # type: ignore[no-untyped-call]
+        if loss.requires_grad:  # else no structure of the batch has a label
+            loss.backward()  # type: ignore[no-untyped-call]
         parameters: list[Tensor] = list(self.network.parameters())
         total = loss.detach()
         self.world.add_up([total, *(p.grad for p in parameters if p.grad is not None)])
@@ -184,71 +218,74 @@ class Run:
             self._epoch, self._order = epoch, rng.permutation(len(self.train))
         return self._order[position * size : (position + 1) * size]
 
-    def _validate(self, loss: float) -> Errors:
+    def _validate(self) -> Errors:
         """Errors and the count of stale checks, on all processes; the first computes and writes them."""
-        errors = self._errors_and_files(loss) if self.world.first else None
+        if self.world.first:
+            self._errors_and_files()
         told: Errors
-        told, self.stale = self.world.tell((errors, self.stale))
+        told, self.stale = self.world.tell((self.errors, self.stale))
         return told
 
-    def _errors_and_files(self, loss: float) -> Errors:
+    def _errors_and_files(self) -> None:
         training = self.config.training
-        how = (self.predict, training.n_validate, 32, self.device)
-        if training.rho == 0:
+        how = (self.predict, self.terms, training.n_validate, self.device)
+        named = {term.name for term in self.terms}
+        if "forces" in named and "energy" not in named and "energy" in self.train.labels:
             # Forces say nothing of the energy's constant: fit it to the mean (thesis Section 5.3).
-            off = differences(self.average, self.train, *how)
-            self.constant = float(-off.energies.sum() / off.n_atoms.sum())
-        off = differences(self.average, self.validation, *how)
-        errors = Errors.of(off.energies + self.constant * off.n_atoms, off.forces)
-        score = training.force_weight * off.mean_square_force(training.force_scale)
-        score += training.rho * errors.energy_rmse_ev**2
-        if len(off.virials):
-            score += training.stress_weight * 9 * float((off.virials**2).mean())
+            off = compare(self.average, self.train, *how)
+            self.constant = float(-off.differences["energy"].sum() / off.n_atoms.sum())
+        found = compare(self.average, self.validation, *how)
+        self.errors = found.errors(self.constant)
+        score = found.score(self.terms, self.constant)
         self.stale += 1
         if score < self.best:
             self.best, self.stale = score, 0
             save_checkpoint(
                 self.directory / "best.safetensors",
                 {f"average.{k}": v for k, v in self.average.state_dict().items()},
-                self._state(errors),
+                self._state(),
             )
         rate = learning_rate(training, self.step - 1)
-        append_row(self.metrics, self.step, rate, loss, errors, self.seconds)
-        self._save(errors)
-        return errors
+        loss = self._loss[0] / max(self._loss[1], 1)
+        append_row(self.metrics, self.step, rate, loss, self.errors, self.seconds)
+        self._loss = [0.0, 0.0]
+        self._save()
 
-    def _state(self, errors: Errors) -> dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
         return {
             "config": self.config.to_dict(),
             "step": self.step,
             "best": self.best,
             "stale": self.stale,
             "seconds": self.seconds,
+            "loss": self._loss,
             "references": {str(z): e + self.constant for z, e in self.references.items()},
-            "validation": errors.to_dict(),
+            "validation": self.errors.to_dict(),
             "distance_range": self.distance_range,
             "domain": self.domain.to_dict(),
             "info": self.info,
+            "units": {name: self.frames.properties[name].unit for name in self.config.model.heads},
             "data_sha256": self.digest,
             "n_train": len(self.train),
         }
 
-    def _save(self, errors: Errors) -> None:
+    def _save(self) -> None:
         tensors = {
             **{f"network.{k}": v for k, v in self.network.state_dict().items()},
             **{f"average.{k}": v for k, v in self.average.state_dict().items()},
             **optimizer_tensors(self.optimizer),
         }
-        save_checkpoint(self.directory / "checkpoint.safetensors", tensors, self._state(errors))
+        save_checkpoint(self.directory / "checkpoint.safetensors", tensors, self._state())
 
     def _restore(self, path: Path) -> None:
         tensors, state = load_checkpoint(path)
-        check_same_config(RunConfig.from_dict(state["config"]), self.config, path)
+        check_same_config(RunConfig.from_dict(state["config"]), self.config, path, state["step"])
         if state["data_sha256"] != self.digest:
             raise ValueError(f"{path} was written with other data than {self.config.data.file}")
         for name, module in (("network", self.network), ("average", self.average)):
-            module.load_state_dict(module_tensors(tensors, name))
+            module.load_state_dict(upgraded_weights(module_tensors(tensors, name)))
         restore_optimizer(self.optimizer, tensors)
         self.step, self.best = state["step"], state["best"]
         self.stale, self.seconds = state["stale"], state["seconds"]
+        self._loss = state.get("loss", [0.0, 0.0])
         forget_after(self.metrics, self.step)

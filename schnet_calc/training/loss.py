@@ -1,17 +1,106 @@
-"""The loss on energies and forces, and the learning rate over the steps."""
+"""The loss as a table of terms, which the validation score shares, and the learning rate over the steps.
+
+A new term is an entry of :func:`terms`.
+"""
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from schnet_calc.training.batches import Batch
+from schnet_calc.training.batches import TrainingBatch
 from schnet_calc.training.config import TrainingConfig
-from schnet_calc.training.predict import Predicted
+
+Squares = Callable[[Tensor, Tensor, TrainingBatch], Tensor]
+
+
+class Term(NamedTuple):
+    """One label's share of the loss."""
+
+    name: str
+    """Of the property."""
+    weight: float
+    squares: Squares
+    """Predictions, labels and batch to (B,) squared errors; not numbers where a structure has no label."""
+
+
+def terms(config: TrainingConfig, labels: dict[str, float]) -> list[Term]:
+    """Return the terms of thesis Eq. 5.7 and of further labels.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        Weights; terms of weight zero are left out.
+    labels : dict
+        Variance by name of the label.
+    """
+
+    def forces(predicted: Tensor, label: Tensor, batch: TrainingBatch) -> Tensor:
+        squares = mean_squares(predicted - label, batch)
+        if config.force_scale > 0:
+            squares = squares / (1.0 + mean_squares(label, batch) / config.force_scale**2)
+        return squares
+
+    found = []
+    for name, variance in labels.items():
+        if name == "energy":
+            found.append(Term(name, config.rho, _squares))
+        elif name == "forces":
+            found.append(Term(name, config.force_weight, forces))
+        elif name == "virial":
+            found.append(Term(name, config.stress_weight, _squares_per_atom))
+        elif name in ("dipole", "dipole_length"):
+            found.append(Term(name, config.dipole_weight, _squares))
+        else:
+            found.append(Term(name, config.scalar_weight / max(variance, 1e-30), _squares))
+    return [term for term in found if term.weight > 0]
+
+
+def loss_function(predicted: dict[str, Tensor], batch: TrainingBatch, of: list[Term]) -> Tensor:
+    """Return the sum over the terms of weight times the mean over the structures that have the label."""
+    loss = batch.counts.new_zeros(())
+    for term in of:
+        squares = term.squares(predicted[term.name], batch.labels[term.name], batch)
+        known = torch.isfinite(batch_labels(term.name, batch))
+        total = torch.where(known, squares, torch.zeros_like(squares)).sum()
+        loss = loss + term.weight * total / known.sum().clamp(min=1)
+    return loss
+
+
+def batch_labels(name: str, batch: TrainingBatch) -> Tensor:
+    """Return (B,) numbers that are finite where a structure has the label."""
+    label = batch.labels[name]
+    if len(label) != len(batch.counts) or (label.shape[1:] == (3,) and name == "forces"):
+        return batch.sums(label.sum(1))
+    return label.reshape(len(label), -1).sum(1)
+
+
+def _squares(predicted: Tensor, label: Tensor, batch: TrainingBatch) -> Tensor:
+    off = _known(predicted, label)
+    return (off**2).reshape(len(off), -1).sum(1)
+
+
+def _squares_per_atom(predicted: Tensor, label: Tensor, batch: TrainingBatch) -> Tensor:
+    return _squares(predicted, label, batch) / batch.counts**2
+
+
+def _known(predicted: Tensor, label: Tensor) -> Tensor:
+    """Differences, zero where there is no label: a gradient through what is no number would spoil all."""
+    known = torch.isfinite(label)
+    return torch.where(
+        known, predicted - torch.where(known, label, predicted.detach()), torch.zeros_like(label)
+    )
+
+
+def mean_squares(vectors: Tensor, batch: TrainingBatch) -> Tensor:
+    """Return (B,) means over the atoms of a structure of the squared lengths of (N, 3) vectors."""
+    return batch.sums((torch.nan_to_num(vectors) ** 2).sum(1)) / batch.counts
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
-    """Rate of a step: linear warm-up, then the schedule."""
+    """Return the rate of a step: linear warm-up, then the schedule."""
     if step < config.warmup:
         return config.learning_rate * (step + 1) / config.warmup
     progress = min((step - config.warmup) / max(config.steps - config.warmup, 1), 1.0)
@@ -21,32 +110,3 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     if config.schedule == "exponential":
         return float(top * (bottom / top) ** progress)
     return top
-
-
-def loss_function(predicted: Predicted, batch: Batch, config: TrainingConfig) -> Tensor:
-    """Mean over the batch of thesis Eq. 5.7 in eV² and (eV/Å)², and of virials per atom in eV²."""
-    loss = torch.zeros_like(predicted.energies[0])
-    counts = atoms_per_system(batch)
-    if config.force_weight > 0:
-        squares = mean_squares(predicted.forces - batch.forces, batch)
-        if config.force_scale > 0:
-            squares = squares / (1.0 + mean_squares(batch.forces, batch) / config.force_scale**2)
-        loss = loss + config.force_weight * squares.mean()
-    if config.rho > 0:
-        loss = loss + config.rho * ((predicted.energies - batch.energies) ** 2).mean()
-    if config.stress_weight > 0 and predicted.virials is not None and batch.virials is not None:
-        off = torch.nan_to_num(predicted.virials - batch.virials) / counts[:, None, None]
-        loss = loss + config.stress_weight * (off**2).sum((1, 2)).mean()
-    return loss
-
-
-def mean_squares(vectors: Tensor, batch: Batch) -> Tensor:
-    """(B,) mean over the atoms of a structure of the squared lengths of (N, 3) vectors."""
-    sums = torch.zeros_like(batch.energies).index_add(0, batch.graph.system, (vectors**2).sum(1))
-    return sums / atoms_per_system(batch)
-
-
-def atoms_per_system(batch: Batch) -> Tensor:
-    """(B,) numbers of atoms."""
-    ones = torch.ones_like(batch.forces[:, 0])
-    return torch.zeros_like(batch.energies).index_add(0, batch.graph.system, ones)

@@ -1,64 +1,82 @@
-"""What a network says of held-out frames during training, minus their labels."""
+"""What a network says of held-out frames during training, held against their labels."""
 
+from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
+from schnet_calc.analysis.errors import Errors
+from schnet_calc.nn import Network
 from schnet_calc.training.batches import Batches
+from schnet_calc.training.loss import Term, batch_labels
 from schnet_calc.training.predict import Predict
 
 FloatArray = NDArray[np.float64]
+BATCH_SIZE = 32
 
 
-class Differences(NamedTuple):
-    """Predictions minus labels of M frames with A atoms."""
+class Comparison(NamedTuple):
+    """Predictions of M frames beside their labels."""
 
-    energies: FloatArray
-    """(M,) eV"""
-    forces: FloatArray
-    """(3A,) components, eV/Å"""
-    virials: FloatArray
-    """(9M',) components of the virial per atom, eV, of the frames that have labels for it"""
+    differences: dict[str, FloatArray]
+    """Predictions minus labels by name, all components of the frames that have the label; virials per atom"""
+    squares: dict[str, FloatArray]
+    """(M',) squared errors as they stand in the loss, by name of the term"""
     n_atoms: FloatArray
-    """(M,)"""
-    force_labels: FloatArray
-    """(M,) mean squared lengths of the labels' forces, (eV/Å)²"""
+    """(M',) atoms of the frames with an energy"""
 
-    def mean_square_force(self, scale: float) -> float:
-        """Mean over the frames of the squared error per atom, (eV/Å)², weighted as in the loss."""
-        starts = np.concatenate([[0], np.cumsum(3 * self.n_atoms[:-1])]).astype(int)
-        squares = np.add.reduceat(self.forces**2, starts) / self.n_atoms
-        if scale > 0:
-            squares = squares / (1.0 + self.force_labels / scale**2)
-        return float(squares.mean())
+    def errors(self, constant: float = 0.0) -> Errors:
+        """Return errors; a constant energy per atom, eV, is added to the predictions."""
+        off = dict(self.differences)
+        if "energy" in off:
+            off["energy"] = off["energy"] + constant * self.n_atoms
+        return Errors.from_differences(off)
+
+    def score(self, terms: list[Term], constant: float = 0.0) -> float:
+        """Return the loss over all these frames."""
+        total = 0.0
+        for term in terms:
+            squares = self.squares[term.name]
+            if term.name == "energy":
+                squares = (self.differences["energy"] + constant * self.n_atoms) ** 2
+            total += term.weight * float(squares.mean()) if len(squares) else 0.0
+        return total
 
 
-def differences(
-    network: nn.Module,
+@torch.no_grad()
+def compare(
+    network: Network,
     batches: Batches,
     predict: Predict,
+    terms: list[Term],
     n_frames: int,
-    batch_size: int,
     device: torch.device,
-) -> Differences:
-    """Predictions minus labels of the first frames."""
+) -> Comparison:
+    """Compare the predictions of the first frames with their labels."""
     n_frames = min(n_frames, len(batches))
-    counts = batches.frames.n_atoms[:n_frames].astype(float)
-    energy, force, virial = [], [], [np.zeros(0)]
-    with torch.no_grad():
-        for start in range(0, n_frames, batch_size):
-            rows = np.arange(start, min(start + batch_size, n_frames))
-            batch = batches.batch(rows).to(device)
-            found = predict(network, batch)
-            energy.append((found.energies.detach() - batch.energies).cpu().numpy())
-            force.append((found.forces.detach() - batch.forces).cpu().numpy().ravel())
-            if found.virials is not None and batch.virials is not None:
-                off = (found.virials.detach() - batch.virials).cpu().numpy() / counts[rows, None, None]
-                virial.append(off[np.isfinite(off)])
-    energies, forces, virials = (np.concatenate(x).astype(float) for x in (energy, force, virial))
-    squares = (batches.frames.forces**2).sum(1)
-    labels = np.add.reduceat(squares, batches.frames.offsets[:-1])[:n_frames] / counts
-    return Differences(energies, forces, virials, counts, labels)
+    off: dict[str, list[FloatArray]] = defaultdict(list)
+    squares: dict[str, list[FloatArray]] = defaultdict(list)
+    counts: list[FloatArray] = []
+    for start in range(0, n_frames, BATCH_SIZE):
+        batch = batches.batch(np.arange(start, min(start + BATCH_SIZE, n_frames))).to(device)
+        found = predict(network, batch)
+        for name, label in batch.labels.items():
+            difference = found[name].detach() - label
+            if name == "virial":
+                difference = difference / batch.counts[:, None, None]
+            values = difference.cpu().numpy().astype(float).ravel()
+            off[name].append(values[np.isfinite(values)])
+        if "energy" in batch.labels:
+            known = torch.isfinite(batch.labels["energy"])
+            counts.append(batch.counts[known].cpu().numpy().astype(float))
+        for term in terms:
+            known = torch.isfinite(batch_labels(term.name, batch))
+            these = term.squares(found[term.name].detach(), batch.labels[term.name], batch)[known]
+            squares[term.name].append(these.cpu().numpy().astype(float))
+    return Comparison(
+        {name: np.concatenate(x) for name, x in off.items()},
+        {name: np.concatenate(x) for name, x in squares.items()},
+        np.concatenate([*counts, np.zeros(0)]),
+    )

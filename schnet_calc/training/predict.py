@@ -1,78 +1,109 @@
-"""Energies and forces of a batch, as a differentiable function of the weights."""
+"""What a network says of a batch, as a differentiable function of the weights."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.kernels.torch.explicit import (
     atomic_energies,
+    features,
     filter_tables,
     forces_from_slopes,
     look_up,
     virials_from_slopes,
 )
-from schnet_calc.nn import SchNet
-from schnet_calc.training.batches import Batch
+from schnet_calc.nn import Network, SchNet
+from schnet_calc.training.batches import TrainingBatch
+
+Predict = Callable[[Network, TrainingBatch], dict[str, Tensor]]
+"""Values by name, for the labels of a batch: (B, ...), or (N, ...) of atoms."""
+DERIVATIVES = {"forces", "virial"}
 
 
-class Predicted(NamedTuple):
-    """What a network says of a batch, beside whose labels it can be held."""
-
-    energies: Tensor
-    """(B,) eV"""
-    forces: Tensor
-    """(N, 3) eV/Å"""
-    virials: Tensor | None
-    """(B, 3, 3) eV; None if the batch has no labels for them"""
-
-
-Predict = Callable[[nn.Module, Batch], Predicted]
-
-
-def sum_per_system(atomic: Tensor, batch: Batch) -> Tensor:
-    """(N,) -> (B,)."""
-    return torch.zeros_like(batch.energies).index_add(0, batch.graph.system, atomic)
-
-
-def predict_autograd(network: nn.Module, batch: Batch) -> Predicted:
-    """Forces by automatic differentiation: any network, twice the passes."""
-    graph = batch.graph
-    positions = graph.positions.detach().requires_grad_()
-    strain = positions.new_zeros(len(batch.energies), 3, 3, requires_grad=True)
+def predict_autograd(network: Network, batch: TrainingBatch) -> dict[str, Tensor]:
+    """Predict with derivatives by automatic differentiation: any network, twice the passes."""
+    graph, names = batch.graph, set(batch.labels)
+    found: dict[str, Tensor] = {}
     pairs, shifts = graph.directed()
-    with torch.enable_grad():
-        moved = positions
-        if batch.virials is not None:
-            deform = strain + torch.eye(3, dtype=strain.dtype, device=strain.device)
-            moved = torch.einsum("nk,nkl->nl", positions, deform[graph.system])
-            shifts = torch.einsum("pk,pkl->pl", shifts, deform[graph.system[pairs[0]]])
-        atomic = network(graph.numbers, moved, pairs, shifts, graph.system)
-        wanted = (positions,) if batch.virials is None else (positions, strain)
-        gradients = torch.autograd.grad(atomic.sum(), wanted, create_graph=True)
-    virials = None if batch.virials is None else gradients[1]
-    return Predicted(sum_per_system(atomic, batch), -gradients[0], virials)
+    positions = graph.positions.detach().requires_grad_(bool(names & DERIVATIVES))
+    strain = positions.new_zeros(len(batch.counts), 3, 3, requires_grad=True)
+    if names & {"energy", *DERIVATIVES}:
+        with torch.enable_grad():
+            moved = positions
+            if "virial" in names:
+                deform = strain + torch.eye(3, dtype=strain.dtype, device=strain.device)
+                moved = torch.einsum("nk,nkl->nl", positions, deform[graph.system])
+                shifts = torch.einsum("pk,pkl->pl", shifts, deform[graph.system[pairs[0]]])
+            atomic = network(graph.numbers, moved, pairs, shifts, graph.system)
+            found["energy"] = batch.sums(atomic)
+            if names & DERIVATIVES:
+                wanted = (positions, strain) if "virial" in names else (positions,)
+                gradients = torch.autograd.grad(atomic.sum(), wanted, create_graph=True)
+                found["forces"] = -gradients[0]
+                if "virial" in names:
+                    found["virial"] = gradients[1]
+    if network.config.heads:
+        outputs = network.outputs(graph.numbers, graph.positions, pairs, graph.directed()[1], graph.system)
+        found |= read_heads(network, outputs, batch)
+    return found
 
 
 def explicit_predictor(grid: SplineGrid) -> Predict:
-    """Forces as explicit operations, filters from tables on the grid (see ``kernels.explicit``)."""
+    """Predict with explicit derivatives, filters from tables on the grid (see ``kernels.torch``)."""
 
-    def predict(network: nn.Module, batch: Batch) -> Predicted:
+    def predict(network: Network, batch: TrainingBatch) -> dict[str, Tensor]:
         if not isinstance(network, SchNet):
             raise TypeError(f"explicit forces are written for SchNet, not {type(network).__name__}")
-        graph = batch.graph
+        graph, names = batch.graph, set(batch.labels)
         vectors = graph.vectors()
         distances = torch.linalg.vector_norm(vectors, dim=1)
         pairs = look_up(network, grid, graph.i, graph.j, distances)
         tables = filter_tables(network, grid)
-        atomic, slope, _ = atomic_energies(network, tables, graph.numbers, pairs)
-        unit = vectors / distances[:, None]
-        forces = forces_from_slopes(slope, unit, graph.i, graph.j, len(graph.numbers))
-        virials = None
-        if batch.virials is not None:
-            virials = virials_from_slopes(slope, unit, vectors, graph.system[graph.i], len(batch.energies))
-        return Predicted(sum_per_system(atomic, batch), forces, virials)
+        found: dict[str, Tensor] = {}
+        if names & DERIVATIVES:
+            atomic, slope, x = atomic_energies(network, tables, graph.numbers, pairs)
+            unit = vectors / distances[:, None]
+            found["energy"] = batch.sums(atomic)
+            found["forces"] = forces_from_slopes(slope, unit, graph.i, graph.j, len(graph.numbers))
+            if "virial" in names:
+                of_pairs = graph.system[graph.i]
+                found["virial"] = virials_from_slopes(slope, unit, vectors, of_pairs, len(batch.counts))
+        else:
+            x, _ = features(network, tables, graph.numbers, pairs)
+            if "energy" in names:
+                found["energy"] = batch.sums(network.read_energies(x, graph.system))
+        outputs = {name: head(x) for name, head in network.heads.items()}
+        return found | read_heads(network, outputs, batch)
 
     return predict
+
+
+def read_heads(network: Network, outputs: dict[str, Tensor], batch: TrainingBatch) -> dict[str, Tensor]:
+    """Make properties of structures from the numbers (N,) that heads give atoms."""
+    found: dict[str, Tensor] = {}
+    for name, reduction in network.config.heads.items():
+        sums = batch.sums(outputs[name])
+        if reduction == "charges":
+            found[name] = _dipole(outputs[name], sums, batch)
+            found["dipole_length"] = torch.linalg.vector_norm(found[name] + 1e-12, dim=1)
+        else:
+            found[name] = sums / batch.counts if reduction == "mean" else sums
+    return found
+
+
+def _dipole(charges: Tensor, sums: Tensor, batch: TrainingBatch) -> Tensor:
+    """(B, 3) dipoles of latent charges (N,) that add up to zero (thesis Section 4.4.1), e·Å."""
+    system = batch.graph.system
+    centres = batch.sums(batch.graph.positions) / batch.counts[:, None]
+    charges = charges - (sums / batch.counts)[system]
+    return batch.sums(charges[:, None] * (batch.graph.positions - centres[system]))
+
+
+def missing_heads(names: Iterable[str], network: Network) -> list[str]:
+    """Return the labels that the network has nothing for."""
+    known = {"energy", *DERIVATIVES, *network.config.heads}
+    if "dipole" in known:
+        known.add("dipole_length")
+    return sorted(set(names) - known)

@@ -13,7 +13,7 @@ from schnet_calc.data import Frames, Split, read_frames, split_frames
 from schnet_calc.modelfile import load_potential
 from schnet_calc.nn import Network, NetworkConfig, network_config, upgraded_weights
 from schnet_calc.training.checkpoint import load_checkpoint, module_tensors, restore_optimizer
-from schnet_calc.training.config import RunConfig
+from schnet_calc.training.config import DataConfig, RunConfig
 from schnet_calc.training.soap import SOAP
 
 
@@ -43,18 +43,20 @@ def start_from(path: str, network: Network, optimizer: torch.optim.Optimizer) ->
 
 
 def read_data(config: RunConfig) -> Frames:
-    """All frames of the data file."""
-    data = config.data
-    return read_frames(
-        data.file,
-        energy_key=data.energy_key,
-        forces_key=data.forces_key,
-        energy_unit=data.energy_unit,
-        length_unit=data.length_unit,
-        stress_key=data.stress_key,
-        stress_convention=data.stress_convention,
-        stress_unit=data.stress_unit,
-    )
+    """Read all frames of the data file, with the labels that are asked for.
+
+    Raises
+    ------
+    ValueError
+        A label is asked for that the file doesn't have.
+    """
+    frames = read_frames(config.data.file, config.data.labels)
+    if not config.data.properties:
+        return frames
+    missing = sorted(set(config.data.properties) - set(frames.labels))
+    if missing:
+        raise ValueError(f"{config.data.file} has no {missing[0]!r}; it has {', '.join(frames.labels)}")
+    return replace(frames, labels={name: frames.labels[name] for name in config.data.properties})
 
 
 def choose_split(config: RunConfig, frames: Frames, directory: Path, resumed: bool) -> Split:
@@ -65,10 +67,11 @@ def choose_split(config: RunConfig, frames: Frames, directory: Path, resumed: bo
     if data.split not in ("random", "blocks"):
         split = _checked(Split.load(data.split), frames, Path(data.split))
     else:
+        n_train, n_validation = split_sizes(data, len(frames))
         split = split_frames(
             len(frames),
-            data.n_train,
-            data.n_validation,
+            n_train,
+            n_validation,
             method=data.split,
             n_test=data.n_test,
             n_blocks=data.n_blocks,
@@ -76,6 +79,13 @@ def choose_split(config: RunConfig, frames: Frames, directory: Path, resumed: bo
         )
     split.save(saved)
     return split
+
+
+def split_sizes(data: DataConfig, n_frames: int) -> tuple[int, int]:
+    """Return the numbers of frames to train on and to validate with: as asked for, or what fits the file."""
+    n_train = min(1000, (8 * n_frames) // 10) if data.n_train is None else data.n_train
+    n_validation = min(1000, max(n_frames // 10, 1)) if data.n_validation is None else data.n_validation
+    return n_train, n_validation
 
 
 def training_frames(config: RunConfig, split: Split) -> NDArray[np.int64]:
@@ -91,13 +101,22 @@ def _checked(split: Split, frames: Frames, path: Path) -> Split:
     return split
 
 
-def check_same_config(saved: RunConfig, asked: RunConfig, path: Path) -> None:
-    """Threads, device and where the data lie may change between two parts of a run; nothing else."""
+def check_same_config(saved: RunConfig, asked: RunConfig, path: Path, step: int) -> None:
+    """Hold a run's configuration against that of its checkpoint.
+
+    Threads, device and where the data lie may change between two parts of a run, and so may the number of
+    steps, as long as it isn't below those that are made.
+    """
 
     def essence(config: RunConfig) -> dict[str, Any]:
-        training = replace(config.training, threads=0, device="auto")
-        return replace(config, training=training, data=replace(config.data, file="")).to_dict()
+        training = replace(config.training, threads=0, device="auto", checkpoint_minutes=1.0, steps=1)
+        data = replace(config.data, file="", n_train=None, n_validation=None)  # the split is in the folder
+        return replace(config, training=training, data=data).to_dict()
 
+    if asked.training.steps < step:
+        raise ValueError(
+            f"{path} has {step} steps already, more than training.steps = {asked.training.steps}"
+        )
     for section, table in essence(saved).items():
         for key, value in essence(asked)[section].items():
             if key in table and table[key] != value:

@@ -6,7 +6,7 @@ Filters come from a table that is computed anew from the filter networks at ever
 not depend on the number of pairs, and it is as differentiable as the networks.
 """
 
-from typing import cast
+from typing import NamedTuple, cast
 
 from torch import Tensor, nn
 
@@ -35,10 +35,20 @@ def look_up(network: SchNet, grid: SplineGrid, i: Tensor, j: Tensor, d: Tensor) 
     return spline_pairs(grid, i, j, d, envelope)
 
 
-def atomic_energies(
+class Tape(NamedTuple):
+    """What a block leaves for the way back."""
+
+    table: Tensor
+    y: Tensor
+    """(N, K) features before the convolution"""
+    a: Tensor
+    """(N, F) what goes into the activation"""
+
+
+def features(
     network: SchNet, tables: list[Tensor], numbers: Tensor, pairs: SplinePairs
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return atomic energies, and the derivative of their sum with respect to every distance.
+) -> tuple[Tensor, list[Tape]]:
+    """Return the (N, F) features after all interactions (thesis Eq. 4.7), and what the way back needs.
 
     Parameters
     ----------
@@ -50,37 +60,51 @@ def atomic_energies(
         int64 (N,).
     pairs : SplinePairs
         From :func:`look_up`.
+    """
+    x = network.embedding(numbers)
+    tape: list[Tape] = []
+    for t, block in enumerate(_blocks(network)):
+        table = tables[t % len(tables)]
+        y = block.dense_in(x)
+        a = block.dense_hidden(convolve(table, y, pairs))
+        x = x + block.dense_out(block.activation(a))
+        tape.append(Tape(table, y, a))
+    return x, tape
+
+
+def atomic_energies(
+    network: SchNet, tables: list[Tensor], numbers: Tensor, pairs: SplinePairs
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return atomic energies and their derivatives by the distances; arguments as for :func:`features`.
 
     Returns
     -------
     Tensor
         (N,) eV.
     Tensor
-        (P,) dE/dd, eV/Å.
+        (P,) dE/dd, eV/Å, of every pair.
     Tensor
         (N, F) features after all interactions, for further heads.
     """
-    x = network.embedding(numbers)
-    activation = network.config.activation
-    tape: list[tuple[Tensor, Tensor, Tensor]] = []
-    blocks = cast(list[Interaction], list(network.interactions))
-    for t, block in enumerate(blocks):
-        table = tables[t % len(tables)]
-        y = block.dense_in(x)
-        a = block.dense_hidden(convolve(table, y, pairs))
-        x = x + block.dense_out(block.activation(a))
-        tape.append((table, y, a))
-
+    x, tape = features(network, tables, numbers, pairs)
     energies, gx = _read_out(network, x)
+    return energies, slopes(network, gx, tape, pairs), x
 
-    # Backwards: slope collects dE/dd of every pair.
+
+def slopes(network: SchNet, gx: Tensor, tape: list[Tape], pairs: SplinePairs) -> Tensor:
+    """Return (P,) derivatives by every distance from those by the last features, gx (N, F)."""
+    activation = network.config.activation
     dd = gx.new_zeros(len(pairs.i))
-    for block, (table, y, a) in zip(reversed(blocks), reversed(tape), strict=True):
+    for block, (table, y, a) in zip(reversed(_blocks(network)), reversed(tape), strict=True):
         gv = (slope(activation, a) * (gx @ block.dense_out.weight)) @ block.dense_hidden.weight
         gy, share = convolve_adjoint(table, y, gv, pairs)
         dd = dd + share
         gx = gx + gy @ block.dense_in.weight
-    return energies, dd, x
+    return dd
+
+
+def _blocks(network: SchNet) -> list[Interaction]:
+    return cast(list[Interaction], list(network.interactions))
 
 
 def _read_out(network: SchNet, x: Tensor) -> tuple[Tensor, Tensor]:

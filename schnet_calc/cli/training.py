@@ -1,0 +1,122 @@
+"""The command that trains; loaded when it is asked for, since its options are the configuration's keys."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from schnet_calc import plots
+from schnet_calc.cli.app import Output
+from schnet_calc.cli.console import Stages, print_table, progress_bar, write_json
+from schnet_calc.cli.options import Options
+from schnet_calc.data import Split
+from schnet_calc.training import Run, RunConfig
+from schnet_calc.training.committee import assess, train_members
+from schnet_calc.training.setup import read_data
+
+
+def train(
+    config: Path | None = None,
+    *,
+    data: str | None = None,
+    output: Output = Path("runs/model"),
+    resume: bool = False,
+    members: int = 1,
+    bootstrap: bool = False,
+    json: Path | None = None,
+    options: Options | None = None,
+) -> None:
+    """Train a network; the folder gets checkpoints, metrics.csv, a learning curve and model.pt.
+
+    Parameters
+    ----------
+    config
+        A TOML file with [data], [model] and [training]; options given here come before it.
+    data
+        Labelled structures: MD17/rMD17 npz, or anything ASE reads.
+    output
+        Folder of the run.
+    resume
+        Go on with the run in the folder.
+    members
+        Of a committee: each has a folder member_K, and a seed of its own.
+    bootstrap
+        Draw the training frames with replacement, for every member others.
+    json
+        Where to write the errors on the test frames.
+    """
+    from schnet_calc.training.workflow import finish
+
+    given = RunConfig.from_toml(config) if config else RunConfig()
+    changes = {} if options is None else {k: v for k, v in vars(options).items() if v is not None}
+    if data is not None:
+        changes["file"] = data
+    settings = given.changed(changes)
+    if not settings.data.file:
+        raise ValueError("no data: name a config file or give --data FILE")
+    if bootstrap:
+        settings = settings.changed({"bootstrap": True})
+    if members != 1:
+        _train_committee(settings, output, members, resume, json)
+        return
+    run = Run(settings, output, resume=resume)
+    with progress_bar() as bar:
+        stages = Stages(bar)
+        note = ""
+
+        def report(run: Run, errors: Any) -> None:
+            nonlocal note
+            if errors is not None:
+                note = str(errors)
+                bar.console.print(f"step {run.step}: {note}")
+            stages("training", run.step, settings.training.steps, note)
+
+        run.run(report if run.world.first else None)
+        if not run.world.first:
+            return
+        test = finish(
+            run,
+            command="schnet-calc " + " ".join(sys.argv[1:]),
+            progress=lambda done, total: stages("test frames", done, total),
+        )
+    figure, axes = plots.new_figure(5.5, 3.6)
+    plots.draw_learning_curve(axes, output / "metrics.csv")
+    plots.save_figure(figure, output / "learning_curve")
+    rows = {"model": output / "model.pt", "steps": run.step, "hours": f"{run.seconds / 3600:.2f}"}
+    if test is not None:
+        rows[f"{test.n_frames} test frames"] = test.errors
+        rows["composition alone"] = test.mean_predictor
+        if test.loses:
+            rows["no better than that"] = ", ".join(test.loses)
+    print_table("training", rows)
+    write_json(json, {"steps": run.step, "test": test.to_dict() if test else None})
+
+
+def _train_committee(settings: Any, output: Path, members: int, resume: bool, json: Path | None) -> None:
+    command = "schnet-calc " + " ".join(sys.argv[1:])
+    with progress_bar() as bar:
+        stages = Stages(bar)
+
+        def report(member: int, run: Any, errors: Any) -> None:
+            if errors is not None:
+                bar.console.print(f"member {member}, step {run.step}: {errors}")
+            stages(f"member {member}", run.step, settings.training.steps)
+
+        paths = train_members(settings, output, members, resume=resume, report=report, command=command)
+    if not paths:
+        return
+    rows: dict[str, Any] = {"models": " ".join(str(p) for p in paths)}
+    numbers: dict[str, Any] = {"models": [str(p) for p in paths]}
+    frames = read_data(settings)
+    test = Split.load(paths[0].parent / "split.npz").test
+    if len(test):
+        found = assess(paths, frames.select(test), settings.training.device)
+        numbers |= found.to_dict()
+        rows |= {
+            f"{len(test)} test frames": found.mean.errors,
+            "force MAE of members": ", ".join(f"{1e3 * m:.1f}" for m in found.members) + " meV/Å",
+            "disagreement": f"{1e3 * found.spread:.1f} meV/Å, "
+            f"error {1e3 * found.mean.errors.force_rmse_ev_ang:.1f} meV/Å (RMS)",
+            "ranks of both": f"correlate by {found.correlation:.2f}",
+        }
+    print_table("committee", rows)
+    write_json(json, numbers)

@@ -1,0 +1,159 @@
+"""Errors of a model on labelled frames."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import units
+from numpy.typing import NDArray
+
+from schnet_calc.analysis.errors import Error, Errors
+from schnet_calc.calculator import SchNetCalculator
+from schnet_calc.data import Frames
+from schnet_calc.engine.prediction import Prediction, voigt_stress
+from schnet_calc.model import Model
+from schnet_calc.training.references import predict_mean
+
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Outcome of :func:`evaluate`."""
+
+    n_frames: int
+    errors: Errors
+    """Of the model, by name of the property; ``stress`` in eV/Å³."""
+    mean_predictor: Errors
+    """Of the guess from composition alone: least squares per element for energies and other numbers, no forces,
+    no stress, the mean length for dipoles."""
+    differences: dict[str, NDArray[np.float64]]
+    """Model minus label by name, all components of the frames that have the label."""
+
+    @property
+    def energy_differences(self) -> NDArray[np.float64]:
+        """(M',) eV."""
+        return self.differences.get("energy", np.zeros(0))
+
+    @property
+    def force_differences(self) -> NDArray[np.float64]:
+        """(3A',) components, eV/Å."""
+        return self.differences.get("forces", np.zeros(0))
+
+    @property
+    def loses(self) -> list[str]:
+        """Properties that composition alone predicts as well."""
+        return [
+            n
+            for n, e in self.errors.items()
+            if n in self.mean_predictor and e.mae >= self.mean_predictor[n].mae
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, in eV and in kcal/mol; stresses in GPa."""
+        values = {
+            "n_frames": self.n_frames,
+            **self.errors.to_dict(),
+            "mean_predictor": self.mean_predictor.to_dict(),
+        }
+        if "stress" in self.errors:
+            values |= {
+                "stress_mae_gpa": self.errors["stress"].mae / units.GPa,
+                "stress_rmse_gpa": self.errors["stress"].rmse / units.GPa,
+                "stress_mae_of_zero_gpa": self.mean_predictor["stress"].mae / units.GPa,
+            }
+        return values
+
+
+def evaluate(
+    model: SchNetCalculator | Model,
+    frames: Frames,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Compare a model with labels.
+
+    Parameters
+    ----------
+    model : SchNetCalculator or Model
+        What predicts.
+    frames : Frames
+        Labelled structures; labels that the model has nothing for are left out.
+    progress : callable, optional
+        Called with the number of frames done.
+
+    Raises
+    ------
+    ValueError
+        There are no frames, or the model predicts nothing of what they are labelled with.
+    """
+    predictions: list[Prediction] = []
+    for start in range(0, len(frames), BATCH_SIZE):
+        rows = range(start, min(start + BATCH_SIZE, len(frames)))
+        predictions += model.evaluate([frames.atoms(k) for k in rows])
+        if progress is not None:
+            progress(rows.stop)
+    loaded = model.model if isinstance(model, SchNetCalculator) else model
+    return compare(frames, predictions, loaded.has_energy)
+
+
+def compare(frames: Frames, predictions: Sequence[Prediction], energy: bool = True) -> Evaluation:
+    """Return the errors of predictions for all frames.
+
+    Parameters
+    ----------
+    frames : Frames
+        Labelled structures.
+    predictions : sequence of Prediction
+        In their order.
+    energy : bool
+        Whether the model has an energy.
+
+    Raises
+    ------
+    ValueError
+        There are no frames, or nothing to compare.
+    """
+    if not len(frames):
+        raise ValueError("there are no frames to evaluate")
+    differences, mean = {}, {}
+    for name in frames.labels:
+        rows: list[int] = np.flatnonzero(frames.labelled(name)).tolist()
+        if not rows or (name in ("energy", "forces", "virial") and not energy):
+            continue
+        found = [_predicted(name, predictions[k]) for k in rows]
+        if any(value is None for value in found):
+            continue
+        labels = [_label(name, frames, k, predictions[k]) for k in rows]
+        kept = "stress" if name == "virial" else name
+        differences[kept] = np.concatenate([np.ravel(a - b) for a, b in zip(found, labels, strict=True)])
+        known = frames.select(np.array(rows))
+        mean[kept] = _mean_error(name, known, np.concatenate([np.ravel(x) for x in labels]))
+    if not differences:
+        raise ValueError(f"the model predicts none of {', '.join(frames.labels)}")
+    return Evaluation(len(frames), Errors.from_differences(differences), Errors(mean), differences)
+
+
+def _predicted(name: str, prediction: Prediction) -> Any:
+    """What a prediction says of a label; None if nothing."""
+    if name == "virial":
+        return prediction.stress
+    if name in ("energy", "forces"):
+        return getattr(prediction, name)
+    if name == "dipole_length":
+        dipole = prediction.outputs.get("dipole")
+        return None if dipole is None else np.linalg.norm(dipole)
+    return prediction.outputs.get(name)
+
+
+def _label(name: str, frames: Frames, k: int, prediction: Prediction) -> NDArray[np.float64]:
+    if name == "virial":
+        return voigt_stress(frames.labels[name][k], prediction.volume)
+    return np.asarray(frames.labels[name][frames.rows(k) if name == "forces" else k])
+
+
+def _mean_error(name: str, frames: Frames, labels: NDArray[np.float64]) -> Error:
+    """Of the mean predictor, fitted to the same frames: the best that composition alone can do."""
+    if name in ("forces", "virial", "dipole"):
+        return Error.of(labels)
+    return Error.of(labels - predict_mean(frames, frames, name))

@@ -1,0 +1,41 @@
+"""Which heads the labels of a data set ask for, and how their numbers are scaled."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from schnet_calc.data import Frames
+from schnet_calc.nn import AtomwiseHead, Network
+from schnet_calc.training.config import RunConfig
+
+ENERGY = {"energy", "forces", "virial"}
+
+
+def with_heads(config: RunConfig, frames: Frames) -> RunConfig:
+    """Return the configuration with a head for every label that needs one.
+
+    Raises
+    ------
+    ValueError
+        The file has no label to train on.
+    """
+    if not frames.labels:
+        raise ValueError(f"{config.data.file} has no labels to train on")
+    heads = dict(config.model.heads)
+    for name in frames.labels:
+        if name not in ENERGY:
+            source = frames.properties[name].source
+            heads.setdefault("dipole" if source == "charges" else name, source)
+    energy = bool(ENERGY & set(frames.labels))
+    return replace(config, model=replace(config.model, heads=heads, energy=energy))
+
+
+def scale_heads(network: Network, frames: Frames) -> None:
+    """Set scale and shift of the heads to the spread and the mean of the labels, per atom for sums."""
+    for name, head in network.heads.items():
+        if network.config.heads[name] == "charges" or name not in frames.labels:
+            continue
+        assert isinstance(head, AtomwiseHead)
+        values = frames.labels[name] / (frames.n_atoms if network.config.heads[name] == "sum" else 1)
+        head.shift.fill_(float(np.nanmean(values)))
+        head.scale.fill_(float(np.nanstd(values)) or 1.0)
