@@ -18,6 +18,7 @@ from ase.calculators.calculator import (
     Calculator,
     PropertyNotImplementedError,
     all_changes,
+    all_properties,
     external_calculators,
     register_calculator_class,
 )
@@ -29,6 +30,14 @@ from schnet_calc.guard.guard import ExtrapolationGuard
 from schnet_calc.model import Model, Source, as_model
 from schnet_calc.modelfile import Potential
 from schnet_calc.structures.structure import Structure
+
+
+def make_known(name: str, shape: tuple[Any, ...] = ()) -> None:
+    """Let ASE carry a result that it has no name for: in trajectories and single-point calculators, too."""
+    if name not in all_outputs:
+        _defineprop(name, float, shape=shape)
+    if name not in all_properties:
+        all_properties.append(name)
 
 
 class FreshCalculator(Calculator):
@@ -137,6 +146,10 @@ class SchNetCalculator(FreshCalculator):
         self.model = as_model(model, **settings)
         dipole = self.model.engine.heads.get("dipole") == "charges"
         extra = [*self.model.engine.heads, *(["charges"] if dipole else [])]
+        if len(self.potentials) > 1:
+            extra += ["energy_std", "forces_std"]
+        for name in self.model.engine.heads:
+            make_known(name)
         derived = type(self).implemented_properties if self.model.has_energy else []
         self.implemented_properties = [*derived, *extra]
 
@@ -226,8 +239,7 @@ def results_of(prediction: Prediction) -> dict[str, Any]:
     return results
 
 
-for name, shape in (("energy_std", ()), ("forces_std", ("natoms", 3))):
-    if name not in all_outputs:  # else ASE's get_properties() refuses results that hold them
-        _defineprop(name, float, shape=shape)
+make_known("energy_std")
+make_known("forces_std", ("natoms", 3))
 if SchNetCalculator.name not in external_calculators:
     register_calculator_class(SchNetCalculator.name, SchNetCalculator)

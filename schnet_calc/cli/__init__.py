@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from schnet_calc.cli import bench, c20, data, insight, ipi, models, reproduce, simulate
 from schnet_calc.cli.app import app
 from schnet_calc.cli.console import err
+from schnet_calc.errors import SchNetCalcError
 
 __all__ = ["app", "bench", "c20", "data", "insight", "ipi", "main", "models", "reproduce", "simulate"]
 
@@ -20,15 +21,19 @@ app.command(
 )
 
 EXPECTED = (
+    SchNetCalcError,
     ValueError,
-    TypeError,
     OSError,
+    MemoryError,
     FloatingPointError,
     RuntimeError,
     NotImplementedError,
+    ModuleNotFoundError,
     SafetensorError,
 )
-"""Errors that speak for themselves: printed without a traceback."""
+"""Errors that speak for themselves: printed without a traceback, unless ``--traceback`` is given. Others, a
+``TypeError`` or an ``AttributeError``, are faults of this package and come with theirs."""
+TRACEBACK = "--traceback"
 
 
 def main() -> None:
@@ -36,9 +41,12 @@ def main() -> None:
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _interrupt)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    arguments = [a for a in sys.argv[1:] if a != TRACEBACK]
     try:
-        app(sys.argv[1:])
+        app(arguments)
     except EXPECTED as error:
+        if TRACEBACK in sys.argv:
+            raise
         lines = [str(error), *getattr(error, "__notes__", [])]
         err.print(f"[red]error:[/red] {escape(chr(10).join(lines))}", soft_wrap=True)
         sys.exit(1)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 app = App(
     name="schnet-calc",
-    help="Trained SchNet potentials: relaxation, normal modes, molecular dynamics, training.",
+    help="Trained SchNet potentials: relaxation, normal modes, molecular dynamics, training.\n\n"
+    "--traceback on any command shows where an error comes from.",
     version=__version__,
     suppress_keyboard_interrupt=False,  # main() says what an interruption leaves behind
 )

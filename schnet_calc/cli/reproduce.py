@@ -11,6 +11,7 @@ from rich.table import Table
 
 from schnet_calc.cli.app import Output, app
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
+from schnet_calc.studies.configs import config_folder
 
 reproduce = App(name="reproduce", help="Repeat the paper's tables.")
 app.command(reproduce)
@@ -20,7 +21,7 @@ app.command(reproduce)
 def md17(
     *molecule: str,
     data: Path | None = None,
-    configs: Path = Path("examples/md17"),
+    configs: Path | None = None,
     n_train: int = 1000,
     seeds: int = 1,
     steps: int | None = None,
@@ -41,7 +42,7 @@ def md17(
     data
         Folder with md17_NAME.npz, the original files too; $SCHNET_CALC_DATA/md17 by default.
     configs
-        Folder with NAME.toml or default.toml.
+        Folder with NAME.toml or default.toml; those that come with the package by default.
     n_train
         Frames to train on.
     seeds
@@ -80,7 +81,7 @@ def md17(
         for name, seed in ((n, s) for n in names for s in range(seeds)):
             if download:
                 fetch_md17(name, folder)
-            config = study.configuration(configs, folder, name, n_train, seed)
+            config = study.configuration(configs or config_folder("md17"), folder, name, n_train, seed)
             if steps is not None:
                 config = config.changed({"steps": steps})
             place = output / (name if seed == 0 else f"{name}_seed{seed}")
@@ -120,7 +121,7 @@ def ablation(
     molecule: str = "ethanol",
     *,
     data: Path | None = None,
-    configs: Path = Path("examples/md17"),
+    configs: Path | None = None,
     n_train: int = 1000,
     steps: int | None = None,
     output: Output = Path("runs/ablation"),
@@ -135,7 +136,7 @@ def ablation(
     data
         Folder with md17_NAME.npz; $SCHNET_CALC_DATA/md17 by default.
     configs
-        Folder with NAME.toml or default.toml.
+        Folder with NAME.toml or default.toml; those that come with the package by default.
     n_train
         Frames to train on.
     steps
@@ -150,7 +151,7 @@ def ablation(
     from schnet_calc.studies.md17 import check_names, configuration
 
     (name,) = check_names([molecule])
-    config = configuration(configs, data or _data_folder(), name, n_train)
+    config = configuration(configs or config_folder("md17"), data or _data_folder(), name, n_train)
     if steps is not None:
         config = config.changed({"steps": steps})
     with progress_bar() as bar:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import zipfile
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -58,8 +57,8 @@ def read_qm9(path: Path) -> Frames:
     values: dict[str, list[float]] = {name: [] for name in COLUMNS}
     for row in _rows(path):
         try:
-            symbols = json.loads(row["Elements"].replace("'", '"'))
-            places = np.array(json.loads(row["XYZ_Ang"]), dtype=float).reshape(len(symbols), 3)
+            symbols = _items(row["Elements"].replace("'", ""))
+            places = np.array(_items(row["XYZ_Ang"]), dtype=float).reshape(len(symbols), 3)
             for name, (column, _, _) in COLUMNS.items():
                 values[name].append(float(row[column]))
         except (KeyError, ValueError, TypeError) as error:
@@ -80,6 +79,11 @@ def read_qm9(path: Path) -> Frames:
         properties={**PROPERTIES, **properties},
         info={"name": "QM9", "theory": THEORY, "file": "qm9pack"},
     )
+
+
+def _items(text: str) -> list[str]:
+    """The items of a list of lists, written without spaces; numbers may end with a point."""
+    return text.replace("[", "").replace("]", "").split(",")
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:

@@ -11,9 +11,9 @@ from typing import Any
 
 import ase
 
-from schnet_calc.ipi.batch import Batch
 from schnet_calc.ipi.connection import Address, Connection, close_all
 from schnet_calc.ipi.errors import ServerLostError, StructureError, WorkerError
+from schnet_calc.ipi.joint import JointRequest
 from schnet_calc.ipi.reconnector import Reconnector
 from schnet_calc.ipi.worker import as_worker
 
@@ -99,7 +99,7 @@ class Client:
     def _begin(self) -> None:
         self.served = Served()
         self.connections: list[Connection] = []
-        self._batch: Batch | None = None
+        self._batch: JointRequest | None = None
         self._ready = False
         """Whether a worker has had its model: only then is a server looked for."""
         self._loading = True
@@ -157,8 +157,8 @@ class Client:
             raise ServerLostError(f"no message from {self.address} for {self.idle:g} s")
 
     def _finished(self) -> bool:
-        """Whether i-PI has let go of every connection and listens no longer."""
-        return self._reconnector.released and not self.connections and self._reconnector.closed
+        """Whether the server has let go of every connection and listens no longer."""
+        return self._reconnector.closed and not self.connections
 
     def _open_connection(self) -> None:
         """Open the next connection, once the last one has been greeted."""
@@ -207,7 +207,7 @@ class Client:
                 self._reconnector.release()
             else:
                 logger.warning("lost the connection to %s", self.address)
-                self._reconnector.lose(connection.greeted)
+                self._reconnector.lose(connection.greeted, connection.idle)
             self.connections.remove(connection)
         close_all(lost)
 
@@ -218,7 +218,7 @@ class Client:
         asking = [c for c in self.connections if c.request is not None]
         if not asking or (self._more_to_come() and time.monotonic() - _first(asking) < GATHER):
             return False
-        self._batch = Batch([(c, c.take()) for c in asking])
+        self._batch = JointRequest([(c, c.take()) for c in asking])
         self.worker.submit(self._batch.request)
         self.served.batches += 1
         self.served.structures += len(self._batch.request.cells)

@@ -141,6 +141,11 @@ class Connection:
         """Whether messages may still come."""
         return not (self.lost or self.released)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is owed to the other side."""
+        return not (self.request or self._evaluating or self._reply or self._owes_force or self._out)
+
     def receive(self) -> None:
         """Take what lies in the socket and answer what can be answered.
 

@@ -7,20 +7,22 @@ import ase.io
 import numpy as np
 from numpy.typing import NDArray
 
+from schnet_calc.errors import SchNetCalcError
 
-class ProtocolError(ValueError):
+
+class ProtocolError(SchNetCalcError, ValueError):
     """The other side sent what the protocol doesn't know, or another number of atoms."""
 
 
-class ServerLostError(ConnectionError):
+class ServerLostError(SchNetCalcError, ConnectionError):
     """No server within the time given, or none any more."""
 
 
-class WorkerError(RuntimeError):
+class WorkerError(SchNetCalcError, RuntimeError):
     """The worker can't be started, or dies again and again."""
 
 
-class StructureError(RuntimeError):
+class StructureError(SchNetCalcError, RuntimeError):
     """One structure of a batch can't be evaluated.
 
     Parameters

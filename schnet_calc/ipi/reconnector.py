@@ -24,31 +24,37 @@ class Reconnector:
     def __init__(self, wait: float) -> None:
         self.wait = wait
         self.released = False
+        """Whether the server has said EXIT."""
+        self.parted = False
+        """Whether it closed the connection when nothing was owed, as ASE's server ends."""
         self.closed = False
+        """Whether it has let go of this client and listens no longer."""
         self._since = time.monotonic()
         self._next = 0.0
         self._pause = FIRST_PAUSE
         self._reason = "it accepts connections and closes them"
 
-    def lose(self, greeted: bool) -> None:
-        """A connection broke.
+    def lose(self, greeted: bool, orderly: bool) -> None:
+        """Note that a connection broke.
 
-        One that was never greeted says nothing about a server behind it: a tunnel accepts, too.
+        One that was never greeted says nothing about a server behind it: a tunnel accepts, too. One that
+        ended in order, when nothing was owed, is a farewell if the UNIX socket's file is gone as well; the
+        file of a server that was killed stays.
         """
         if greeted:
-            self.released = False
+            self.released, self.parted = False, orderly
             self._again(FIRST_PAUSE)
         else:
             self.closed = self.released
             self._later()
 
     def prove(self) -> None:
-        """A request came: the server lives."""
-        self.released = False
+        """Note that a request came: the server lives."""
+        self.released = self.parted = False
         self._since, self._pause = time.monotonic(), FIRST_PAUSE
 
     def release(self) -> None:
-        """A connection got EXIT: look once more, after a moment, whether the server still listens."""
+        """Note that a connection got EXIT: look once more, after a moment, whether the server still listens."""
         self.released = True
         self._again(GRACE)
 
@@ -57,7 +63,7 @@ class Reconnector:
         self._since, self._pause, self._next = now, FIRST_PAUSE, now + pause
 
     def knock(self, address: Address, alone: bool) -> socket.socket | None:
-        """A connected socket, or None if it is too early or nobody is there."""
+        """Return a connected socket, or None if it is too early or nobody is there."""
         now = time.monotonic()
         if now < self._next:
             return None
@@ -68,7 +74,8 @@ class Reconnector:
         except OSError as error:
             self._reason = error.strerror or str(error)
             self._later()
-            self.closed = alone and self.released
+            gone = isinstance(error, FileNotFoundError)
+            self.closed = alone and (self.released or (self.parted and gone))
             return None
 
     def _later(self) -> None:

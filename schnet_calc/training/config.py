@@ -10,7 +10,7 @@ from schnet_calc.nn import NetworkConfig, SchNetConfig, architecture_of, network
 
 
 def _check_types(section: Any) -> None:
-    """Raise ``TypeError`` where a value is not of the type of the field's default."""
+    """Raise ``ValueError`` where a value is not of the type of the field's default."""
     for item in fields(section):
         value, default = getattr(section, item.name), item.default
         if isinstance(default, tuple):
@@ -18,7 +18,7 @@ def _check_types(section: Any) -> None:
         kinds = (int, float) if isinstance(default, float) else type(default)
         if default is not None and not isinstance(value, kinds):
             wanted = type(default).__name__
-            raise TypeError(f"{item.name} must be of type {wanted}, got {value!r}")
+            raise ValueError(f"{item.name} must be of type {wanted}, got {value!r}")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from schnet_calc.ipi.connection import Connection
 from schnet_calc.ipi.wire import Reply, Request
 
 
-class Batch:
+class JointRequest:
     """One request for the worker, without the repetitions that i-PI pads its batches with.
 
     Parameters
