@@ -122,3 +122,46 @@ def export(checkpoint: Path, model: Path) -> None:
 
     export_model(checkpoint, model)
     out.print(f"model in {model}")
+
+
+@app.command
+def domain(
+    model: str, data: Path, *, output: Output, split: Path | None = None, labels: LabelOptions | None = None
+) -> None:
+    """Write a model file anew with what its training data hold, for the guard against extrapolation.
+
+    Files of older versions know fewer things: the weights stay what they are.
+
+    Parameters
+    ----------
+    model
+        A model file, or the name of a shipped model.
+    data
+        The labelled structures that it was trained on, or from.
+    output
+        The file to write.
+    split
+        A split.npz of the training run: only its training frames are looked at.
+    """
+    from schnet_calc.data import Split, read_frames
+    from schnet_calc.guard.domain import Domain
+    from schnet_calc.modelfile import load_potential, save_model
+    from schnet_calc.structures.structure import Structure
+
+    potential = load_potential(model)
+    network = potential.network()
+    if network is None:
+        raise ValueError(f"{model} holds no plain weights of a network of this package")
+    frames = read_frames(data, labels)
+    if split is not None:
+        chosen = Split.load(split)
+        chosen.check(len(frames), split)
+        frames = frames.select(chosen.train)
+    with progress_bar() as bar:
+        rows = bar.track(range(len(frames)), description="frames")
+        found = Domain.of(Structure.from_atoms(frames.atoms(k)) for k in rows)
+    metadata = potential.metadata
+    training = {**metadata.training, "domain": found.to_dict()}
+    save_model(output, network, metadata.reference_energies, training, metadata.outputs)
+    formulas = "many compositions" if found.formulas is None else ", ".join(sorted(found.formulas))
+    out.print(f"{output} knows {formulas}")

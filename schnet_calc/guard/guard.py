@@ -11,7 +11,8 @@ import numpy as np
 
 from schnet_calc.engine import Prediction
 from schnet_calc.errors import DoubtfulStructureError, ModelFileError
-from schnet_calc.guard.domain import Domain, DomainCheck
+from schnet_calc.guard.check import DomainCheck
+from schnet_calc.guard.domain import Domain
 from schnet_calc.modelfile import Potential
 from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.structures.structure import Structure

@@ -1,0 +1,126 @@
+"""Holding structures against the extent of training data."""
+
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from schnet_calc.guard.bonds import RADII, judge, reach
+from schnet_calc.guard.domain import Domain, composition
+from schnet_calc.structures.neighbors import HalfPairs
+from schnet_calc.structures.structure import Structure
+
+SLACK = np.array([0.05, 0.25])
+"""How far beyond the training data is still no reason for doubt: Å, and numbers of neighbours."""
+
+
+class DomainCheck:
+    """Holds structures against a domain.
+
+    Parameters
+    ----------
+    domain : Domain
+        Of the training data.
+    """
+
+    def __init__(self, domain: Domain) -> None:
+        self.domain = domain
+        self._species = _Species(b"", domain, np.zeros(0, np.int64))
+
+    def reach(self, structure: Structure) -> float:
+        """Return how far neighbours are looked for, Å."""
+        return self._of(structure).reach
+
+    def reasons(self, structure: Structure, pairs: HalfPairs) -> list[str]:
+        """Say why a structure lies outside, in words; empty if it doesn't.
+
+        Parameters
+        ----------
+        structure : Structure
+            Any.
+        pairs : HalfPairs
+            Of it, as far as :meth:`reach` at least.
+        """
+        species, numbers = self._of(structure), structure.numbers
+        i, j, shifts = pairs
+        ranges = (species.fewest, species.most, species.low, species.high)
+        pair, atom, odd, kind, counts, distances, parts = judge(
+            numbers,
+            species.index,
+            structure.positions,
+            i,
+            j,
+            shifts,
+            RADII,
+            self.domain.shortest,
+            SLACK,
+            *ranges,
+        )
+        found = self._composition(structure)
+        if pair >= 0:
+            found.append(self._too_close(numbers, int(i[pair]), int(j[pair]), float(distances[pair])))
+        if atom >= 0:
+            total, low, high = counts[atom].sum(), species.fewest[atom], species.most[atom]
+            found.append(_neighbors(numbers, atom, total, low, high, "neighbours"))
+        elif odd >= 0:
+            what = f"neighbours of {chemical_symbols[species.elements[kind]]}"
+            low, high = species.low[odd, kind], species.high[odd, kind]
+            found.append(_neighbors(numbers, odd, counts[odd, kind], low, high, what))
+        most = self.domain.fragments
+        if most is not None and parts > most and not structure.pbc.any():
+            found.append(f"{parts} separate molecules, in the training data at most {most}")
+        return found
+
+    def _of(self, structure: Structure) -> "_Species":
+        """What follows from the atomic numbers; the last is kept, since the same atoms come again."""
+        key = structure.numbers.tobytes()
+        if key != self._species.key:
+            self._species = _Species(key, self.domain, structure.numbers)
+        return self._species
+
+    def _composition(self, structure: Structure) -> list[str]:
+        known, species = self.domain.formulas, self._of(structure)
+        if known is None:
+            return []
+        name = species.composition(structure)
+        if name in known:
+            return []
+        return [f"{name}, but the model was trained on {', '.join(sorted(known))} only"]
+
+    def _too_close(self, numbers: NDArray[np.int64], a: int, b: int, distance: float) -> str:
+        known = self.domain.shortest[numbers[a], numbers[b]]
+        return (
+            f"atoms {a} ({chemical_symbols[numbers[a]]}) and {b} ({chemical_symbols[numbers[b]]}) are "
+            f"{distance:.2f} Å apart, the training data go down to {known:.2f} Å"
+        )
+
+
+def _neighbors(
+    numbers: NDArray[np.int64], atom: int, count: float, low: float, high: float, what: str
+) -> str:
+    symbol = chemical_symbols[numbers[atom]]
+    return f"atom {atom} ({symbol}) has {count:.1f} {what}, in the training data {low:.1f} to {high:.1f}"
+
+
+class _Species:
+    """What a domain says about atoms of these elements."""
+
+    def __init__(self, key: bytes, domain: Domain, numbers: NDArray[np.int64]) -> None:
+        self.key = key
+        self.elements, self.index = np.unique(numbers, return_inverse=True)
+        self.count = len(self.elements)
+        self.reach = reach(numbers) if len(numbers) else 0.0
+        self.fewest, self.most = domain.fewest[numbers], domain.most[numbers]
+        self.low = np.full((len(numbers), self.count), -np.inf)
+        self.high = np.full((len(numbers), self.count), np.inf)
+        if domain.kinds:
+            for k, z in enumerate(self.elements):
+                ranges = [domain.kinds.get((int(a), int(z)), (0.0, 0.0)) for a in numbers]
+                self.low[:, k], self.high[:, k] = np.array(ranges).reshape(-1, 2).T
+        self._names: dict[bool, str] = {}
+
+    def composition(self, structure: Structure) -> str:
+        """The structure's composition, found once."""
+        periodic = bool(structure.pbc.any())
+        if periodic not in self._names:
+            self._names[periodic] = composition(structure)
+        return self._names[periodic]
