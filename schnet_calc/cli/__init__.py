@@ -8,12 +8,24 @@ from typing import Any
 from rich.markup import escape
 from safetensors import SafetensorError
 
-from schnet_calc.cli import bench, c20, data, insight, ipi, models, reproduce, simulate
+from schnet_calc.cli import bench, c20, data, insight, ipi, models, reproduce, simulate, spectra
 from schnet_calc.cli.app import app
 from schnet_calc.cli.console import err
 from schnet_calc.errors import SchNetCalcError
 
-__all__ = ["app", "bench", "c20", "data", "insight", "ipi", "main", "models", "reproduce", "simulate"]
+__all__ = [
+    "app",
+    "bench",
+    "c20",
+    "data",
+    "insight",
+    "ipi",
+    "main",
+    "models",
+    "reproduce",
+    "simulate",
+    "spectra",
+]
 
 app.command(
     "schnet_calc.cli.training:train",

@@ -26,3 +26,21 @@ def open_model(model: str, device: str, dtype: str | None = None, **options: Any
     from schnet_calc.model import model_sources
 
     return SchNetCalculator(model_sources(model), device=device, dtype=dtype, **options)
+
+
+DOUBTFUL = 3
+"""Exit status of commands whose results lie outside of what the model knows."""
+
+
+def tell_doubts(calculator: "SchNetCalculator") -> None:
+    """End with another exit status if structures were doubtful."""
+    from schnet_calc.cli.console import err
+
+    guard = calculator.guard
+    if guard.count:
+        err.print(
+            f"[yellow]doubtful:[/yellow] {guard.count} structures lay outside of what the model knows; "
+            f"exit status {DOUBTFUL}",
+            soft_wrap=True,
+        )
+        raise SystemExit(DOUBTFUL)

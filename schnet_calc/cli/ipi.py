@@ -51,6 +51,8 @@ class Simulation:
     """Steps between frames."""
     seed: int = 0
     """Of velocities and thermostat."""
+    method: Literal["pimd", "trpmd"] = "pimd"
+    """pimd for averages; trpmd for spectra, with thermostats on the ring polymer's internal modes alone."""
     transport: Literal["direct", "socket"] = "direct"
     """direct: i-PI evaluates the model; socket: a client does, which may die and be replaced."""
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from schnet_calc.cli.app import Output, app, open_model
-from schnet_calc.cli.console import Speed, Stages, err, print_table, progress_bar, write_json
+from schnet_calc.cli.app import Output, app, open_model, tell_doubts
+from schnet_calc.cli.console import Speed, Stages, print_table, progress_bar, write_json
 
 
 @app.command
@@ -82,72 +82,7 @@ def relax(
     )
     if not result.converged:
         raise RuntimeError(f"not converged after {steps} steps: largest force {result.fmax:.2e} eV/Å")
-
-
-@app.command
-def modes(
-    structure: Path,
-    *,
-    model: str,
-    reference: str | None = None,
-    device: str = "auto",
-    output: Output = Path("modes"),
-    json: Path | None = None,
-) -> None:
-    """Harmonic frequencies of a relaxed molecule.
-
-    Parameters
-    ----------
-    structure
-        Any file that ASE reads.
-    model
-        A model file, or the name of a shipped model.
-    reference
-        What to compare with, mode by mode, after a relaxation of its own: GFN2-xTB (with the extra [xtb]),
-        or the name of an ASE calculator.
-    output
-        Name of the figures and of the numbers, without ending.
-    json
-        Where to write the numbers instead: frequencies, displacements, Hessian.
-    """
-    from schnet_calc import plots
-    from schnet_calc.data import read_structure
-    from schnet_calc.simulate.modes import normal_modes, write_modes
-    from schnet_calc.simulate.reference import compare_modes, reference_calculator, reference_modes
-
-    calculator = open_model(model, device)
-    result = normal_modes(read_structure(structure), calculator)
-    compared = None
-    if reference is not None:
-        known = reference_modes(result.atoms, reference_calculator(reference))
-        compared = compare_modes(result, known)
-    if result.fmax > 1e-2:
-        err.print(f"[yellow]warning: the largest force is {result.fmax:.1e} eV/Å; relax first")
-    rows = {
-        "frequencies": ", ".join(f"{f:.1f}" for f in result.frequencies) + " cm⁻¹",
-        "imaginary": result.n_imaginary,
-        "zero-point energy": f"{result.zero_point_energy:.6f} eV",
-        "asymmetry of the Hessian": f"{result.asymmetry:.1e} eV/Å²",
-        "sum rule": f"{result.sum_rule:.1e} eV/Å²",
-    }
-    record = None
-    figure, axes = plots.new_figure(*((10, 3.8, 2) if compared else (6.5, 3.4, 1)), squeeze=False)
-    if compared is None:
-        plots.draw_spectrum(axes[0, 0], result.frequencies)
-    else:
-        plots.draw_spectrum(axes[0, 0], result.frequencies, compared.reference)
-        plots.draw_frequency_errors(axes[0, 1], compared.frequencies, compared.reference)
-        record = {"reference": reference, **compared.to_dict()}
-        rows |= {
-            f"{reference}, same order": ", ".join(f"{f:.1f}" for f in compared.reference) + " cm⁻¹",
-            "mean difference": f"{abs(compared.errors).mean():.1f} cm⁻¹",
-            "largest difference": f"{abs(compared.errors).max():.1f} cm⁻¹",
-            "smallest overlap": f"{compared.overlaps.min():.3f}",
-            "distance of the minima": f"{compared.rmsd:.4f} Å",
-        }
-    plots.save_figure(figure, output)
-    print_table(f"normal modes of {structure.name}", rows)
-    write_modes(json or Path(f"{output}.json"), result, calculator, record)
+    tell_doubts(calculator)
 
 
 @app.command
@@ -295,3 +230,4 @@ def md(
     }
     print_table(f"MD of {structure.name}", {**numbers, "trajectory": run.trajectory})
     write_json(json, numbers)
+    tell_doubts(calculator)

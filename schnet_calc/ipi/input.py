@@ -12,6 +12,7 @@ import numpy as np
 
 from schnet_calc.ipi.connection import PREFIX, Address
 
+METHODS = ("pimd", "trpmd")
 THERMOSTATS = ("pile_g", "pile_l", "svr", "langevin", "none")
 TRANSPORTS = ("direct", "socket")
 VACUUM = 50.0
@@ -56,6 +57,9 @@ class PIMDSettings:
     frame_stride: int = 20
     """Steps between frames of the trajectories."""
     seed: int = 0
+    method: str = "pimd"
+    """pimd: thermostats on all normal modes; trpmd: on the internal modes of the ring polymer alone, for spectra
+    (Rossi et al., J. Chem. Phys. 140, 234116), thermostat and its time constant are not looked at."""
     transport: str = "direct"
     """direct: i-PI evaluates the model itself; socket: a client does, which may die and be replaced."""
 
@@ -64,7 +68,11 @@ class PIMDSettings:
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name, allowed in (("thermostat", THERMOSTATS), ("transport", TRANSPORTS)):
+        for name, allowed in (
+            ("thermostat", THERMOSTATS),
+            ("transport", TRANSPORTS),
+            ("method", METHODS),
+        ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is one of {', '.join(allowed)}, got {getattr(self, name)!r}")
         if self.n_steps < 1:

@@ -13,7 +13,14 @@ from schnet_calc.plots.insight import (
     draw_sensitivity,
     draw_surface,
 )
-from schnet_calc.plots.spectra import draw_band, draw_frequency_errors, draw_relaxation, draw_spectrum
+from schnet_calc.plots.spectra import (
+    draw_band,
+    draw_dynamic_spectra,
+    draw_frequency_errors,
+    draw_infrared,
+    draw_relaxation,
+    draw_spectrum,
+)
 from schnet_calc.plots.speed import draw_bench
 from schnet_calc.plots.structures import draw_cage, draw_frame, flat_side
 from schnet_calc.plots.style import COLORS, class_color, new_figure, save_figure
@@ -30,6 +37,7 @@ __all__ = [
     "draw_contributions",
     "draw_cut",
     "draw_distribution",
+    "draw_dynamic_spectra",
     "draw_embeddings",
     "draw_energy_and_temperature",
     "draw_errors",
@@ -37,6 +45,7 @@ __all__ = [
     "draw_filter_cuts",
     "draw_frame",
     "draw_frequency_errors",
+    "draw_infrared",
     "draw_learning_curve",
     "draw_learning_curves",
     "draw_overview",

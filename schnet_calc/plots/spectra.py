@@ -1,5 +1,6 @@
 """Relaxations and frequencies."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ase
@@ -8,6 +9,7 @@ from ase.utils.forcecurve import fit_images
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
+from schnet_calc.analysis.spectra import broadened
 from schnet_calc.plots.style import COLORS, plain
 
 
@@ -80,3 +82,81 @@ def draw_frequency_errors(axes: Axes, frequencies: NDArray[np.float64], referenc
     axes.plot(known[there], off, "o", ms=4, color=COLORS[0])
     axes.set(xlabel="reference frequency, cm⁻¹", ylabel="difference, %")
     return plain(axes)
+
+
+def draw_infrared(
+    axes: Axes,
+    frequencies: NDArray[np.float64],
+    intensities: NDArray[np.float64],
+    width: float = 10.0,
+    measured: NDArray[np.float64] | None = None,
+) -> Axes:
+    """Infrared lines in km/mol with Lorentzians of a width, cm⁻¹; a measured (K, 2) spectrum mirrored below."""
+    real = frequencies > 0
+    top = 1.06 * float(max(frequencies.max(), 0.0 if measured is None else measured[:, 0].max()))
+    grid = np.linspace(0.0, top, 3000)
+    curve = broadened(frequencies[real], intensities[real], grid, width) * 0.5 * np.pi * width
+    axes.fill_between(grid, curve, color=COLORS[0], alpha=0.25, lw=0)
+    axes.plot(grid, curve, color=COLORS[0], lw=1.2, label="model")
+    axes.vlines(frequencies[real], 0, intensities[real], color=COLORS[0], lw=0.9)
+    if measured is not None:
+        height = float(curve.max())
+        _draw_measured(axes, measured, -height)
+        axes.legend(frameon=False, loc="upper left")
+    axes.axhline(0, color="0.5", lw=0.6)
+    axes.set(xlabel="wavenumber, cm⁻¹", ylabel="infrared intensity, km/mol", xlim=(0, top))
+    return plain(axes)
+
+
+def _draw_measured(axes: Axes, measured: NDArray[np.float64], height: float) -> None:
+    """Few points are lines, many are a curve."""
+    x, y = measured.T
+    if len(x) > 200:
+        axes.plot(x, height * y, color=COLORS[1], lw=1.0, label="experiment")
+    else:
+        axes.vlines(x, 0, height * y, color=COLORS[1], lw=1.4, label="experiment")
+
+
+def draw_dynamic_spectra(
+    axes: Sequence[Axes],
+    found: Mapping[str, Any],
+    harmonic: Mapping[str, Any] | None = None,
+    measured: NDArray[np.float64] | None = None,
+) -> None:
+    """Density of states and, below, infrared absorption of runs by name, with error bands of replicas.
+
+    Parameters
+    ----------
+    axes : sequence of Axes
+        One, or two if any has infrared.
+    found : mapping
+        :class:`~schnet_calc.simulate.spectrum.DynamicSpectra` by name.
+    harmonic : mapping, optional
+        What the command ``modes`` wrote.
+    measured : array, optional
+        (K, 2) cm⁻¹ and heights.
+    """
+    for ax, name, label in zip(
+        axes, ("vibrational", "infrared"), ("density of states", "absorption"), strict=False
+    ):
+        for k, (kind, both) in enumerate(found.items()):
+            spectrum = getattr(both, name)
+            if spectrum is None:
+                continue
+            top = float(spectrum.intensity[spectrum.wavenumbers > 200].max())
+            y, e = spectrum.intensity / top, np.nan_to_num(spectrum.error) / top
+            ax.plot(spectrum.wavenumbers, y, color=COLORS[k], lw=1.1, label=kind)
+            ax.fill_between(spectrum.wavenumbers, y - e, y + e, color=COLORS[k], alpha=0.25, lw=0)
+        if harmonic is not None:
+            lines = np.array(harmonic["frequencies_cm1"])
+            heights = np.ones(len(lines))
+            if name == "infrared" and "intensities_km_mol" in harmonic:
+                heights = np.array(harmonic["intensities_km_mol"])
+                heights = heights / heights.max()
+            ax.vlines(lines, 0, heights, color="0.4", lw=0.9, ls=":", label="harmonic")
+        if measured is not None:
+            _draw_measured(ax, measured, -0.6)
+        ax.axhline(0, color="0.5", lw=0.6)
+        ax.set(xlabel="wavenumber, cm⁻¹", ylabel=label, xlim=(0, 4000), yticks=[], ylim=(None, 1.2))
+        ax.legend(frameon=False, fontsize="small")
+        plain(ax)

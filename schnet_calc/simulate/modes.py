@@ -166,12 +166,10 @@ def write_modes(
     path: str | Path,
     modes: NormalModes,
     calculator: SchNetCalculator,
-    comparison: dict[str, Any] | None = None,
+    further: dict[str, Any] | None = None,
 ) -> None:
-    """Write modes, the model that they are of, and maybe what they were compared with, as JSON."""
-    values = {"task": "modes", **calculator.todict(), **modes.to_dict()}
-    if comparison is not None:
-        values["comparison"] = comparison
+    """Write modes, the model that they are of, and further results, as JSON."""
+    values = {"task": "modes", **calculator.todict(), **modes.to_dict(), **(further or {})}
     Path(path).write_text(json.dumps(values, indent=1) + "\n")
 
 

@@ -1,0 +1,117 @@
+"""Infrared intensities of normal modes, and thermochemistry from them."""
+
+from typing import Any
+
+import ase
+import numpy as np
+from ase import units
+from ase.data import atomic_numbers
+from ase.thermochemistry import IdealGasThermo
+from numpy.typing import NDArray
+
+from schnet_calc.model import Model
+from schnet_calc.simulate.modes import NormalModes, rigid_motions
+
+KM_MOL = 42.2561 / units.Debye**2
+"""km/mol of an intensity of 1 (e/√amu)²: N_A / (12 ε₀ c²) in these units."""
+
+
+def infrared_intensities(modes: NormalModes, model: Model) -> NDArray[np.float64]:
+    """Return the integrated absorption of each mode, km/mol.
+
+    In the double harmonic approximation, proportional to ``|d mu / dQ|²``: the dipole's derivative is taken by
+    differences, all displaced structures in one batch.
+
+    Parameters
+    ----------
+    modes : NormalModes
+        Of a molecule.
+    model : Model
+        With a dipole.
+
+    Returns
+    -------
+    array
+        (modes,).
+
+    Raises
+    ------
+    ValueError
+        The model has no dipole.
+    """
+    slopes = model.derivative(modes.atoms, "dipole")
+    along = modes.modes.reshape(len(modes.modes), -1) @ slopes
+    return np.asarray(KM_MOL * (along**2).sum(axis=1))
+
+
+def set_isotopes(atoms: ase.Atoms, isotopes: dict[str, float]) -> None:
+    """Set the masses of elements or of single atoms.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        Changed.
+    isotopes : dict
+        amu by symbol (all its atoms) or by the number of an atom: ``{"H": 2.014}``, ``{"3": 13.003}``.
+
+    Raises
+    ------
+    ValueError
+        No such atom or element in the structure, or a mass that isn't positive.
+    """
+    masses = atoms.get_masses()
+    for name, mass in isotopes.items():
+        if not 0 < mass < 1000:
+            raise ValueError(f"the mass of {name} must be positive, got {mass} amu")
+        if name.isdigit():
+            chosen = np.arange(len(atoms)) == int(name)
+        else:
+            chosen = atoms.numbers == atomic_numbers.get(name, -1)
+        if not chosen.any():
+            raise ValueError(
+                f"there is no {name} in {atoms.get_chemical_formula()}, whose mass could be {mass}"
+            )
+        masses[chosen] = mass
+    atoms.set_masses(masses)
+
+
+def thermochemistry(
+    modes: NormalModes, energy: float, temperature: float, pressure: float, symmetry: int = 1
+) -> dict[str, float]:
+    """Return enthalpy, entropy and Gibbs energy of an ideal gas of rigid, harmonic molecules.
+
+    Parameters
+    ----------
+    modes : NormalModes
+        Of a minimum.
+    energy : float
+        eV, of the minimum.
+    temperature, pressure : float
+        K and Pa.
+    symmetry : int
+        Number of rotations that leave the molecule as it is.
+
+    Raises
+    ------
+    ValueError
+        There are imaginary modes.
+    """
+    if modes.n_imaginary:
+        raise ValueError(f"{modes.n_imaginary} modes are imaginary: thermochemistry is that of minima")
+    rotations = len(rigid_motions(modes.atoms)) - 3
+    geometry = {0: "monatomic", 2: "linear", 3: "nonlinear"}[rotations]
+    gas: Any = IdealGasThermo(
+        vib_energies=modes.frequencies * units.invcm,
+        geometry=geometry,
+        potentialenergy=energy,
+        atoms=modes.atoms,
+        symmetrynumber=symmetry,
+        spin=0,
+    )
+    return {
+        "temperature_k": temperature,
+        "pressure_pa": pressure,
+        "enthalpy_ev": float(gas.get_enthalpy(temperature, verbose=False)),
+        "entropy_ev_k": float(gas.get_entropy(temperature, pressure, verbose=False)),
+        "gibbs_energy_ev": float(gas.get_gibbs_energy(temperature, pressure, verbose=False)),
+    }
