@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from schnet_calc.data import read_frames
     from schnet_calc.errors import SchNetCalcError
     from schnet_calc.model import Model, load_model
+    from schnet_calc.modelfile.importing import import_model
     from schnet_calc.nn import register
     from schnet_calc.simulate.md import run_md
     from schnet_calc.simulate.modes import normal_modes
@@ -28,6 +29,7 @@ PLACES = {
     "SchNetCalcError": "errors",
     "SchNetCalculator": "calculator",
     "evaluate": "training",
+    "import_model": "modelfile.importing",
     "load_model": "model",
     "normal_modes": "simulate.modes",
     "read_frames": "data",
@@ -44,6 +46,7 @@ __all__ = [
     "SchNetCalcError",
     "SchNetCalculator",
     "evaluate",
+    "import_model",
     "load_model",
     "normal_modes",
     "read_frames",

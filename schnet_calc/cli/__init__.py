@@ -8,7 +8,7 @@ from typing import Any
 from rich.markup import escape
 from safetensors import SafetensorError
 
-from schnet_calc.cli import bench, c20, data, insight, ipi, models, reproduce, simulate, spectra
+from schnet_calc.cli import bench, c20, data, importing, insight, ipi, models, reproduce, simulate, spectra
 from schnet_calc.cli.app import app
 from schnet_calc.cli.console import err
 from schnet_calc.errors import SchNetCalcError
@@ -18,6 +18,7 @@ __all__ = [
     "bench",
     "c20",
     "data",
+    "importing",
     "insight",
     "ipi",
     "main",

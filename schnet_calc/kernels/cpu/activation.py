@@ -76,8 +76,12 @@ def _double(af, sf, kind):  # type: ignore[no-untyped-def]
 
 @inner
 def _exp_minus(x):  # type: ignore[no-untyped-def]
-    """exp(-|x|) in float32: 2^z, of the whole part of z and the rest."""
-    z = max(-abs(x) * np.float32(1.0 / LOG2), np.float32(-126.0))
+    """exp(-|x|) in float32: 2^z, of the whole part of z and the rest.
+
+    Not below 2^-64, a hundredth of a millionth of float32's resolution of one: products of smaller numbers
+    would be subnormal, which take a hundred times as long.
+    """
+    z = max(-abs(x) * np.float32(1.0 / LOG2), np.float32(-64.0))
     whole = np.floor(z)
     r = z - whole
     e = np.float32(P5) + r * np.float32(P6)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import SchNet, SchNetConfig
 
-TOLERANCE = {torch.float64: 1e-6, torch.float32: 4e-6}
+TOLERANCE = {torch.float64: 1e-7, torch.float32: 4e-6}
 """Largest error of a force component that tables may cause, eV/Å: below what the type itself does."""
 MARGIN = 4.0
 """Other geometries may have larger errors than the one that is measured."""
