@@ -1,43 +1,23 @@
-"""Small models and structures that the tests share."""
+"""Fixtures that many tests use."""
 
 import os
-from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The workers share the cores; more threads in each would wait for one another.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from pathlib import Path
+
 import ase
 import numpy as np
 import pytest
 import torch
-from ase.build import bulk, molecule
 
+from helpers import REFERENCES, STRUCTURES, pimd_rows, pimd_settings, random_network, write_model
 from schnet_calc import SchNetCalculator
 from schnet_calc.modelfile import save_model
-from schnet_calc.nn import DTNN, SchNet, make_network, network_config
-
-DATA = Path(os.environ.get("SCHNET_CALC_DATA", Path(__file__).parents[2] / "shared" / "data"))
-needs_data = pytest.mark.skipif(
-    not DATA.is_dir(), reason=f"no reference data in {DATA}; set SCHNET_CALC_DATA"
-)
-ELEMENTS = (1, 6, 8, 14)
-REFERENCES = {1: -13.6, 6: -1030.1, 8: -2042.3, 14: -7872.4}
-
-
-def random_network(
-    dtype: torch.dtype = torch.float64, architecture: str = "SchNet", **options: object
-) -> SchNet | DTNN:
-    """A small network with random weights; wide Gaussians keep its energy surface smooth."""
-    torch.manual_seed(3)
-    defaults = {"n_features": 24, "n_interactions": 2, "n_gaussians": 16, "cutoff": 4.0}
-    return make_network(network_config(architecture, {**defaults, **options})).to(dtype)
-
-
-def write_model(path: Path, dtype: str = "float64", **options: object) -> Path:
-    """A model file with random weights."""
-    save_model(path, random_network(getattr(torch, dtype), **options), REFERENCES)
-    return path
+from schnet_calc.simulate.pimd import run_pimd
+from schnet_calc.studies.c20 import dodecahedron
 
 
 @pytest.fixture(scope="session")
@@ -59,25 +39,21 @@ def models(networks: dict[str, dict[str, Path]]) -> dict[str, Path]:
     return networks["SchNet"]
 
 
-def ethanol() -> ase.Atoms:
-    """A molecule off its minimum."""
-    atoms = molecule("CH3CH2OH")
-    atoms.rattle(0.05, seed=1)
-    return atoms
+@pytest.fixture(scope="session")
+def members(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three models that differ a little."""
+    folder, paths = tmp_path_factory.mktemp("members"), []
+    for k in range(3):
+        network = random_network()
+        with torch.no_grad():
+            for p in network.parameters():
+                p.add_(0.02 * k * torch.sin(torch.arange(p.numel(), dtype=p.dtype)).reshape(p.shape))
+        save_model(folder / f"{k}.pt", network, REFERENCES)
+        paths.append(folder / f"{k}.pt")
+    return paths
 
 
-def skewed_silicon() -> ase.Atoms:
-    """A sheared, displaced primitive cell whose atoms see several of their own images."""
-    atoms = bulk("Si")
-    atoms.set_cell(atoms.cell @ (np.eye(3) + 0.05 * np.arange(9).reshape(3, 3) / 9), scale_atoms=True)
-    atoms.rattle(0.05, seed=2)
-    return atoms
-
-
-STRUCTURES = {"molecule": ethanol, "crystal": skewed_silicon}
-
-
-@pytest.fixture(params=["script", "fused"])
+@pytest.fixture(params=["script", "compiled"])
 def engine(request: pytest.FixtureRequest) -> str:
     """Every engine."""
     return str(request.param)
@@ -99,3 +75,38 @@ def atoms(request: pytest.FixtureRequest) -> ase.Atoms:
 def calculator(models: dict[str, Path], dtype: str, engine: str) -> SchNetCalculator:
     """Every dtype with every engine."""
     return SchNetCalculator(models[dtype], device="cpu", engine=engine)
+
+
+@pytest.fixture
+def counted(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> tuple[SchNetCalculator, list[int]]:
+    """A calculator, and the sizes of the batches that it evaluates."""
+    calculator = SchNetCalculator(models["float64"], device="cpu")
+    sizes, evaluate = [], calculator.engine.evaluate
+
+    def counting(structures, heads=None):
+        sizes.append(len(structures))
+        return evaluate(structures, heads)
+
+    monkeypatch.setattr(calculator.engine, "evaluate", counting)
+    return calculator, sizes
+
+
+@pytest.fixture(scope="session")
+def c20() -> SchNetCalculator:
+    """The shipped model of C20 in float64."""
+    return SchNetCalculator("c20", device="cpu", dtype="float64")
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short path: it holds UNIX sockets."""
+    return tmp_path_factory.mktemp("i")
+
+
+@pytest.fixture(scope="session")
+def direct(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    """The trajectory of C20 that i-PI gets by evaluating the model itself."""
+    folder = tmp_path_factory.mktemp("direct")
+    settings = pimd_settings(transport="direct")
+    run_pimd(dodecahedron(), "c20", settings, folder, device="cpu", dtype="float64")
+    return pimd_rows(folder)

@@ -1,30 +1,28 @@
-"""Living with ASE: caching, copies, errors that name the thing."""
+"""A model as an ASE calculator: caching, properties, and what ASE does with calculators."""
 
 import copy
 import pickle
+import subprocess
+import sysconfig
+from pathlib import Path
 
 import ase
+import ase.db
+import ase.io
 import numpy as np
 import pytest
-import torch
-from ase.build import bulk
-from ase.calculators.calculator import PropertyNotImplementedError
-from conftest import REFERENCES, ethanol, random_network
+from ase.build import bulk, molecule
+from ase.calculators.calculator import PropertyNotImplementedError, get_calculator_class
+from ase.calculators.lj import LennardJones
+from ase.calculators.mixing import SumCalculator
+from ase.constraints import FixAtoms, FixInternals
+from ase.io.trajectory import Trajectory
+from ase.md.verlet import VelocityVerlet
+from ase.optimize import BFGS
+from dftd3.ase import DFTD3
 
+from helpers import ethanol
 from schnet_calc import SchNetCalculator
-from schnet_calc.modelfile import load_potential, save_model
-
-
-@pytest.fixture
-def counted(models, monkeypatch):
-    """A calculator and the list of its evaluations."""
-    calculator = SchNetCalculator(models["float64"])
-    calls = []
-    evaluate = calculator.engine.evaluate
-    monkeypatch.setattr(
-        calculator.engine, "evaluate", lambda structures: (calls.append(1), evaluate(structures))[1]
-    )
-    return calculator, calls
 
 
 def test_no_work_when_nothing_changed(counted):
@@ -73,92 +71,11 @@ def test_subclass_of_atoms(models):
     assert np.isfinite(atoms.get_potential_energy())
 
 
-@pytest.mark.parametrize("clone", [copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))])
-def test_copies_give_the_same(models, clone):
-    original = SchNetCalculator(models["float32"], engine="script", dtype="float64")
-    atoms = ethanol()
-    atoms.calc = original
-    energy = atoms.get_potential_energy()
-    twin = clone(original)
-    atoms.calc = twin
-    assert atoms.get_potential_energy() == energy
-    assert twin.engine.dtype == torch.float64
-
-
-def test_a_loaded_potential_is_not_changed_by_a_calculator(models):
-    potential = load_potential(models["float32"])
-    SchNetCalculator(potential, dtype="float64", engine="script")
-    assert next(potential.module.parameters()).dtype == torch.float32
-
-
-@pytest.mark.parametrize("offset", [0.0, -1e6])
-def test_float32_resolves_small_differences_of_huge_energies(tmp_path, offset, engine):
-    network = random_network(torch.float32)
-    for name, shift in (("plain", 0.0), ("offset", offset)):
-        save_model(tmp_path / f"{name}.pt", network, dict.fromkeys(REFERENCES, shift))
-    atoms = ethanol()
-    energies = []
-    for name in ("plain", "offset"):
-        atoms.calc = SchNetCalculator(tmp_path / f"{name}.pt", engine=engine)
-        energies.append(atoms.get_potential_energy())
-    assert energies[1] - len(atoms) * offset == pytest.approx(energies[0], abs=1e-5)
-
-
 def test_stress_of_a_molecule(models):
     atoms = ethanol()
     atoms.calc = SchNetCalculator(models["float32"])
     with pytest.raises(PropertyNotImplementedError, match="periodic along all three"):
         atoms.get_stress()
-
-
-def broken(change):
-    atoms = ethanol()
-    change(atoms)
-    return atoms
-
-
-@pytest.mark.parametrize(
-    ("atoms", "message"),
-    [
-        (ase.Atoms(), "no atoms"),
-        (ase.Atoms("OFe", positions=[(0, 0, 0), (0, 0, 2)]), "atom 1 is Fe, but this model knows H, C, O"),
-        (broken(lambda a: a.positions.__setitem__((3, 1), np.nan)), "position of atom 3 .* y = nan"),
-        (broken(lambda a: a.positions.__setitem__((0, 0), np.inf)), "position of atom 0 .* x = inf"),
-        (
-            broken(lambda a: a.positions.__setitem__(2, a.positions[1])),
-            "atoms 1 and 2 are at the same place",
-        ),
-        (ase.Atoms("C", pbc=True), "periodic along axis 0, but that cell vector is zero"),
-        (ase.Atoms("C", cell=[(1, 0, 0), (2, 0, 0), (0, 0, 1)], pbc=True), "do not span a volume"),
-        (ase.Atoms("C", cell=[np.nan, 1, 1], pbc=True), "cell is not finite"),
-    ],
-)
-def test_bad_structures_are_named(calculator, atoms, message):
-    with pytest.raises(ValueError, match=message):
-        calculator.evaluate([atoms])
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"device": "cuda:97"}, "not there"),
-        ({"device": "abacus"}, "device is 'auto'"),
-        ({"dtype": "float16"}, "dtype is"),
-        ({"engine": "warp"}, "engine is"),
-    ],
-)
-def test_bad_options_are_named(models, options, message):
-    with pytest.raises(ValueError, match=message):
-        SchNetCalculator(models["float32"], **options)
-
-
-def test_all_pairs_model_refuses_crystals(tmp_path):
-    save_model(tmp_path / "all.pt", random_network(cutoff_function="none"), REFERENCES)
-    atoms = bulk("Si")
-    atoms.calc = SchNetCalculator(tmp_path / "all.pt")
-    assert atoms.calc.engine.name == "script"
-    with pytest.raises(ValueError, match="needs a cutoff"):
-        atoms.get_potential_energy()
 
 
 def test_integer_and_strided_positions(models):
@@ -169,13 +86,145 @@ def test_integer_and_strided_positions(models):
     assert np.isfinite(atoms.get_potential_energy())
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_equals_cpu(models, dtype, engine, atoms):
-    cpu, gpu = (
-        SchNetCalculator(models[dtype], device=device, engine=engine).evaluate([atoms, atoms])[1]
-        for device in ("cpu", "cuda")
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+
+
+def test_ase_finds_the_class_by_name(models):
+    cls = get_calculator_class("schnet")
+    assert cls is SchNetCalculator
+    assert cls(models["float32"]).name == "schnet"
+
+
+def test_the_entry_point_for_plugins():
+    from ase._4.plugins import plugins
+
+    (plugin,) = (p for p in plugins.calculators if p.name == "schnet")
+    assert plugin.implementation is SchNetCalculator
+    assert "schnet_calc" in plugin.display()
+
+
+def test_ase_info_lists_it():
+    listed = subprocess.run(
+        [SCRIPTS / "ase", "info", "--plugins"], capture_output=True, text=True, check=True, timeout=120
     )
-    tolerance = {"float32": 3e-4, "float64": 1e-9}[dtype]
-    np.testing.assert_allclose(gpu.forces, cpu.forces, atol=tolerance)
-    np.testing.assert_allclose(gpu.energies, cpu.energies, atol=tolerance)
+    assert "schnet" in listed.stdout
+
+
+def test_ase_run(models, tmp_path):
+    """The command that the README shows."""
+    ase.io.write(tmp_path / "ethanol.xyz", ethanol())
+    done = subprocess.run(
+        [
+            *(SCRIPTS / "ase", "run", "schnet", "ethanol.xyz", "--modify", "import schnet_calc.calculator"),
+            *("-p", f"model={models['float64']}", "--properties", "ef", "-o", "result.extxyz"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    result = ase.io.read(tmp_path / "result.extxyz")
+    expected = SchNetCalculator(models["float64"]).evaluate([ethanol()])[0]
+    assert result.get_potential_energy() == pytest.approx(expected.energy, abs=1e-5)
+
+
+class Annotated(SchNetCalculator):
+    """A user's own, with an attribute."""
+
+    def __init__(self, model, note):
+        super().__init__(model)
+        self.note = note
+
+
+def test_a_subclass_keeps_what_is_its_own(models):
+    again = pickle.loads(pickle.dumps(Annotated(models["float32"], note="mine")))
+    assert (type(again), again.note) == (Annotated, "mine")
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, copy.copy, lambda c: pickle.loads(pickle.dumps(c))])
+def test_copies_keep_results(models, clone):
+    atoms = ethanol()
+    atoms.calc = SchNetCalculator(models["float64"])
+    energy = atoms.get_potential_energy()
+    twin = clone(atoms.calc)
+    assert twin.results["energy"] == energy
+    assert not twin.calculation_required(atoms, ["energy"])
+    moved = atoms.copy()
+    moved.rattle(0.1, seed=3)
+    moved.calc = twin
+    assert moved.get_potential_energy() != energy
+
+
+def test_trajectories_and_databases_hold_the_results(models, tmp_path):
+    atoms = bulk("Si")
+    atoms.rattle(0.05, seed=0)
+    atoms.info["note"] = {"kept": [1, 2]}
+    atoms.calc = SchNetCalculator([models["float64"], models["float32"]])
+    expected = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
+    expected["stress"] = atoms.get_stress()
+    with Trajectory(tmp_path / "a.traj", "w") as trajectory:
+        trajectory.write(atoms)
+    with ase.db.connect(tmp_path / "a.db") as database:
+        database.write(atoms, data={"committee": atoms.calc.results["forces_std"]})
+        row = database.get(calculator="schnet")
+    for found in (ase.io.read(tmp_path / "a.traj"), row.toatoms()):
+        assert found.get_potential_energy() == pytest.approx(expected["energy"], abs=1e-12)
+        np.testing.assert_allclose(found.get_forces(), expected["forces"], atol=1e-12)
+        np.testing.assert_allclose(found.get_stress(), expected["stress"], atol=1e-12)
+    again = SchNetCalculator.fromdict(row.calculator_parameters)
+    assert again.evaluate([atoms])[0].energy == pytest.approx(expected["energy"], abs=1e-10)
+    assert atoms.info == {"note": {"kept": [1, 2]}}
+
+
+@pytest.mark.parametrize("name", ["a.extxyz", "a.json", "a.cif"])
+def test_other_formats(models, tmp_path, name):
+    atoms = bulk("Si")
+    atoms.calc = SchNetCalculator(models["float64"])
+    energy = atoms.get_potential_energy()
+    ase.io.write(tmp_path / name, atoms)
+    found = ase.io.read(tmp_path / name)
+    assert len(found) == 2
+    if name != "a.cif":
+        assert found.get_potential_energy() == pytest.approx(energy, abs=1e-6)
+
+
+def test_sums_of_calculators(models):
+    """Dispersion on top, or any other correction."""
+    schnet, other = SchNetCalculator(models["float64"]), LennardJones(sigma=2.0, epsilon=0.01)
+    atoms = bulk("Si", cubic=True)
+    atoms.rattle(0.05, seed=0)
+    parts = []
+    for calculator in (schnet, other):
+        atoms.calc = calculator
+        parts.append((atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()))
+    atoms.calc = SumCalculator([schnet, other])
+    assert atoms.get_potential_energy() == pytest.approx(parts[0][0] + parts[1][0])
+    np.testing.assert_allclose(atoms.get_forces(), parts[0][1] + parts[1][1])
+    np.testing.assert_allclose(atoms.get_stress(), parts[0][2] + parts[1][2])
+
+
+def test_dispersion_from_dftd3(models):
+    atoms = ethanol()
+    atoms.calc = SumCalculator([SchNetCalculator(models["float64"]), DFTD3(method="pbe", damping="d3bj")])
+    alone = SchNetCalculator(models["float64"]).evaluate([atoms])[0]
+    assert -1.0 < atoms.get_potential_energy() - alone.energy < 0.0
+
+
+def test_constraints(models):
+    atoms = ethanol()
+    atoms.calc = SchNetCalculator(models["float64"])
+    raw = atoms.get_forces()
+    atoms.set_constraint(FixAtoms([0, 3]))
+    np.testing.assert_array_equal(atoms.get_forces()[[0, 3]], 0)
+    np.testing.assert_array_equal(atoms.get_forces(apply_constraint=False), raw)
+    before = atoms.positions[[0, 3]].copy()
+    BFGS(atoms, logfile=None).run(fmax=0.1, steps=5)
+    np.testing.assert_array_equal(atoms.positions[[0, 3]], before)
+    atoms = molecule("CH3CH2OH")
+    atoms.calc = SchNetCalculator(models["float64"])
+    length = atoms.get_distance(0, 1)
+    atoms.set_constraint(FixInternals(bonds=[[length, [0, 1]]]))
+    VelocityVerlet(atoms, timestep=0.1).run(5)
+    assert atoms.get_distance(0, 1) == pytest.approx(length, abs=1e-6)

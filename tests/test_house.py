@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "schnet_calc"
+
+
 FILES = sorted(PACKAGE.rglob("*.py"))
+
+
 ORDER = (
     "__init__ errors device memory",
     "analysis",
@@ -30,6 +34,8 @@ ORDER = (
     "cli",
 )
 """From the ground up; rooms of one line don't know each other."""
+
+
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms.split()}
 
 
@@ -73,6 +79,17 @@ def test_public_names_have_docstrings(path):
                     bodies.append(node.body)
 
 
-def test_only_one_room_knows_torchscript():
-    users = {room(p) for p in FILES if "torch.jit." in p.read_text() and "import torch" in p.read_text()}
-    assert users == {"modelfile"}
+def torchscript_names(path: Path) -> set[str]:
+    """What of ``torch.jit`` a file uses."""
+    nodes = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute))
+    return {n.attr for n in nodes if ast.unparse(n.value) == "torch.jit"}
+
+
+def test_torchscript_is_loaded_in_one_place():
+    """And written in another; networks say no more than which of their methods go into it."""
+    users = {str(p.relative_to(PACKAGE)): torchscript_names(p) for p in FILES}
+    assert {p for p, names in users.items() if "load" in names} == {"modelfile/torchscript.py"}
+    assert {p for p, names in users.items() if names & {"script", "save"}} == {"modelfile/saving.py"}
+    for path, names in users.items():
+        if not path.startswith("modelfile/"):
+            assert names <= {"export", "unused", "ignore"}, path

@@ -1,0 +1,65 @@
+"""Bonds, groups and distributions of known structures."""
+
+import numpy as np
+import pytest
+from ase.build import molecule
+
+from schnet_calc.analysis import (
+    bonds,
+    clusters,
+    diameters,
+    distribution,
+    nearest_neighbors,
+    pair_distances,
+    radial_distribution,
+    shells,
+)
+from schnet_calc.analysis.molecules import molecule_distributions
+from schnet_calc.report.molecule import bond_classes
+from schnet_calc.studies.c20 import dodecahedron
+
+
+def test_dodecahedron_analysis():
+    atoms = dodecahedron(1.45)
+    pairs, lengths = bonds(atoms, 1.75)
+    assert pairs.shape == (30, 2)
+    np.testing.assert_allclose(lengths, 1.45)
+    (shell,) = shells(atoms)
+    assert len(shell.members) == 20
+    distances = pair_distances([atoms] * 10)
+    np.testing.assert_allclose(nearest_neighbors(distances, 20), 1.45)
+    np.testing.assert_allclose(diameters(distances), 2 * shell.mean)
+
+
+def test_clusters():
+    groups = clusters(np.array([1.5, 1.40, 1.41, 1.2]), 0.05)
+    assert [g.members.tolist() for g in groups] == [[3], [1, 2], [0]]
+    assert clusters(np.array([]), 0.1) == []
+
+
+def test_distribution_is_normalised_with_honest_errors():
+    values = np.random.default_rng(0).normal(1.5, 0.1, (4000, 1))
+    result = distribution(values, 1.0, 2.0, bins=50)
+    assert (result.density * 0.02).sum() == pytest.approx(1.0)
+    assert abs(result.mean - 1.5) < 4 * result.mean_error
+    assert result.mean_error == pytest.approx(0.1 / np.sqrt(4000), rel=1.0)
+    with pytest.raises(ValueError, match="3 frames are too few for 5 blocks"):
+        distribution(values[:3], 1, 2)
+
+
+def test_radial_distribution_counts_neighbours():
+    distances = pair_distances([dodecahedron()] * 5)
+    radial = radial_distribution(distances, 20, 5.0, bins=500)
+    step = radial.centers[1] - radial.centers[0]
+    assert (4 * np.pi * radial.centers**2 * radial.density * step).sum() == pytest.approx(19)
+
+
+def test_distributions_of_known_distances():
+    atoms = molecule("H2O")
+    pairs = bond_classes(atoms).pairs
+    frames = [atoms] * 10
+    found = molecule_distributions([frames, frames], pairs)
+    assert found.nearest.mean == pytest.approx(atoms.get_distance(0, 1))
+    assert found.diameter.mean == pytest.approx(atoms.get_distance(1, 2))
+    with pytest.raises(ValueError, match="this molecule has none"):
+        molecule_distributions([frames], pairs[:0])

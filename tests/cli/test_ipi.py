@@ -1,0 +1,97 @@
+"""Path integrals and i-PI, as a user types them."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from schnet_calc.ipi.server import Server
+
+SHORT = ("--model", "c20", "--temperature", "300", "--beads", "2", "--device", "cpu")
+
+
+def test_pimd(run, cage, tmp_path):
+    """The numbers of both transports agree; a run is not overwritten."""
+    numbers = {}
+    for transport in ("direct", "socket"):
+        arguments = (*SHORT, "--time", "0.1", "--stride", "1", "--transport", transport)
+        code, out, err = run("pimd", cage, *arguments, "-o", transport, "--json", "n.json")
+        assert code == 0, err
+        assert "heat capacity" in out
+        numbers[transport] = json.loads((tmp_path / "n.json").read_text())
+        assert (tmp_path / transport / "simulation.pos_1.xyz").exists()
+        assert (tmp_path / transport / "pimd.png").stat().st_size > 10_000
+    assert numbers["direct"] == numbers["socket"]
+    assert 200 < numbers["direct"]["temperature"]["value"] < 700  # the rattled cage is hot
+    code, _, err = run("pimd", cage, *arguments, "-o", "direct")
+    assert code == 1
+    assert "resume it or choose another folder" in err.replace("\n", " ")
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "schnet_calc.cli", *map(str, arguments)], stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("transport", "stop"),
+    [("direct", signal.SIGINT), ("socket", signal.SIGHUP)],
+)
+def test_interrupted_pimd_stops_everything_and_goes_on(run, cage, tmp_path, transport, stop):
+    arguments = ("pimd", cage, *SHORT, "--time", "0.3", "--stride", "1", "--dtype", "float64")
+    arguments += ("--transport", transport, "-o", tmp_path / "a")
+    process = start(*arguments)
+    rows = tmp_path / "a" / "simulation.out"
+    while not (rows.exists() and rows.read_text().count("\n") > 40):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(stop)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in errors
+    left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False)
+    assert not left.stdout
+    assert (tmp_path / "a" / "RESTART").exists()
+    assert run(*arguments, "--resume")[0] == 0
+    steps = np.loadtxt(rows)[:, 0]
+    np.testing.assert_array_equal(steps, np.arange(601))
+
+
+def test_input_and_client_by_hand(run, cage, tmp_path):
+    """What ipi-input prints is what to type; here over TCP."""
+    where = ("--host", "127.0.0.3", "--port", "31991")
+    code, out, _ = run(
+        "ipi-input", cage, *SHORT[:-2], "--time", "0.01", "--transport", "socket", *where, "-o", "in"
+    )
+    assert code == 0
+    line = next(x for x in out.splitlines() if x.startswith("schnet-calc ipi"))
+    assert line == "schnet-calc ipi c20 init.extxyz --host 127.0.0.3 --port 31991"
+    server = Server(tmp_path / "in", "input.xml")
+    try:
+        code, _, err = run("ipi", "c20", "in/init.extxyz", *where)
+        assert code == 0, err
+        assert "41 structures in 21 batches" in err
+        assert server.wait(30)
+    finally:
+        server.stop()
+
+
+def test_the_prefix_of_sockets_is_in_input_and_command(run, cage, tmp_path):
+    where = ("--unix", "here", "--prefix", f"{tmp_path}/")
+    arguments = (*SHORT[:-2], "--time", "0.005", "--transport", "socket", *where, "-o", "in")
+    code, out, err = run("ipi-input", cage, *arguments)
+    assert code == 0, err
+    line = next(x for x in out.splitlines() if x.startswith("schnet-calc ipi"))
+    assert line == f"schnet-calc ipi c20 init.extxyz --unix here --prefix {tmp_path}/"
+    server = Server(tmp_path / "in", "input.xml")
+    try:
+        code, _, err = run("ipi", "c20", "in/init.extxyz", *where)
+        assert code == 0, err
+        assert server.wait(30)
+    finally:
+        server.stop()

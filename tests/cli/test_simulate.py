@@ -1,0 +1,119 @@
+"""Relaxation, modes, dynamics and bands, as a user types them."""
+
+import json
+
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+from ase.units import GPa
+
+from helpers import REFERENCES, random_network
+from schnet_calc.cli import simulate
+from schnet_calc.modelfile import save_model
+
+
+def test_relax_modes_md(run, cage, tmp_path):
+    code, _, err = run(
+        "relax", cage, "--model", "c20", "--fmax", "1e-5", "-o", "relaxed.xyz", "--json", "r.json"
+    )
+    assert (code, err) == (0, "")
+    assert json.loads((tmp_path / "r.json").read_text())["fmax_ev_ang"] < 1e-5
+    code, _out, err = run("modes", "relaxed.xyz", "--model", "c20", "--json", "m.json")
+    assert code == 0
+    numbers = json.loads((tmp_path / "m.json").read_text())
+    assert len(numbers["frequencies_cm1"]) == 54
+    assert numbers["frequencies_cm1"] == sorted(numbers["frequencies_cm1"])
+    assert numbers["zero_point_energy_ev"] > 0
+    settings = ("--model", "c20", "--temperature", "300", "--timestep", "0.5", "-o", "run")
+    assert run("md", "relaxed.xyz", *settings, "--time", "0.01")[0] == 0
+    code, _, err = run("md", "relaxed.xyz", *settings, "--time", "0.02")
+    assert code == 1
+    assert "resume it or choose another folder" in err
+    assert run("md", "relaxed.xyz", *settings, "--time", "0.02", "--resume")[0] == 0
+    assert len((tmp_path / "run" / "md.csv").read_text().splitlines()) == 6
+    for name in ("relaxed.png", "relaxed.svg", "modes.png", "modes.svg", "run/md.png", "run/md.svg"):
+        assert (tmp_path / name).stat().st_size > 1000
+
+
+def test_unconverged_relaxation_is_an_error(run, cage):
+    code, _, err = run("relax", cage, "--model", "c20", "--steps", "1")
+    assert code == 1
+    assert "not converged after 1 steps" in err
+
+
+def test_modes_off_the_minimum_warn(run, cage, tmp_path):
+    save_model(tmp_path / "m.pt", random_network(), REFERENCES)
+    code, _, err = run("modes", cage, "--model", "m.pt")
+    assert code == 0
+    assert "relax first" in err
+
+
+def test_cells_are_relaxed_under_pressure(run, tmp_path):
+    ase.io.write(tmp_path / "si.cif", bulk("Si", a=5.3))
+    code, out, err = run(
+        *("relax", "si.cif", "--model", "silicon", "--cell", "--pressure", "2", "--fmax", "1e-4"),
+        *("-o", "squeezed.extxyz", "--json", "r.json"),
+    )
+    assert (code, err) == (0, "")
+    assert "60.00, 60.00, 60.00°" in out
+    atoms = ase.io.read(tmp_path / "squeezed.extxyz")
+    np.testing.assert_allclose(atoms.get_stress()[:3] / GPa, -2.0, atol=0.02)
+
+
+def test_a_path_between_two_minima(run, tmp_path):
+    """A hydroxyl group turned by half a turn is its own mirror image: there and back cost the same."""
+    first = molecule("CH3CH2OH")
+    ase.io.write(tmp_path / "start.xyz", first)
+    assert run("relax", "start.xyz", "--model", "ethanol", "--fmax", "5e-3", "-o", "first.xyz")[0] == 0
+    last = ase.io.read(tmp_path / "first.xyz")
+    carbon = next(n for n in (0, 1) if last.get_distance(n, 2) > 2.0)
+    group = sorted(range(3, 9), key=lambda n: last.get_distance(carbon, n))[:3]
+    turned = last[group]
+    turned.rotate(120, last.positions[1 - carbon] - last.positions[carbon], center=last.positions[carbon])
+    last.positions[group] = turned.positions
+    ase.io.write(tmp_path / "last.xyz", last)
+    code, out, err = run(
+        *("neb", "first.xyz", "last.xyz", "--model", "ethanol", "--images", "3", "--json", "n.json")
+    )
+    assert code == 0, err
+    assert "barrier" in out
+    values = json.loads((tmp_path / "n.json").read_text())
+    assert values["barrier_ev"] == pytest.approx(values["reverse_barrier_ev"], abs=2e-3)
+    assert len(ase.io.read(tmp_path / "neb.traj", ":")) == 5
+    assert (tmp_path / "neb.png").stat().st_size > 1000
+    code, _, err = run("neb", "first.xyz", "last.xyz", "--model", "ethanol", "--steps", "1")
+    assert code == 1
+    assert "not converged after 1 steps" in err
+
+
+def test_replicas(run, tmp_path):
+    ase.io.write(tmp_path / "start.xyz", molecule("CH3CH2OH"))
+    settings = ("--model", "ethanol", "--temperature", "300", "--replicas", "3", "-o", "run")
+    assert run("md", "start.xyz", *settings, "--time", "0.01", "--json", "m.json")[0] == 0
+    assert len(ase.io.read(tmp_path / "run" / "md.traj")) == 27
+    assert run("md", "start.xyz", *settings, "--time", "0.02", "--resume")[0] == 0
+    assert json.loads((tmp_path / "m.json").read_text())["doubtful_structures"] == 0
+    code, _, err = run("md", "start.xyz", *settings, "--time", "0.01", "--thermostat", "bussi")
+    assert code == 1
+    assert "acts on each atom alone" in err
+    code, _, err = run("md", "start.xyz", *settings[:-3], "0", "-o", "run", "--time", "1")
+    assert "replicas must be at least 1, got 0" in err
+
+
+def test_a_structure_is_not_overwritten_by_its_numbers(tmp_path):
+    ase.io.write(tmp_path / "start.xyz", molecule("CH3CH2OH"))
+    with pytest.raises(ValueError, match="would be overwritten by the numbers"):
+        simulate.relax(tmp_path / "start.xyz", model="ethanol", output=tmp_path / "relaxed.json")
+
+
+def test_the_command_with_xtb(ethanol, tmp_path, capsys):
+    pytest.importorskip("tblite", reason="the extra [xtb] is not installed")
+    ase.io.write(tmp_path / "relaxed.xyz", ethanol.atoms)
+    simulate.modes(tmp_path / "relaxed.xyz", model="ethanol", reference="gfn2", output=tmp_path / "modes")
+    out = capsys.readouterr().out
+    assert "gfn2, same order" in out
+    assert "smallest overlap" in out
+    values = (tmp_path / "modes.json").read_text()
+    assert '"reference": "gfn2"' in values
+    assert (tmp_path / "modes.png").stat().st_size > 10_000

@@ -1,0 +1,106 @@
+"""Readers of labelled structures."""
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+from ase import units
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from helpers import DATA, ethanol, needs_data
+from schnet_calc.data import read_frames
+
+KCAL = units.kcal / units.mol
+
+
+def write_npz(path, layout="md17", **changes):
+    rng = np.random.default_rng(0)
+    names = {
+        "md17": ("R", "z", "E", "F"),
+        "rmd17": ("coords", "nuclear_charges", "energies", "forces"),
+    }[layout]
+    values = [rng.normal(size=(5, 3, 3)), np.array([8, 1, 1], dtype=np.uint8), rng.normal(size=(5, 1)),
+              rng.normal(size=(5, 3, 3))]  # fmt: skip
+    data = {**dict(zip(names, values, strict=True)), **changes}
+    np.savez(path, **{k: v for k, v in data.items() if v is not None})
+    return data
+
+
+@pytest.mark.parametrize("layout", ["md17", "rmd17"])
+def test_npz_layouts(tmp_path, layout):
+    data = write_npz(tmp_path / "water.npz", layout)
+    frames = read_frames(tmp_path / "water.npz")
+    assert len(frames) == 5
+    assert frames.elements == [1, 8]
+    np.testing.assert_allclose(
+        frames.energies, next(v for v in data.values() if v.shape == (5, 1))[:, 0] * KCAL
+    )
+    np.testing.assert_allclose(frames.atoms(2).positions, next(iter(data.values()))[2])
+
+
+def test_units_of_the_file_and_of_the_caller(tmp_path):
+    data = write_npz(tmp_path / "a.npz", e_unit=np.array("Hartree"), r_unit=np.array("Bohr"))
+    frames = read_frames(tmp_path / "a.npz")
+    np.testing.assert_allclose(frames.forces[:3], data["F"][0] * units.Hartree / units.Bohr)
+    again = read_frames(tmp_path / "a.npz", energy_unit="eV", length_unit="Ang")
+    np.testing.assert_allclose(again.forces[:3], data["F"][0])
+    with pytest.raises(ValueError, match="unknown energy unit 'furlong'; known are eV"):
+        read_frames(tmp_path / "a.npz", energy_unit="furlong")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"F": None}, "holds the keys .* but a layout needs"),
+        ({"F": np.zeros((5, 2, 3))}, r"forces have the shape \(5, 2, 3\)"),
+        ({"R": np.full((5, 3, 3), np.nan)}, "positions hold a value that is not finite"),
+        ({"E": np.array([[1.0], [2], [np.inf], [4], [5]])}, r"energies hold .* at index \[2\]"),
+    ],
+)
+def test_bad_npz_is_named(tmp_path, changes, message):
+    write_npz(tmp_path / "bad.npz", **changes)
+    with pytest.raises(ValueError, match=message):
+        read_frames(tmp_path / "bad.npz")
+
+
+@pytest.mark.parametrize("ending", ["extxyz", "db"])
+def test_files_of_ase(tmp_path, ending):
+    path = tmp_path / f"frames.{ending}"
+    images = []
+    for n in (2, 5, 9):
+        atoms = ethanol()[:n]
+        atoms.calc = SinglePointCalculator(atoms, energy=-float(n), forces=np.full((n, 3), 0.5))
+        images.append(atoms)
+    ase.io.write(path, images)
+    frames = read_frames(path)
+    assert frames.n_atoms.tolist() == [2, 5, 9]
+    assert frames.energies.tolist() == [-2, -5, -9]
+    picked = frames.select(np.array([2, 0]))
+    assert picked.n_atoms.tolist() == [9, 2]
+    np.testing.assert_allclose(picked.atoms(0).positions, images[2].positions, atol=1e-7)
+
+
+def test_other_keys(tmp_path):
+    atoms = ethanol()
+    atoms.info["dft_energy"] = -3.0
+    atoms.arrays["dft_forces"] = np.ones((9, 3))
+    ase.io.write(tmp_path / "a.extxyz", atoms)
+    frames = read_frames(tmp_path / "a.extxyz", energy_key="dft_energy", forces_key="dft_forces")
+    assert frames.energies.tolist() == [-3.0]
+    with pytest.raises(ValueError, match=r"frame 0: no 'energy'; it has .*dft_energy"):
+        read_frames(tmp_path / "a.extxyz")
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no data file .*nowhere\.npz"):
+        read_frames(tmp_path / "nowhere.npz")
+
+
+@needs_data
+def test_real_data():
+    ethanol_frames = read_frames(DATA / "md17" / "md17_ethanol.npz")
+    assert len(ethanol_frames) == 3941
+    assert "PBE" in ethanol_frames.info["theory"]
+    silicon = read_frames(DATA / "bulk" / "Si_training.extxyz")
+    assert silicon.pbc.all()
+    assert silicon.elements == [14]

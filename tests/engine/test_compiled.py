@@ -1,0 +1,85 @@
+"""The compiled engine against automatic differentiation; the lists that it keeps."""
+
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+
+from helpers import ethanol, random_network, write_model
+from schnet_calc import SchNetCalculator
+
+
+def random_structures(rng):
+    """Molecules, crystals, strained cells, stretched geometries."""
+    slab = bulk("Si", cubic=True)
+    slab.pbc = (True, True, False)
+    skewed = bulk("Si")
+    skewed.set_cell(skewed.cell @ (np.eye(3) + 0.1 * rng.normal(size=(3, 3))), scale_atoms=True)
+    left = bulk("Si", cubic=True)
+    left.set_cell(left.cell[[1, 0, 2]])
+    wide = molecule("CH3CH2OH")
+    wide.positions *= rng.uniform(0.9, 1.6)
+    structures = [molecule("CH3COOH"), wide, slab, skewed, left, bulk("Si", cubic=True) * (2, 1, 1)]
+    for atoms in structures:
+        atoms.positions += rng.normal(scale=0.1, size=atoms.positions.shape)
+        atoms.translate(rng.normal(scale=100, size=3))
+    return structures
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_forces_are_those_of_the_oracle(models, dtype):
+    rng = np.random.default_rng(5)
+    oracle = SchNetCalculator(models["float64"], device="cpu", engine="script")
+    compiled = SchNetCalculator(models["float64"], device="cpu", dtype=dtype, engine="compiled")
+    energy, force = {"float32": (1e-6, 1e-5), "float64": (1e-8, 1e-6)}[dtype]
+    for _ in range(5):
+        structures = random_structures(rng)
+        for atoms, a, b in zip(
+            structures, oracle.evaluate(structures), compiled.evaluate(structures), strict=True
+        ):
+            scale = max(1.0, float(np.abs(a.forces).max()))
+            assert abs(a.energy - b.energy) < energy * len(atoms) * scale
+            np.testing.assert_allclose(b.forces, a.forces, atol=force * scale)
+
+
+def test_replicas_of_a_batch_have_lists_of_their_own(models):
+    compiled = SchNetCalculator(models["float64"], device="cpu")
+    fresh = SchNetCalculator(models["float64"], device="cpu")
+    rng = np.random.default_rng(2)
+    replicas = [bulk("Si", cubic=True) for _ in range(4)]
+    for step in range(6):
+        for k, atoms in enumerate(replicas):
+            atoms.positions += rng.normal(scale=0.02 * (k + 1), size=(8, 3))
+        order = replicas if step != 4 else replicas[::-1]  # another structure in each place
+        for atoms, p in zip(order, compiled.evaluate(order), strict=True):
+            fresh.engine.lists._lists.clear()
+            (q,) = fresh.evaluate([atoms])
+            np.testing.assert_allclose(p.forces, q.forces, atol=1e-10)
+
+
+def test_features_that_fill_no_chunk(tmp_path):
+    path = write_model(tmp_path / "odd.pt", n_features=70)
+    atoms = ethanol()
+    script, compiled = (
+        SchNetCalculator(path, device="cpu", engine=e).evaluate([atoms])[0] for e in ("script", "compiled")
+    )
+    np.testing.assert_allclose(compiled.forces, script.forces, atol=1e-6)
+
+
+def test_a_model_with_features_of_any_number(tmp_path):
+    for n_features in (5, 33):
+        path = write_model(tmp_path / f"{n_features}.pt", n_features=n_features)
+        script, compiled = (
+            SchNetCalculator(path, device="cpu", engine=e).evaluate([ethanol()])[0]
+            for e in ("script", "compiled")
+        )
+        np.testing.assert_allclose(compiled.forces, script.forces, atol=1e-6)
+    assert random_network(n_features=5).config.n_features == 5
+
+
+def test_options_of_the_network_survive(tmp_path):
+    options = {"shared_filters": True, "neighbor_average": 12.0, "filter_activation": True}
+    path = write_model(tmp_path / "m.pt", **options)
+    script, compiled = (
+        SchNetCalculator(path, engine=name).evaluate([ethanol()])[0] for name in ("script", "compiled")
+    )
+    np.testing.assert_allclose(compiled.forces, script.forces, atol=1e-6)

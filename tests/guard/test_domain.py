@@ -1,0 +1,135 @@
+"""The extent of training data: how close atoms came, and how many neighbours they had."""
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+
+from helpers import rattled
+from schnet_calc.guard.bonds import NO_BOND, RADII
+from schnet_calc.guard.check import SLACK, DomainCheck
+from schnet_calc.guard.domain import MOST_FORMULAS, Domain
+from schnet_calc.structures.neighbors import NeighborLists
+from schnet_calc.structures.structure import Structure
+
+ETHANOL = molecule("CH3CH2OH")
+SLACK_ANG, SLACK_COORDINATION = SLACK
+
+
+def reasons(domain, atoms):
+    check, structure = DomainCheck(domain), Structure.from_atoms(atoms)
+    return check.reasons(structure, NeighborLists().pairs(0, structure, check.reach(structure)))
+
+
+def extent(*images):
+    return Domain.of(Structure.from_atoms(a) for a in images)
+
+
+def test_the_domain_is_that_of_the_frames(domain):
+    frames = rattled(ETHANOL, 20)
+    shortest = min(a.get_distance(0, 1) for a in frames)
+    assert domain.shortest[6, 6] == pytest.approx(shortest)
+    assert domain.shortest[6, 8] == domain.shortest[8, 6]
+    assert domain.shortest[14, 14] == NO_BOND * 2 * RADII[14]  # never met: any contact is new
+    assert 3.5 < domain.fewest[6] <= domain.most[6] < 4.5  # four neighbours of a carbon
+    assert 1.5 < domain.fewest[8] <= domain.most[8] < 2.5
+    assert np.isinf(domain.fewest[14])
+    assert domain.kinds[8, 1][0] == pytest.approx(1, abs=0.1)  # one hydrogen at the oxygen
+    assert domain.kinds[8, 8] == (0, 0)
+    assert domain.formulas == {"C2H6O"}
+    assert domain.fragments == 1
+
+
+def test_training_structures_and_their_likes_are_inside(domain):
+    for atoms in [*rattled(ETHANOL, 20), *rattled(ETHANOL, 20, seed=500)]:
+        assert reasons(domain, atoms) == []
+
+
+def test_it_survives_the_model_file(domain):
+    again = Domain.from_dict(domain.to_dict())
+    np.testing.assert_allclose(again.shortest, domain.shortest, atol=1e-4)
+    np.testing.assert_allclose(again.most, domain.most, atol=1e-3)
+    np.testing.assert_allclose(again.fewest, domain.fewest, atol=1e-3)
+    assert again.kinds.keys() == domain.kinds.keys()
+    for pair, known in domain.kinds.items():
+        assert again.kinds[pair] == pytest.approx(known, abs=1e-3)
+    assert (again.formulas, again.fragments) == (domain.formulas, domain.fragments)
+    crystal = extent(bulk("Si"))
+    assert Domain.from_dict(crystal.to_dict()).formulas == {"Si, periodic"}
+    assert crystal.fragments is None
+
+
+def test_files_of_the_first_version_know_less(domain):
+    """Distances and numbers of neighbours alone: nothing else is held against a structure."""
+    old = Domain.from_dict({k: domain.to_dict()[k] for k in ("shortest_ang", "coordination")})
+    assert (old.kinds, old.formulas, old.fragments) == ({}, None, None)
+    two = molecule("CH3CH2OH") + molecule("CH3CH2OH")
+    two.positions[9:] += 10
+    assert reasons(old, two) == []
+    assert any("C4H12O2, but the model was trained on C2H6O only" in r for r in reasons(domain, two))
+    assert any("2 separate molecules, in the training data at most 1" in r for r in reasons(domain, two))
+    both = Domain.joined([old, domain])
+    assert (both.kinds, both.formulas, both.fragments) == ({}, None, None)
+
+
+def test_another_isomer(domain):
+    """The same atoms with as many neighbours, but of other kinds."""
+    found = reasons(domain, molecule("CH3OCH3"))
+    assert any("neighbours of" in reason for reason in found)
+    assert not any("trained on" in reason for reason in found)
+    assert reasons(extent(molecule("CH3OCH3"), ETHANOL), molecule("CH3OCH3")) == []
+
+
+def test_joined_domains_hold_what_any_holds(domain):
+    both = Domain.joined([domain, extent(molecule("CH3OCH3"), molecule("H2O"))])
+    assert both.formulas == {"C2H6O", "H2O"}
+    assert both.fragments == 1
+    for atoms in (ETHANOL, molecule("CH3OCH3"), molecule("H2O")):
+        assert reasons(both, atoms) == []
+    assert reasons(domain, molecule("H2O"))
+
+
+def test_data_of_many_compositions_are_taken_for_any():
+    chains = [ase.Atoms("C" * n, np.outer(np.arange(n), (1.5, 0, 0))) for n in range(2, MOST_FORMULAS + 3)]
+    assert extent(*chains).formulas is None
+    assert len(extent(*chains[:-1]).formulas) == MOST_FORMULAS
+    longer = ase.Atoms("C" * 40, np.outer(np.arange(40), (1.5, 0, 0)))
+    assert reasons(extent(*chains), longer) == []
+    assert reasons(extent(*chains[:-1]), longer)
+
+
+def test_atoms_that_come_too_close(domain):
+    atoms = molecule("CH3CH2OH")
+    atoms.set_distance(0, 1, domain.shortest[6, 6] - SLACK_ANG + 0.01, fix=0)
+    assert reasons(domain, atoms) == []
+    atoms.set_distance(0, 1, domain.shortest[6, 6] - SLACK_ANG - 0.01, fix=0)
+    assert any("atoms 0 (C) and 1 (C) are 1." in r and "Å apart" in r for r in reasons(domain, atoms))
+
+
+def test_a_bond_that_breaks(domain):
+    atoms = molecule("CH3CH2OH")
+    assert reasons(domain, atoms) == []
+    hydrogen = next(a.index for a in atoms if a.symbol == "H")
+    atoms.positions[hydrogen] += 10
+    of_atom, of_molecule = reasons(domain, atoms)
+    assert "neighbours, in the training data" in of_atom
+    assert of_molecule == "2 separate molecules, in the training data at most 1"
+
+
+def test_a_neighbour_too_many():
+    inside = extent(bulk("Si"))
+    assert inside.fewest[14] == inside.most[14] == pytest.approx(4)
+    assert reasons(inside, bulk("Si") * 2) == []
+    (reason,) = reasons(inside, bulk("Si", "sc", a=2.5))
+    assert "has 6.0 neighbours" in reason
+    assert SLACK_COORDINATION < 2
+
+
+def test_coordination_is_continuous(domain):
+    check = []
+    for distance in np.linspace(1.0, 2.5, 301):
+        check.append(float(extent(ase.Atoms("C2", [(0, 0, 0), (0, 0, distance)])).most[6]))
+    assert check[0] == 1
+    assert check[-1] == 0
+    assert np.abs(np.diff(check)).max() < 0.03

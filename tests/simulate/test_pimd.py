@@ -1,0 +1,252 @@
+"""Path integrals with a known answer; runs that are killed, lengthened, moved and refused."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+import torch
+from ase import units
+
+from helpers import FOREIGN, ethanol, pimd_rows, pimd_settings, write_foreign
+from schnet_calc import SchNetCalculator
+from schnet_calc.analysis.path_integrals import harmonic_energy
+from schnet_calc.ipi import StructureError
+from schnet_calc.simulate import pimd as pimd_task
+from schnet_calc.simulate.modes import MODE_UNIT
+from schnet_calc.simulate.pimd import run_pimd
+from schnet_calc.studies.c20 import dodecahedron
+
+
+def test_a_dtnn_drives_i_pi(folder, networks):
+    """Any network through both ways, and the energies that i-PI writes are the calculator's."""
+    atoms, model = ethanol(), networks["DTNN"]["float64"]
+    for transport in ("direct", "socket"):
+        short = pimd_settings(transport=transport, beads=2, time=0.004, timestep=0.1, frame_stride=1)
+        run = run_pimd(atoms, model, short, folder / transport, device="cpu")
+    tables = [pimd_rows(folder / transport) for transport in ("direct", "socket")]
+    np.testing.assert_allclose(tables[0], tables[1], atol=1e-8)
+    frames = [beads[-1] for beads in run.beads()]
+    found = SchNetCalculator(model).evaluate(frames)
+    assert run.table()["potential"][-1] == pytest.approx(np.mean([p.energy for p in found]), abs=1e-3)
+
+
+class Springs(torch.nn.Module):
+    """Every pair of atoms joined by a spring: 3N - 3 equal oscillators and a free centre of mass."""
+
+    def __init__(self, constant: float) -> None:
+        super().__init__()
+        self.constant = constant
+
+    def forward(
+        self,
+        numbers: torch.Tensor,
+        positions: torch.Tensor,
+        pairs: torch.Tensor,
+        shifts: torch.Tensor,
+        system: torch.Tensor,
+    ) -> torch.Tensor:
+        vectors = positions[pairs[1]] + shifts - positions[pairs[0]]
+        energies = 0.25 * self.constant * (vectors**2).sum(1)
+        return torch.zeros_like(positions[:, 0]).index_add(0, pairs[0], energies)
+
+
+@pytest.mark.parametrize(
+    ("beads", "transport"),
+    [(1, "direct"), (4, "socket"), (32, "direct")],
+)
+def test_harmonic_oscillators_have_the_energy_of_the_primitive_approximation(folder, beads, transport):
+    n_atoms, temperature, quantum = 16, 300.0, 0.1
+    constant = (quantum / MODE_UNIT) ** 2 * 1.008 / n_atoms
+    write_foreign(folder / "springs.pt", FOREIGN, Springs(constant))
+    atoms = ase.Atoms(f"H{n_atoms}", np.random.default_rng(0).normal(scale=0.2, size=(n_atoms, 3)))
+    run = run_pimd(
+        atoms,
+        folder / "springs.pt",
+        pimd_settings(
+            beads=beads,
+            time=0.4,
+            transport=transport,
+            thermostat="pile_l",
+            time_constant=10.0,
+            stride=4,
+            seed=beads,
+        ),
+        folder,
+        device="cpu",
+    )
+    found = run.estimators()
+    exact = (3 * n_atoms - 3) * harmonic_energy(quantum, temperature, beads) + 1.5 * units.kB * temperature
+    assert abs(found.energy.value - exact) < 4 * found.energy.error + 1e-3 * exact
+    # The error bar itself has to be worth something: half the beads would be something else, up to 8.
+    assert found.energy.error < 0.02 * exact
+    if 1 < beads <= 4:
+        half = exact + (3 * n_atoms - 3) * (
+            harmonic_energy(quantum, temperature, beads // 2) - harmonic_energy(quantum, temperature, beads)
+        )
+        assert abs(exact - half) > 8 * found.energy.error
+    assert found.kinetic_thermodynamic.value == pytest.approx(
+        found.kinetic_virial.value, abs=5 * found.kinetic_thermodynamic.error + 1e-9
+    )
+
+
+KILLED = """
+import os, signal
+import schnet_calc.simulate.pimd as pimd
+from schnet_calc.ipi.input import PIMDSettings
+from schnet_calc.studies.c20 import dodecahedron
+
+servers = []
+
+class Remembered(pimd.Server):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        servers.append(self)
+
+def stop(step, row):
+    if step > 10:
+        os.killpg(servers[0].process.pid, signal.SIGKILL)
+
+pimd.Server, pimd.POLL = Remembered, 0.005
+settings = {settings!r}
+pimd.run_pimd(
+    dodecahedron(), "c20", settings, {folder!r}, device="cpu", dtype="float64", progress=stop
+)
+"""
+
+
+def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(folder, direct):
+    """SIGKILL for i-PI and everything with it; then the same call with resume."""
+    script = KILLED.format(settings=pimd_settings(transport="direct"), folder=str(folder / "run"))
+    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "i-PI ended after" in killed.stderr, killed.stderr
+    run_pimd(
+        dodecahedron(),
+        "c20",
+        pimd_settings(transport="direct"),
+        folder / "run",
+        resume=True,
+        device="cpu",
+        dtype="float64",
+    )
+    np.testing.assert_allclose(pimd_rows(folder / "run"), direct, rtol=0, atol=1e-9)
+
+
+def test_a_longer_time_continues_a_finished_run(folder):
+    short, long = (
+        pimd_settings(beads=2, time=0.005, transport="direct"),
+        pimd_settings(beads=2, time=0.01, transport="direct"),
+    )
+    run_pimd(dodecahedron(), "c20", short, folder / "a", device="cpu")
+    run_pimd(dodecahedron(), "c20", long, folder / "a", device="cpu", resume=True)
+    run_pimd(dodecahedron(), "c20", long, folder / "b", device="cpu")
+    np.testing.assert_allclose(pimd_rows(folder / "a"), pimd_rows(folder / "b"), rtol=0, atol=1e-6)
+    with pytest.raises(FileExistsError, match="resume it"):
+        run_pimd(dodecahedron(), "c20", long, folder / "a", device="cpu")
+    with pytest.raises(ValueError, match="beads = 2, not 4"):
+        run_pimd(dodecahedron(), "c20", pimd_settings(time=0.01), folder / "a", device="cpu", resume=True)
+
+
+@pytest.mark.parametrize("order", [("socket", "direct"), ("direct", "socket")])
+def test_a_run_goes_on_with_another_transport(folder, order):
+    long = [pimd_settings(beads=2, time=0.01, transport=t) for t in order]
+    short = pimd_settings(beads=2, time=0.005, transport=order[0])
+    run_pimd(dodecahedron(), "c20", short, folder / "a", device="cpu", dtype="float64")
+    run_pimd(dodecahedron(), "c20", long[1], folder / "a", device="cpu", dtype="float64", resume=True)
+    run_pimd(dodecahedron(), "c20", long[0], folder / "b", device="cpu", dtype="float64")
+    np.testing.assert_allclose(pimd_rows(folder / "a"), pimd_rows(folder / "b"), rtol=0, atol=1e-9)
+
+
+def test_another_start_or_isotope_is_another_run(folder):
+    short = pimd_settings(beads=2, time=0.005, transport="direct")
+    run_pimd(dodecahedron(), "c20", short, folder / "a", device="cpu")
+    heavy, far, near = (dodecahedron() for _ in range(3))
+    heavy.set_masses([13.0] * 20)
+    far.positions *= 1.1
+    near.positions[3, 1] += 1e-5
+    with pytest.raises(ValueError, match=r"has masses = \[12.011"):
+        run_pimd(heavy, "c20", short, folder / "a", device="cpu", resume=True)
+    with pytest.raises(ValueError, match=r"started from positions up to 0\.\d+ Å off these"):
+        run_pimd(far, "c20", short, folder / "a", device="cpu", resume=True)
+    run_pimd(near, "c20", short, folder / "a", device="cpu", resume=True)
+
+
+def test_two_runs_never_share_a_folder(folder):
+    """The lock is i-PI's too: it outlives a launcher that was killed."""
+    script = f"""
+import os, signal
+import schnet_calc.simulate.pimd as pimd
+from schnet_calc.ipi.input import PIMDSettings
+from schnet_calc.studies.c20 import dodecahedron
+pimd.POLL = 0.01
+pimd.run_pimd(dodecahedron(), "c20", {pimd_settings(beads=2, time=50.0, transport="direct")!r}, {str(folder)!r},
+    device="cpu", progress=lambda step, row: os.kill(os.getpid(), signal.SIGKILL))
+"""
+    subprocess.run([sys.executable, "-c", script], check=False)
+    found = subprocess.run(["pgrep", "-f", "i-pi input.xml"], capture_output=True, text=True, check=False)
+    orphans = [int(p) for p in found.stdout.split() if Path(f"/proc/{p}/cwd").resolve() == folder.resolve()]
+    assert len(orphans) == 1
+    with pytest.raises(RuntimeError, match="another run is at work in"):
+        run_pimd(
+            dodecahedron(),
+            "c20",
+            pimd_settings(beads=2, time=50.0, transport="direct"),
+            folder,
+            device="cpu",
+            resume=True,
+        )
+    os.kill(orphans[0], signal.SIGKILL)
+
+
+def test_an_i_pi_that_dies_is_told_at_once(folder, monkeypatch):
+    write = pimd_task.write_input
+
+    def broken(*arguments, **options):
+        path = write(*arguments, **options)
+        path.write_text(path.read_text().replace("<timestep", "<timestamp"))
+        return path
+
+    monkeypatch.setattr(pimd_task, "write_input", broken)
+    started = time.monotonic()
+    with pytest.raises(RuntimeError, match=r"i-PI ended after 0 of 40 steps"):
+        run_pimd(dodecahedron(), "c20", pimd_settings(), folder, device="cpu")
+    assert time.monotonic() - started < 30
+
+
+class NoNumber(torch.nn.Module):
+    """Forces that are none, as soon as the first two atoms have moved apart a little."""
+
+    def forward(
+        self,
+        numbers: torch.Tensor,
+        positions: torch.Tensor,
+        pairs: torch.Tensor,
+        shifts: torch.Tensor,
+        system: torch.Tensor,
+    ) -> torch.Tensor:
+        vectors = positions[pairs[1]] + shifts - positions[pairs[0]]
+        stretched = torch.sqrt(1e-4 - ((vectors**2).sum(1) - 1.0) ** 2)
+        return torch.zeros_like(positions[:, 0]).index_add(0, pairs[0], stretched)
+
+
+@pytest.mark.parametrize("transport", ["socket", "direct"])
+def test_forces_that_are_no_numbers_end_the_run_by_name(folder, transport):
+    write_foreign(folder / "bad.pt", FOREIGN, NoNumber())
+    atoms = ase.Atoms("H2", [[0, 0, 0], [0, 0, 1.0]])
+    kind = StructureError if transport == "socket" else RuntimeError
+    with pytest.raises(kind, match="not finite"):
+        run_pimd(
+            atoms,
+            folder / "bad.pt",
+            pimd_settings(time=1.0, transport=transport),
+            folder / "run",
+            device="cpu",
+        )
+    failed = ase.io.read(folder / "run" / "failed_structure.xyz")
+    assert abs(failed.get_distance(0, 1) - 1.0) > 0.004

@@ -1,0 +1,82 @@
+"""Replicas of a simulation in one batch."""
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+
+from helpers import ethanol
+from schnet_calc import SchNetCalculator
+from schnet_calc.simulate.md import MDSettings, run_md
+from schnet_calc.simulate.replicas import run_replicas
+
+
+def test_replicas_without_thermostat_are_like_alone(tmp_path):
+    calculator = SchNetCalculator("ethanol", dtype="float64")
+    settings = MDSettings(200, 0.02, thermostat="none", interval=10)
+    structures = [molecule("CH3CH2OH") for _ in range(3)]
+    found = run_replicas(structures, calculator, settings, tmp_path / "together")
+    drifts = []
+    for k, start in enumerate(found.structures):
+        alone = run_md(start, calculator, settings, tmp_path / str(k))
+        frames = list(found.frames(k))
+        last = ase.io.read(alone.trajectory)
+        np.testing.assert_allclose(frames[-1].positions, last.positions, atol=1e-9)
+        np.testing.assert_allclose(frames[-1].get_momenta(), last.get_momenta(), atol=1e-9)
+        assert frames[-1].info["energy"] == pytest.approx(last.get_potential_energy(), abs=1e-8)
+        drifts.append(alone.table()["temperature_k"])
+    assert not np.allclose(found.structures[0].get_momenta(), found.structures[1].get_momenta())
+    np.testing.assert_allclose(found.run.table()["temperature_k"], np.mean(drifts, axis=0), rtol=1e-3)
+
+
+def test_replicas_of_any_kind_resume(models, tmp_path):
+    calculator = SchNetCalculator(models["float64"])
+    crystal = bulk("Si", cubic=True)
+    settings = MDSettings(300, 0.01, thermostat="langevin", interval=5)
+    first = run_replicas([crystal, ethanol()], calculator, settings, tmp_path / "r")
+    longer = MDSettings(300, 0.02, thermostat="langevin", interval=5)
+    with pytest.raises(FileExistsError):
+        run_replicas([crystal, ethanol()], calculator, longer, tmp_path / "r")
+    second = run_replicas([crystal, ethanol()], calculator, longer, tmp_path / "r", resume=True)
+    frames = list(second.frames(0))
+    assert len(frames) == 9
+    assert frames[0].pbc.all()
+    np.testing.assert_allclose(frames[0].cell, crystal.cell)
+    assert len(next(iter(first.frames(1)))) == 9
+    for k in (0, 1):
+        expected = calculator.evaluate([list(second.frames(k))[-1]])[0].energy
+        assert list(second.frames(k))[-1].info["energy"] == pytest.approx(expected, abs=1e-8)
+
+
+def test_replicas_go_on_with_their_own_cells_and_models_only(models, tmp_path):
+    calculator = SchNetCalculator(models["float64"])
+    settings = MDSettings(300, 0.005, thermostat="langevin", interval=5)
+    run_replicas([bulk("Si")] * 2, calculator, settings, tmp_path)
+    with pytest.raises(ValueError, match="has cells"):
+        run_replicas([bulk("Si", a=5.8)] * 2, calculator, settings, tmp_path, resume=True)
+    with pytest.raises(ValueError, match="has atomic_numbers"):
+        run_replicas([bulk("Si")], calculator, settings, tmp_path, resume=True)
+    other = SchNetCalculator([models["float64"], models["float32"]])
+    with pytest.raises(ValueError, match="has model"):
+        run_replicas([bulk("Si")] * 2, other, settings, tmp_path, resume=True)
+
+
+def test_equal_replicas_are_refused(models, tmp_path):
+    atoms = ethanol()
+    atoms.set_momenta(np.ones((9, 3)))
+    calculator = SchNetCalculator(models["float64"])
+    with pytest.raises(ValueError, match="replicas 0 and 1 have the same positions and momenta"):
+        run_replicas([atoms, atoms], calculator, MDSettings(300, 0.1, thermostat="none"), tmp_path)
+
+
+def test_bad_replicas_are_named(models, tmp_path):
+    calculator = SchNetCalculator(models["float64"])
+    with pytest.raises(ValueError, match="acts on each atom alone"):
+        run_replicas([ethanol()], calculator, MDSettings(300, 0.1, thermostat="bussi"), tmp_path)
+    with pytest.raises(ValueError, match="no replicas"):
+        run_replicas([], calculator, MDSettings(300, 0.1), tmp_path)
+    fixed = ethanol()
+    fixed.set_constraint(ase.constraints.FixAtoms([0]))
+    with pytest.raises(ValueError, match="constraints"):
+        run_replicas([fixed], calculator, MDSettings(300, 0.1), tmp_path)

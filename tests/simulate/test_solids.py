@@ -1,0 +1,96 @@
+"""A solid-state physicist's daily work, on the shipped silicon."""
+
+import warnings
+
+import numpy as np
+import pytest
+from ase import units
+from ase.build import bulk
+from ase.eos import EquationOfState
+from ase.filters import FrechetCellFilter
+from ase.md.nose_hoover_chain import IsotropicMTKNPT
+from ase.md.velocitydistribution import thermalize_momenta
+from ase.optimize import BFGS
+from ase.phonons import Phonons
+
+from schnet_calc import SchNetCalculator
+from schnet_calc.analysis.elasticity import elastic_constants
+
+
+@pytest.fixture(scope="module")
+def silicon():
+    return SchNetCalculator("silicon", device="cpu", dtype="float64")
+
+
+@pytest.fixture(scope="module")
+def relaxed(silicon):
+    atoms = bulk("Si", a=5.3)
+    atoms.calc = silicon
+    assert BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=1e-5, steps=100)
+    return atoms
+
+
+def test_lattice_constant_and_bulk_modulus(relaxed, silicon):
+    """PBE has 5.469 Å and 89 GPa."""
+    constant = (4 * relaxed.get_volume()) ** (1 / 3)
+    assert constant == pytest.approx(5.469, abs=0.01)
+    volumes, energies = [], []
+    for scale in np.linspace(0.97, 1.03, 9):
+        atoms = bulk("Si", a=constant * scale)
+        atoms.calc = silicon
+        volumes.append(atoms.get_volume())
+        energies.append(atoms.get_potential_energy())
+    volume, _, modulus = EquationOfState(volumes, energies).fit()
+    assert volume == pytest.approx(relaxed.get_volume(), rel=2e-3)
+    assert modulus / units.GPa == pytest.approx(89, rel=0.1)
+
+
+def test_elastic_constants(relaxed, silicon):
+    """PBE has 153, 57 and 75 GPa; the bulk modulus is (C11 + 2 C12) / 3."""
+    constants = elastic_constants(relaxed, silicon) / units.GPa
+    np.testing.assert_allclose(constants, constants.T, atol=0.5)
+    assert constants[0, 0] == pytest.approx(153, rel=0.15)
+    assert constants[0, 1] == pytest.approx(57, rel=0.25)
+    assert constants[3, 3] == pytest.approx(75, rel=0.3)
+    np.testing.assert_allclose(np.diag(constants)[:3], constants[0, 0], atol=0.5)
+    np.testing.assert_allclose(constants[:3, 3:], 0, atol=0.5)
+
+
+def test_phonons_of_ase(relaxed, silicon, tmp_path):
+    phonons = Phonons(relaxed, silicon, supercell=(4, 4, 4), delta=0.01, name=str(tmp_path / "phonons"))
+    phonons.run()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        phonons.read(acoustic=True)
+        gamma, x = (phonons.band_structure([q])[0] / units.invcm for q in ([0, 0, 0], [0.5, 0, 0.5]))
+    np.testing.assert_allclose(gamma[:3], 0, atol=1.0)
+    np.testing.assert_allclose(gamma[3:], gamma[3], atol=0.5)
+    assert x.min() > 100  # stable
+    np.testing.assert_allclose(x[[0, 2, 4]], x[[1, 3, 5]], atol=0.5)  # every mode is twofold at X
+
+
+def test_npt(relaxed):
+    """The barostat of ASE finds the pressure that it is given, on the stress that it is told."""
+    atoms = bulk("Si", cubic=True) * (2, 1, 1)
+    thermalize_momenta(atoms, temperature_K=300, rng=np.random.default_rng(0))
+    atoms.calc = SchNetCalculator("silicon", device="cpu")
+    pressure = 2.0 * units.GPa
+    dynamics = IsotropicMTKNPT(
+        atoms,
+        2 * units.fs,
+        temperature_K=300,
+        pressure_au=pressure,
+        tdamp=50 * units.fs,
+        pdamp=200 * units.fs,
+    )
+    volumes, pressures = [], []
+
+    def note():
+        volumes.append(atoms.get_volume())
+        pressures.append(-atoms.get_stress(include_ideal_gas=True)[:3].mean() / units.GPa)
+
+    dynamics.attach(note)
+    dynamics.run(700)
+    assert np.mean(pressures[250:]) == pytest.approx(2.0, abs=0.8)
+    compressed = np.mean(volumes[250:]) / (8 * relaxed.get_volume())
+    assert compressed == pytest.approx(1 - 2.0 / 90, abs=0.01)

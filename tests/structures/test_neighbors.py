@@ -1,0 +1,85 @@
+"""Pairs within a cutoff: none missed while a list is kept, and no more than memory holds."""
+
+import ase
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from helpers import key_set
+from schnet_calc.errors import TooManyPairsError
+from schnet_calc.structures.neighbors import SkinList, half_pairs
+
+
+@pytest.mark.parametrize(
+    "atoms",
+    [
+        bulk("Si", cubic=True),
+        bulk("Si"),
+        bulk("Si", cubic=True) * (3, 3, 1),
+        ase.Atoms("H150", np.random.default_rng(0).uniform(0, 12, (150, 3))),
+    ],
+    ids=["cubic", "primitive", "slab", "molecule"],
+)
+def test_no_pair_is_missed_while_the_list_is_kept(atoms, monkeypatch):
+    cutoff, made = 4.0, []
+    atoms = atoms.copy()
+    if len(atoms) == 72:
+        atoms.pbc = (True, True, False)
+    whole = half_pairs
+    monkeypatch.setattr(
+        "schnet_calc.structures.neighbors.half_pairs", lambda *a: made.append(a[3]) or whole(*a)
+    )
+    kept = SkinList(cutoff, skin=0.6)
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        atoms.positions += rng.normal(scale=0.04, size=atoms.positions.shape)
+        arrays = (atoms.positions, atoms.cell.array, atoms.pbc)
+        found = key_set(kept.pairs(*arrays), atoms.positions, cutoff)
+        assert found == key_set(whole(*arrays, cutoff), atoms.positions, cutoff)
+    assert made[:2] == [4.0, 4.6]  # the first list serves a single evaluation
+    assert 3 < len(made) < 25
+    # Wrapped back into the cell, and a cell that has changed: made anew at once.
+    before = len(made)
+    atoms.positions[0] += 2 * atoms.cell[0] if atoms.pbc[0] else 1.0
+    kept.pairs(atoms.positions, atoms.cell.array, atoms.pbc)
+    assert len(made) == before + 1
+    if atoms.pbc.any():
+        atoms.set_cell(atoms.cell * 1.01, scale_atoms=True)
+        arrays = (atoms.positions, atoms.cell.array, atoms.pbc)
+        found = key_set(kept.pairs(*arrays), atoms.positions, cutoff)
+        assert found == key_set(whole(*arrays, cutoff), atoms.positions, cutoff)
+
+
+@pytest.mark.parametrize("pbc", [(0, 0, 1), (1, 1, 0), (1, 0, 0)], ids=str)
+def test_wires_and_slabs_are_not_taken_for_heaps(pbc, monkeypatch):
+    """Along open directions atoms are as far apart as they are."""
+    monkeypatch.setattr("schnet_calc.structures.neighbors.available_memory", lambda: 2 * 10**9)
+    atoms = bulk("Si", "sc", a=2.5) * (25, 25, 25)
+    atoms.pbc = pbc
+    assert len(half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, 5.5).i) > 10**5
+
+
+def test_the_estimate_of_pairs_is_about_right(monkeypatch):
+    """Never far below what there are, for the crystals and molecules of every day."""
+    monkeypatch.setattr("schnet_calc.structures.neighbors.WORTH_ASKING", 0)
+    rng = np.random.default_rng(1)
+    shapes = [
+        bulk("Si", cubic=True) * (3, 3, 3),
+        bulk("Cu"),
+        bulk("Si") * (5, 1, 1),
+        ase.Atoms("C400", rng.uniform(0, 15, (400, 3))),
+    ]
+    for atoms in shapes:
+        estimates: list[float] = []
+
+        def none_left(estimates=estimates):
+            estimates.append(1.0)
+            return 0
+
+        monkeypatch.setattr("schnet_calc.structures.neighbors.available_memory", none_left)
+        arrays = (atoms.positions, atoms.cell.array, atoms.pbc, 5.0)
+        with pytest.raises(TooManyPairsError) as caught:
+            half_pairs(*arrays)
+        said = float(str(caught.value).split("about ")[1].split()[0])
+        monkeypatch.setattr("schnet_calc.structures.neighbors.available_memory", lambda: 10**12)
+        assert 0.9 < said / len(half_pairs(*arrays).i) < 6
