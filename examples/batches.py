@@ -5,8 +5,7 @@ import tempfile
 import numpy as np
 from ase.build import molecule
 
-from schnet_calc import SchNetCalculator
-from schnet_calc.simulate.md import MDSettings
+from schnet_calc import MDSettings, SchNetCalculator
 from schnet_calc.simulate.neb import relax_band
 from schnet_calc.simulate.relax import relax, relax_many
 from schnet_calc.simulate.replicas import run_replicas

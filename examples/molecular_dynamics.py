@@ -7,8 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from schnet_calc import SchNetCalculator
-from schnet_calc.simulate.md import MDSettings, run_md
+from schnet_calc import MDSettings, SchNetCalculator, run_md
 from schnet_calc.simulate.relax import relax
 from schnet_calc.studies.c20 import dodecahedron
 

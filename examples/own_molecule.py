@@ -18,11 +18,10 @@ import numpy as np
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from schnet_calc import SchNetCalculator
+from schnet_calc import MDSettings, SchNetCalculator, run_md
 from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.nn import SchNetConfig
 from schnet_calc.report import write_report
-from schnet_calc.simulate.md import MDSettings, run_md
 from schnet_calc.simulate.modes import normal_modes, write_modes
 from schnet_calc.simulate.pimd import run_pimd
 from schnet_calc.simulate.reference import compare_modes, reference_calculator, reference_modes

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from schnet_calc.calculator import SchNetCalculator
     from schnet_calc.data import read_frames
     from schnet_calc.errors import SchNetCalcError
+    from schnet_calc.ipi.input import PIMDSettings
     from schnet_calc.model import Model, load_model
     from schnet_calc.modelfile.importing import import_model
     from schnet_calc.nn import register
     from schnet_calc.simulate.md import run_md
+    from schnet_calc.simulate.md_files import MDSettings
     from schnet_calc.simulate.modes import normal_modes
     from schnet_calc.simulate.pimd import run_pimd
     from schnet_calc.simulate.relax import relax
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from schnet_calc.training.evaluation import evaluate
 
 PLACES = {
+    "MDSettings": "simulate.md_files",
     "Model": "model",
+    "PIMDSettings": "ipi.input",
     "SchNetCalcError": "errors",
     "SchNetCalculator": "calculator",
     "evaluate": "training",
@@ -42,7 +46,9 @@ PLACES = {
 """The module that each public name comes from; imported on first use, so that --help needs no torch."""
 
 __all__ = [
+    "MDSettings",
     "Model",
+    "PIMDSettings",
     "SchNetCalcError",
     "SchNetCalculator",
     "evaluate",

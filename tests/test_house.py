@@ -12,7 +12,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 ORDER = (
-    "__init__ errors device memory",
+    "__init__ errors device folders memory",
     "analysis",
     "nn",
     "structures",

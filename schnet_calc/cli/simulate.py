@@ -197,7 +197,8 @@ def md(
     """
     from schnet_calc import plots
     from schnet_calc.data import read_structure
-    from schnet_calc.simulate.md import MDSettings, run_md
+    from schnet_calc.simulate.md import run_md
+    from schnet_calc.simulate.md_files import MDSettings
     from schnet_calc.simulate.replicas import run_replicas
 
     settings = MDSettings(temperature, time, timestep, thermostat, time_constant, interval, seed)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+WITH_PARENT = Path(__file__).with_name("with_parent.py")
 LOG = "i-pi.log"
 PATIENCE = 30.0
 """Seconds that i-PI gets to write its restart file before it is killed."""
@@ -49,7 +50,12 @@ class Server:
         self.log = directory / LOG
         # An EXIT file of an earlier stop would stop this run too.
         (directory / "EXIT").unlink(missing_ok=True)
-        command = [sys.executable, str(_script()), input_file]
+        watched = [
+            sys.executable,
+            str(WITH_PARENT),
+            str(os.getpid()),
+        ]  # killed alone, we leave no i-PI behind
+        command = [*watched, sys.executable, str(_script()), input_file]
         with self.log.open("a") as stream:
             self.process = subprocess.Popen(
                 command + (["-S", prefix] if prefix else []),

@@ -10,7 +10,7 @@ import ase
 
 from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.ipi.outputs import PREFIX, read_properties
-from schnet_calc.simulate.md import MDRun
+from schnet_calc.simulate.md_files import MDRun
 from schnet_calc.simulate.modes import NormalModes
 from schnet_calc.simulate.pimd import IDENTITY, PIMDRun
 from schnet_calc.simulate.records import restore

@@ -2,9 +2,8 @@
 
 import csv
 import json
-import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,73 +19,9 @@ from ase.md.nose_hoover_chain import NoseHooverChainNVT
 from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
+from schnet_calc.folders import locked
+from schnet_calc.simulate.md_files import CSV_FIELDS, MDRun, MDSettings, last_frame, log_row
 from schnet_calc.simulate.modes import rigid_motions
-
-THERMOSTATS = ("none", "langevin", "bussi", "nose-hoover")
-EQUILIBRATION = 0.2
-"""Share of a run that is left out of averages and distributions."""
-CSV_FIELDS = ("time_ps", "potential_ev", "kinetic_ev", "total_ev", "temperature_k")
-
-
-@dataclass(frozen=True)
-class MDSettings:
-    """What an MD run is; kept beside its trajectory and compared when it goes on."""
-
-    temperature: float
-    """K; of the first velocities, and of the thermostat."""
-    time: float
-    """ps in all."""
-    timestep: float = 0.5
-    """fs"""
-    thermostat: str = "langevin"
-    """One of :data:`THERMOSTATS`; ``"none"`` is NVE."""
-    time_constant: float = 100.0
-    """fs, of the thermostat."""
-    interval: int = 10
-    """Steps between two frames written."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.thermostat not in THERMOSTATS:
-            raise ValueError(f"thermostat is one of {', '.join(THERMOSTATS)}, got {self.thermostat!r}")
-        for name in ("temperature", "time", "timestep", "time_constant", "interval"):
-            value = getattr(self, name)
-            if not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{name} must be positive and finite, got {value}")
-
-    @property
-    def n_steps(self) -> int:
-        """Steps in all, a whole number of intervals."""
-        steps = round(self.time * 1000.0 / self.timestep)
-        return max(math.ceil(steps / self.interval), 1) * self.interval
-
-
-@dataclass(frozen=True)
-class MDRun:
-    """Outcome of :func:`run_md`; the frames stay on disk."""
-
-    trajectory: Path
-    """ASE trajectory with positions, momenta, energies and forces."""
-    log: Path
-    """CSV of :data:`CSV_FIELDS`, a row per frame."""
-    steps: int
-    """Steps of the whole run."""
-
-    def table(self) -> dict[str, np.ndarray]:
-        """The columns of the log."""
-        values = np.loadtxt(self.log, delimiter=",", skiprows=1, ndmin=2)
-        return dict(zip(CSV_FIELDS, values.T, strict=True))
-
-    def drift(self, n_atoms: int) -> float:
-        """Slope of the total energy, eV/atom/ps; meaningful without a thermostat."""
-        table = self.table()
-        return float(np.polyfit(table["time_ps"], table["total_ev"], 1)[0] / n_atoms)
-
-    def late_frames(self) -> list[ase.Atoms]:
-        """The frames without the first part (:data:`EQUILIBRATION`) of the run."""
-        with Trajectory(self.trajectory) as trajectory:
-            first = int(EQUILIBRATION * len(trajectory))
-            return [trajectory[k] for k in range(first, len(trajectory))]
 
 
 def run_md(
@@ -127,33 +62,46 @@ def run_md(
         The folder's run has other settings, another model or other atoms.
     """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    run = MDRun(directory / "md.traj", directory / "md.csv", settings.n_steps)
-    identity = _identity(atoms, calculator, settings)
-    found = _last_frame(directory, run, identity, settings.interval) if run.trajectory.exists() else None
-    if found is not None and not resume:
-        raise FileExistsError(f"{run.trajectory} exists: resume it or choose another folder")
-    if found is None:
-        (directory / "md.json").write_text(json.dumps(identity, indent=1))
-    moving, done = found or (first_momenta(atoms, settings.temperature, settings.seed), -settings.interval)
-    moving.calc = calculator
-    free = degrees_of_freedom(moving, settings.thermostat) if n_free is None else n_free
+    with locked(directory):
+        run = MDRun(directory / "md.traj", directory / "md.csv", settings.n_steps)
+        identity = _identity(atoms, calculator, settings)
+        free = degrees_of_freedom(atoms, settings.thermostat) if n_free is None else n_free
+        found = last_frame(run, identity, settings, free) if run.trajectory.exists() else None
+        if found is not None and not resume:
+            raise FileExistsError(f"{run.trajectory} exists: resume it or choose another folder")
+        if found is None:
+            (directory / "md.json").write_text(json.dumps(identity, indent=1))
+        first = found or (first_momenta(atoms, settings.temperature, settings.seed), -settings.interval)
+        first[0].calc = calculator
+        _go_on(first, found is None, settings, free, run, progress)
+    return run
+
+
+def _go_on(
+    start: tuple[ase.Atoms, int],
+    new: bool,
+    settings: MDSettings,
+    free: int,
+    run: MDRun,
+    progress: Callable[[int, ase.Atoms], None] | None,
+) -> None:
+    """Integrate from a structure and its step to the end, writing a row and a frame at every interval."""
+    moving, done = start
     dynamics = _integrator(moving, settings, free, np.random.default_rng([settings.seed, 1, max(done, 0)]))
-    mode = "w" if found is None else "a"
+    mode = "w" if new else "a"
     with Trajectory(run.trajectory, mode) as trajectory, run.log.open(mode, newline="") as stream:
         writer = csv.writer(stream)
-        if found is None:
+        if new:
             writer.writerow(CSV_FIELDS)
         for step in range(done + settings.interval, settings.n_steps + 1, settings.interval):
             if step:
                 dynamics.run(settings.interval)
-            # The row first: a row too many is cut on resuming, a missing one could not be filled.
-            writer.writerow(_row(step, moving, settings, free))
+            # The row first: a row too many is cut on resuming.
+            writer.writerow(log_row(step, moving, settings, free))
             stream.flush()
             trajectory.write(moving)
             if progress is not None:
                 progress(step, moving)
-    return run
 
 
 def degrees_of_freedom(atoms: ase.Atoms, thermostat: str) -> int:
@@ -205,26 +153,6 @@ def _stop_rigid_motion(atoms: ase.Atoms) -> None:
     atoms.set_momenta(velocities.reshape(-1, 3) * weights)
 
 
-def _last_frame(
-    directory: Path, run: MDRun, identity: dict[str, Any], interval: int
-) -> tuple[ase.Atoms, int] | None:
-    """The last frame and its step, None if there is no frame; the log is cut to the frames there are."""
-    if not run.trajectory.stat().st_size:
-        return None
-    with Trajectory(run.trajectory) as trajectory:
-        n_frames = len(trajectory)
-        if not n_frames:
-            return None
-        atoms = trajectory[-1]
-    saved = json.loads((directory / "md.json").read_text())
-    for key, value in identity.items():
-        if saved.get(key) != value:
-            raise ValueError(f"the run in {directory} has {key} = {saved.get(key)!r}, not {value!r}")
-    lines = run.log.read_text().splitlines(keepends=True)
-    run.log.write_text("".join(lines[: n_frames + 1]))
-    return atoms, (n_frames - 1) * interval
-
-
 def _integrator(
     atoms: ase.Atoms, settings: MDSettings, n_free: int, rng: np.random.Generator
 ) -> MolecularDynamics:
@@ -243,14 +171,3 @@ def _integrator(
     # ASE's chain counts 3N degrees of freedom: ask for the kinetic energy that n_free of them have.
     shared = kelvin * n_free / (3 * len(atoms))
     return NoseHooverChainNVT(atoms, timestep, temperature_K=shared, tdamp=tau)
-
-
-def _row(step: int, atoms: ase.Atoms, settings: MDSettings, n_free: int) -> tuple[str, ...]:
-    potential, kinetic = atoms.get_potential_energy(), atoms.get_kinetic_energy()
-    return (
-        f"{step * settings.timestep / 1000.0:.6f}",
-        f"{potential:.9f}",
-        f"{kinetic:.9f}",
-        f"{potential + kinetic:.9f}",
-        f"{2.0 * kinetic / (max(n_free, 1) * units.kB):.4f}",
-    )

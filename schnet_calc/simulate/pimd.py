@@ -1,8 +1,9 @@
 """Path-integral molecular dynamics: i-PI and its client started, watched, stopped and continued."""
 
 import contextlib
-import fcntl
 import json
+import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from schnet_calc.analysis.path_integrals import (
     PathIntegralEstimators,
     path_integral_estimators,
 )
+from schnet_calc.folders import locked
 from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker
 from schnet_calc.ipi.input import (
     INPUT,
@@ -40,11 +42,13 @@ from schnet_calc.ipi.outputs import (
 )
 from schnet_calc.ipi.server import Server
 from schnet_calc.modelfile import load_potential
-from schnet_calc.simulate.md import EQUILIBRATION
+from schnet_calc.simulate.md_files import EQUILIBRATION
 
 IDENTITY = "pimd.json"
 CONTINUED = "continue.xml"
 LOCK = "pimd.lock"
+SOCKETS = "schnet_ipi_"
+"""Begins the names of folders with sockets; the process that made one follows."""
 FAILED = "failed_structure.xyz"
 KEPT_CHECKPOINTS = 3
 FAREWELL = 1.0
@@ -134,7 +138,7 @@ def run_pimd(
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    with _locked(directory) as lock:
+    with locked(directory, LOCK) as lock:
         models = absolute_names(model)
         found = _prepare(atoms, models, settings, directory, resume)
         if found is not None and found[1] >= settings.n_steps:
@@ -164,17 +168,6 @@ def _write_start(
     forcefield = write_forcefield(settings, directory, models=spec.models, options=options)
     continue_from(checkpoint, settings.n_steps, directory / CONTINUED, forcefield)
     return CONTINUED
-
-
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[int]:
-    """Keep others out of a folder while this process, or the i-PI that it starts, is alive."""
-    with (directory / LOCK).open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RuntimeError(f"another run is at work in {directory}") from error
-        yield stream.fileno()
 
 
 def _prepare(
@@ -234,7 +227,8 @@ def _serving(
     spec: ModelSpec, settings: PIMDSettings, directory: Path, start: str, lock: int
 ) -> Iterator[tuple[Server, "_ClientThread | None"]]:
     """i-PI, and a client unless i-PI evaluates itself; both are stopped in order, come what may."""
-    with tempfile.TemporaryDirectory(prefix="ipi_") as sockets:
+    _sweep_sockets()
+    with tempfile.TemporaryDirectory(prefix=f"{SOCKETS}{os.getpid()}_") as sockets:
         server = Server(directory, start, prefix=f"{sockets}/", keep_open=[lock])
         client = None
         try:
@@ -245,6 +239,24 @@ def _serving(
             server.stop()
             if client is not None:
                 client.finish()
+
+
+def _sweep_sockets() -> None:
+    """Remove the folders of sockets that killed processes have left."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SOCKETS}*_*"):
+        owner = folder.name.removeprefix(SOCKETS).partition("_")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True
 
 
 class _ClientThread(threading.Thread):

@@ -11,7 +11,8 @@ import numpy as np
 from ase.io.trajectory import Trajectory
 
 from schnet_calc.calculator import FreshCalculator, SchNetCalculator, results_of
-from schnet_calc.simulate.md import MDRun, MDSettings, degrees_of_freedom, first_momenta, run_md
+from schnet_calc.simulate.md import degrees_of_freedom, first_momenta, run_md
+from schnet_calc.simulate.md_files import MDRun, MDSettings
 from schnet_calc.structures.structure import Structure
 
 INDEPENDENT = ("none", "langevin")

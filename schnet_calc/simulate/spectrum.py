@@ -14,7 +14,7 @@ from schnet_calc.analysis.spectra import Spectrum, infrared_spectrum, vibrationa
 from schnet_calc.ipi.input import STRUCTURE
 from schnet_calc.ipi.outputs import bead_files, read_frames
 from schnet_calc.model import Model
-from schnet_calc.simulate.md import EQUILIBRATION
+from schnet_calc.simulate.md_files import EQUILIBRATION
 
 FloatArray = NDArray[np.float64]
 BATCH = 512

@@ -11,7 +11,8 @@ from ase.io.trajectory import Trajectory
 
 from schnet_calc.analysis import covalent_bonds
 from schnet_calc.calculator import SchNetCalculator
-from schnet_calc.simulate.md import MDSettings, run_md
+from schnet_calc.simulate.md import run_md
+from schnet_calc.simulate.md_files import MDSettings
 from schnet_calc.simulate.modes import normal_modes
 from schnet_calc.simulate.relax import relax
 

@@ -4,6 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from schnet_calc.analysis.errors import Errors
 from schnet_calc.device import choose_device
+from schnet_calc.folders import locked
 from schnet_calc.guard.domain import Domain
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import SchNet, make_network, upgraded_weights
@@ -158,7 +160,8 @@ class Run:
         """
         training = self.config.training
         started, before, saved = time.perf_counter(), self.seconds, time.perf_counter()
-        with Interruptions() as interruptions:
+        held = locked(self.directory) if self.world.first else nullcontext()
+        with held, Interruptions() as interruptions:
             while self.step < training.steps and not self._exhausted():
                 self._loss = [self._loss[0] + self._one_step(), self._loss[1] + 1]
                 self.step += 1

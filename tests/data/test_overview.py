@@ -1,5 +1,7 @@
 """What is said of a data set: counts by construction, units by mistakes made on purpose."""
 
+from dataclasses import replace
+
 import ase
 import ase.io
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from ase.build import bulk, molecule
 
 from helpers import DATA, needs_data, rattled, write_frames
-from schnet_calc.data import Frames, read_frames
+from schnet_calc.data import read_frames
 from schnet_calc.data.overview import look_over
 
 
@@ -77,13 +79,13 @@ def test_units_that_dont_fit_are_named(tmp_path, template, energy, forces, said)
 def test_lengths_in_other_units_are_seen(tmp_path, factor):
     path = write_frames(tmp_path / "d.xyz", rattled(molecule("CH3CH2OH"), 3))
     frames = read_frames(path)
-    scaled = Frames(**{**vars(frames), "positions": frames.positions * factor})
+    scaled = replace(frames, positions=frames.positions * factor)
     assert "is the unit of lengths right?" in look_over(scaled).warnings[0]
 
 
 def test_net_forces_are_seen(tmp_path):
     frames = read_frames(write_frames(tmp_path / "d.xyz", rattled(molecule("CH3CH2OH"), 3)))
-    pushed = Frames(**{**vars(frames), "forces": frames.forces + 0.5})
+    pushed = replace(frames, labels={**frames.labels, "forces": frames.forces + 0.5})
     assert "forces don't add up to zero" in look_over(pushed).warnings[0]
 
 

@@ -7,8 +7,8 @@ import pytest
 from ase import units
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from helpers import DATA, ethanol, needs_data
-from schnet_calc.data import read_frames
+from helpers import DATA, ethanol, label, needs_data
+from schnet_calc.data import Labels, read_frames
 
 KCAL = units.kcal / units.mol
 
@@ -51,10 +51,10 @@ def test_units_of_the_file_and_of_the_caller(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"F": None}, "holds the keys .* but a layout needs"),
+        ({"E": None, "F": None}, "holds the keys .* but a layout needs"),
         ({"F": np.zeros((5, 2, 3))}, r"forces have the shape \(5, 2, 3\)"),
         ({"R": np.full((5, 3, 3), np.nan)}, "positions hold a value that is not finite"),
-        ({"E": np.array([[1.0], [2], [np.inf], [4], [5]])}, r"energies hold .* at index \[2\]"),
+        ({"E": np.array([[1.0], [2], [np.inf], [4], [5]])}, r"energy hold .* at index \[2\]"),
     ],
 )
 def test_bad_npz_is_named(tmp_path, changes, message):
@@ -87,7 +87,7 @@ def test_other_keys(tmp_path):
     ase.io.write(tmp_path / "a.extxyz", atoms)
     frames = read_frames(tmp_path / "a.extxyz", energy_key="dft_energy", forces_key="dft_forces")
     assert frames.energies.tolist() == [-3.0]
-    with pytest.raises(ValueError, match=r"frame 0: no 'energy'; it has .*dft_energy"):
+    with pytest.raises(ValueError, match=r"no frame has 'energy' or 'forces'; the first has .*dft_energy"):
         read_frames(tmp_path / "a.extxyz")
 
 
@@ -104,3 +104,60 @@ def test_real_data():
     silicon = read_frames(DATA / "bulk" / "Si_training.extxyz")
     assert silicon.pbc.all()
     assert silicon.elements == [14]
+
+
+@pytest.mark.parametrize("missing", ["E", "F"])
+def test_energies_or_forces_may_be_missing(tmp_path, missing):
+    write_npz(tmp_path / "a.npz", **{missing: None})
+    frames = read_frames(tmp_path / "a.npz")
+    assert list(frames.labels) == [{"E": "forces", "F": "energy"}[missing]]
+    assert np.isnan(frames.energies).all() == (missing == "E")
+    assert np.isnan(frames.forces).all() == (missing == "F")
+    assert frames.labelled("energy").tolist() == [missing != "E"] * 5
+    assert frames.labelled("forces").tolist() == [missing != "F"] * 5
+
+
+def test_frames_without_a_label_are_not_numbers(tmp_path):
+    """Energies, forces, dipoles and other numbers, each of them in some of the frames only."""
+    images = []
+    for n in (2, 3, 4):
+        atoms = ethanol()[:n]
+        if n != 2:
+            atoms.info |= {"E": -1.0 * n, "gap": 0.1 * n}
+        if n != 3:
+            atoms.arrays["f"] = np.full((n, 3), 1.0 * n)
+            atoms.info["mu"] = np.array([0.0, 0.0, 1.0 * n])
+        images.append(atoms)
+    ase.io.write(tmp_path / "a.extxyz", images)
+    labels = Labels(
+        energy_key="E", forces_key="f", energy_unit="Hartree", dipole_key="mu", dipole_unit="Debye",
+        scalars=("gap:meV:mean",),
+    )  # fmt: skip
+    frames = read_frames(tmp_path / "a.extxyz", labels)
+    np.testing.assert_allclose(frames.energies, [np.nan, -3 * units.Hartree, -4 * units.Hartree])
+    np.testing.assert_allclose(frames.labels["gap"], [np.nan, 0.3e-3, 0.4e-3])
+    np.testing.assert_allclose(frames.labels["dipole"][:, 2], [2 * units.Debye, np.nan, 4 * units.Debye])
+    np.testing.assert_allclose(frames.forces[:, 0] / units.Hartree, [2] * 2 + [np.nan] * 3 + [4] * 4)
+    assert (frames.properties["gap"].unit, frames.properties["gap"].source) == ("eV", "mean")
+    assert frames.labelled("forces").tolist() == [True, False, True]
+    picked = frames.select(np.array([2, 1]))
+    np.testing.assert_array_equal(picked.labels["gap"], frames.labels["gap"][[2, 1]])
+    np.testing.assert_array_equal(picked.forces, frames.forces[[5, 6, 7, 8, 2, 3, 4]])
+    assert picked.digest() != frames.digest() == read_frames(tmp_path / "a.extxyz", labels).digest()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scalars": ("gap:eV:max",)}, "a scalar is written"),
+        ({"scalars": ("energy",)}, "a property needs a name of its own"),
+        ({"scalars": ("band gap",)}, "a property needs a name of its own"),
+        ({"dipole_unit": "D"}, "unknown dipole unit 'D'; known are eAng, Debye, au"),
+        ({"dipole_key": "mu"}, "no frame has 'mu'"),
+        ({"scalars": ("gap=homo_lumo",)}, "no frame has 'homo_lumo'"),
+    ],
+)
+def test_labels_that_are_not_there_are_named(tmp_path, options, message):
+    ase.io.write(tmp_path / "a.extxyz", label(ethanol()))
+    with pytest.raises(ValueError, match=message):
+        read_frames(tmp_path / "a.extxyz", **options)

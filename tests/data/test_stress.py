@@ -7,7 +7,13 @@ import pytest
 from ase import units
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from helpers import strained_copper
 from schnet_calc.data import read_frames
+
+
+@pytest.fixture(scope="module")
+def images():
+    return strained_copper()
 
 
 @pytest.fixture(scope="module")

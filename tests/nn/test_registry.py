@@ -4,9 +4,9 @@ import ase.io
 import numpy as np
 import pytest
 import torch
-from helpers import ethanol
 from torch import Tensor, nn
 
+from helpers import ethanol
 from schnet_calc import SchNetCalculator, register, relax
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.wire import Request
@@ -88,6 +88,8 @@ def test_it_relaxes_a_molecule(trained):
 def test_i_pi_is_answered(trained):
     folder, _ = trained
     calculator, atoms = SchNetCalculator(folder / "run" / "model.pt", on_doubt="ignore"), ethanol()
-    reply = Evaluator(calculator.model, atoms)(Request(np.eye(3)[None] * 50, atoms.positions[None] / 0.52917721))
+    reply = Evaluator(calculator.model, atoms)(
+        Request(np.eye(3)[None] * 50, atoms.positions[None] / 0.52917721)
+    )
     forces = calculator.evaluate([atoms])[0].forces
     np.testing.assert_allclose(reply.forces[0] * 51.422067, forces, rtol=1e-4, atol=1e-4)

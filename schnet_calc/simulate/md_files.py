@@ -1,0 +1,187 @@
+"""What a run of molecular dynamics leaves in its folder, and how it is mended after an interruption."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ase
+import numpy as np
+from ase import units
+from ase.io.trajectory import Trajectory
+
+THERMOSTATS = ("none", "langevin", "bussi", "nose-hoover")
+EQUILIBRATION = 0.2
+"""Share of a run that is left out of averages and distributions."""
+CSV_FIELDS = ("time_ps", "potential_ev", "kinetic_ev", "total_ev", "temperature_k")
+
+
+@dataclass(frozen=True)
+class MDSettings:
+    """What an MD run is; kept beside its trajectory and compared when it goes on."""
+
+    temperature: float
+    """K; of the first velocities, and of the thermostat."""
+    time: float
+    """ps in all."""
+    timestep: float = 0.5
+    """fs"""
+    thermostat: str = "langevin"
+    """One of :data:`THERMOSTATS`; ``"none"`` is NVE."""
+    time_constant: float = 100.0
+    """fs, of the thermostat."""
+    interval: int = 10
+    """Steps between two frames written."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.thermostat not in THERMOSTATS:
+            raise ValueError(f"thermostat is one of {', '.join(THERMOSTATS)}, got {self.thermostat!r}")
+        for name in ("temperature", "time", "timestep", "time_constant", "interval"):
+            value = getattr(self, name)
+            if not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"{name} must be positive and finite, got {value}")
+
+    @property
+    def n_steps(self) -> int:
+        """Steps in all, a whole number of intervals."""
+        steps = round(self.time * 1000.0 / self.timestep)
+        return max(math.ceil(steps / self.interval), 1) * self.interval
+
+
+@dataclass(frozen=True)
+class MDRun:
+    """Outcome of :func:`run_md`; the frames stay on disk."""
+
+    trajectory: Path
+    """ASE trajectory with positions, momenta, energies and forces."""
+    log: Path
+    """CSV of :data:`CSV_FIELDS`, a row per frame."""
+    steps: int
+    """Steps of the whole run."""
+
+    def table(self) -> dict[str, np.ndarray]:
+        """The columns of the log."""
+        values = np.loadtxt(self.log, delimiter=",", skiprows=1, ndmin=2)
+        return dict(zip(CSV_FIELDS, values.T, strict=True))
+
+    def drift(self, n_atoms: int) -> float:
+        """Slope of the total energy, eV/atom/ps; meaningful without a thermostat."""
+        table = self.table()
+        return float(np.polyfit(table["time_ps"], table["total_ev"], 1)[0] / n_atoms)
+
+    def late_frames(self) -> list[ase.Atoms]:
+        """The frames without the first part (:data:`EQUILIBRATION`) of the run."""
+        with Trajectory(self.trajectory) as trajectory:
+            first = int(EQUILIBRATION * len(trajectory))
+            return [trajectory[k] for k in range(first, len(trajectory))]
+
+
+def last_frame(
+    run: MDRun, identity: dict[str, Any], settings: MDSettings, n_free: int
+) -> tuple[ase.Atoms, int] | None:
+    """Return the last whole frame and its step, None if there is none; mend the files to fit it.
+
+    A trajectory that ends within a frame is cut back to its last whole one. The log gets the rows of the
+    frames that there are: what is missing or damaged is computed from them.
+
+    Parameters
+    ----------
+    run : MDRun
+        Whose trajectory exists.
+    identity : dict
+        What has to be the same for the run to go on.
+    settings : MDSettings
+        Of the run.
+    n_free : int
+        Momenta that take up heat.
+
+    Raises
+    ------
+    ValueError
+        The folder's run is another one, or can't be read.
+    """
+    if not run.trajectory.stat().st_size:
+        return None
+    n_frames = _whole_frames(run.trajectory)
+    if not n_frames:
+        return None
+    directory = run.trajectory.parent
+    try:
+        saved = json.loads((directory / "md.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{directory / 'md.json'} of the run there can't be read ({error})") from error
+    for key, value in identity.items():
+        if saved.get(key) != value:
+            raise ValueError(f"the run in {directory} has {key} = {saved.get(key)!r}, not {value!r}")
+    with Trajectory(run.trajectory) as trajectory:
+        _mend_log(run.log, trajectory, settings, n_free)
+        return trajectory[-1], (n_frames - 1) * settings.interval
+
+
+def _whole_frames(path: Path) -> int:
+    """The number of frames that can be read; the file is cut to them."""
+    try:
+        with Trajectory(path) as trajectory:
+            n_frames = len(trajectory)
+            readable = n_frames
+            while readable and not _readable(trajectory, readable - 1):
+                readable -= 1
+            if readable in (0, n_frames):
+                return readable
+            frames = [trajectory[k] for k in range(readable)]
+    except Exception as error:  # ASE's reader raises anything for a damaged file
+        raise ValueError(f"{path} is no trajectory, or damaged ({error!r:.200})") from error
+    scratch = path.with_suffix(".tmp")
+    with Trajectory(scratch, "w") as mended:
+        for frame in frames:
+            mended.write(frame)
+    scratch.replace(path)
+    return readable
+
+
+def _readable(trajectory: Any, k: int) -> bool:
+    try:
+        return bool(np.isfinite(trajectory[k].positions).all())
+    except Exception:  # as above
+        return False
+
+
+def _mend_log(log: Path, trajectory: Any, settings: MDSettings, n_free: int) -> None:
+    """Keep the rows that are whole and in their place, compute the others from the frames."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    rows = []
+    for k in range(len(trajectory)):
+        step = k * settings.interval
+        kept = lines[k + 1].split(",") if k + 1 < len(lines) else []
+        whole = len(kept) == len(CSV_FIELDS) and kept[0] == _time(step, settings)
+        if not (whole and all(_is_number(x) for x in kept)):
+            kept = list(log_row(step, trajectory[k], settings, n_free))
+        rows.append(",".join(kept))
+    scratch = log.with_suffix(".tmp")
+    scratch.write_text("\r\n".join([",".join(CSV_FIELDS), *rows]) + "\r\n")
+    scratch.replace(log)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _time(step: int, settings: MDSettings) -> str:
+    return f"{step * settings.timestep / 1000.0:.6f}"
+
+
+def log_row(step: int, atoms: ase.Atoms, settings: MDSettings, n_free: int) -> tuple[str, ...]:
+    """Return a row of :data:`CSV_FIELDS` for a structure with momenta and energy."""
+    potential, kinetic = atoms.get_potential_energy(), atoms.get_kinetic_energy()
+    return (
+        _time(step, settings),
+        f"{potential:.9f}",
+        f"{kinetic:.9f}",
+        f"{potential + kinetic:.9f}",
+        f"{2.0 * kinetic / (max(n_free, 1) * units.kB):.4f}",
+    )
