@@ -26,19 +26,20 @@ err = Console(stderr=True, highlight=False)
 
 def print_table(title: str, rows: Mapping[str, Any]) -> None:
     """A table of two columns."""
-    table = Table(title=title, show_header=False, title_justify="left", title_style="bold")
+    table = Table(title=escape(title), show_header=False, title_justify="left", title_style="bold")
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
     for key, value in rows.items():
-        table.add_row(key, escape(str(value)))
+        table.add_row(escape(key), escape(str(value)))
     out.print(table)
 
 
 def write_json(path: Path | None, values: Mapping[str, Any]) -> None:
     """Write numbers as JSON, if a path is given."""
     if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values, indent=1) + "\n")
-        out.print(f"numbers in {path}")
+        out.print(f"numbers in {escape(str(path))}")
 
 
 @contextmanager

@@ -40,6 +40,7 @@ def data(
 
     from schnet_calc import plots
     from schnet_calc.data import read_frames
+    from schnet_calc.data.checks import label_warnings
     from schnet_calc.data.overview import look_over
 
     frames = read_frames(file, labels)
@@ -72,7 +73,7 @@ def data(
         pressures = -np.trace(frames.virials[given], axis1=1, axis2=2) / (3 * volumes * GPa)
         rows["stresses"] = f"{given.sum()}, pressures {pressures.min():.2f} to {pressures.max():.2f} GPa"
     print_table(file.name, rows)
-    for warning in found.warnings:
+    for warning in dict.fromkeys([*found.warnings, *label_warnings(frames)]):
         err.print(f"[yellow]warning:[/yellow] {warning}", soft_wrap=True)
     figure, axes = plots.new_figure(11, 3.2, 3)
     plots.draw_overview(axes, found)

@@ -4,11 +4,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from schnet_calc import plots
 from schnet_calc.cli.app import Output
-from schnet_calc.cli.console import Stages, print_table, progress_bar, write_json
+from schnet_calc.cli.console import Stages, err, print_table, progress_bar, write_json
 from schnet_calc.cli.options import Options
 from schnet_calc.data import Split
+from schnet_calc.data.checks import label_warnings
 from schnet_calc.training import Run, RunConfig
 from schnet_calc.training.committee import assess, train_members
 from schnet_calc.training.setup import read_data
@@ -22,6 +25,7 @@ def train(
     resume: bool = False,
     members: int = 1,
     bootstrap: bool = False,
+    strict: bool = False,
     json: Path | None = None,
     options: Options | None = None,
 ) -> None:
@@ -41,6 +45,8 @@ def train(
         Of a committee: each has a folder member_K, and a seed of its own.
     bootstrap
         Draw the training frames with replacement, for every member others.
+    strict
+        Refuse data whose labels don't fit, instead of warning.
     json
         Where to write the errors on the test frames.
     """
@@ -59,6 +65,7 @@ def train(
         _train_committee(settings, output, members, resume, json)
         return
     run = Run(settings, output, resume=resume)
+    _check_labels(run, strict)
     with progress_bar() as bar:
         stages = Stages(bar)
         note = ""
@@ -89,6 +96,19 @@ def train(
             rows["no better than that"] = ", ".join(test.loses)
     print_table("training", rows)
     write_json(json, {"steps": run.step, "test": test.to_dict() if test else None})
+
+
+def _check_labels(run: Run, strict: bool) -> None:
+    """Warn of labels that don't fit, or refuse them; on the first of several processes."""
+    if not run.world.first or run.step:
+        return
+    found = label_warnings(run.frames)
+    for text in found:
+        err.print(f"[yellow]warning:[/yellow] {escape(text)}", soft_wrap=True)
+    if found and strict:
+        raise ValueError(
+            f"{run.config.data.file}: {len(found)} doubts about the labels, and --strict was given"
+        )
 
 
 def _train_committee(settings: Any, output: Path, members: int, resume: bool, json: Path | None) -> None:

@@ -130,7 +130,7 @@ def look_over(frames: Frames, progress: Callable[[int, int], None] | None = None
         distances={name: (histograms[name], shortest[name]) for name in sorted(histograms)},
         duplicates=duplicates,
         slope=slope,
-        warnings=[*_unit_warnings(closest, slope), *_other_warnings(frames, duplicates)],
+        warnings=[*unit_warnings(closest, slope), *_other_warnings(frames, duplicates)],
     )
 
 
@@ -217,7 +217,8 @@ def _between(frames: Frames, a: int, b: int) -> tuple[NDArray[np.float64], NDArr
     return step, 0.5 * (frames.forces[here] + forces_there)
 
 
-def _unit_warnings(closest: float, slope: float | None) -> list[str]:
+def unit_warnings(closest: float, slope: float | None) -> list[str]:
+    """Say what is odd about distances (closest pair over its covalent radii) and about energies over work."""
     found = []
     if np.isfinite(closest) and not CLOSE < closest < FAR:
         found.append(

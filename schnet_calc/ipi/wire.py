@@ -14,6 +14,8 @@ from schnet_calc.ipi.errors import ProtocolError
 
 FloatArray = NDArray[np.float64]
 HEADER = 12
+LARGEST_BATCH = 65_536
+"""Structures in a message."""
 LONGEST_INIT = 1 << 20
 """Bytes; a longer initialisation string is no initialisation string."""
 
@@ -167,9 +169,13 @@ def _batch_size(text: str) -> int:
     for item in text.split(","):
         key, _, value = item.partition(":")
         if key.strip() == "batch_size":
-            if not value.strip().isdigit() or int(value) < 1:
-                raise ProtocolError(f"batch_size is a positive integer, got {value.strip()!r}")
-            return int(value)
+            text = value.strip()
+            whole = text.isascii() and text.isdecimal() and len(text) < 7
+            if not whole or not 0 < int(text) <= LARGEST_BATCH:
+                raise ProtocolError(
+                    f"batch_size is a whole number from 1 to {LARGEST_BATCH}, got {text!r:.60}"
+                )
+            return int(text)
     return 1
 
 

@@ -35,6 +35,7 @@ def new_figure(width: float, height: float, columns: int = 1, **kwargs: Any) -> 
 def save_figure(figure: Figure, stem: str | Path) -> list[Path]:
     """Write ``stem.png`` and ``stem.svg``."""
     paths = [Path(f"{stem}.{ending}") for ending in ("png", "svg")]
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):
         for path in paths:
             figure.savefig(path, dpi=160)

@@ -26,7 +26,13 @@ def draw_learning_curves(axes: Axes, runs: dict[str, Path]) -> Axes:
         columns = _metrics(path)
         style = ("-", "--")[k // len(COLORS) % 2]
         color = COLORS[k % len(COLORS)]
-        axes.plot(columns["step"], columns["force_mae_kcal_mol_ang"], style, color=color, label=name)
+        axes.plot(
+            columns["step"],
+            columns["force_mae_kcal_mol_ang"],
+            style,
+            color=color,
+            label=name.replace("$", r"\$"),
+        )
     axes.set(xlabel="steps", ylabel="validation MAE of forces, kcal/mol/Å", yscale="log")
     axes.legend(frameon=False, fontsize="small")
     return plain(axes)

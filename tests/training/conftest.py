@@ -14,7 +14,7 @@ from helpers import write_frames
 from schnet_calc.data import read_frames
 from schnet_calc.nn import SchNetConfig
 from schnet_calc.training import DataConfig, RunConfig, TrainingConfig
-from schnet_calc.training.batches import Batch, Batches
+from schnet_calc.training.batches import Batches, TrainingBatch
 from schnet_calc.training.references import fit_references
 
 CONFIG = RunConfig(
@@ -53,7 +53,7 @@ def config() -> Callable[..., RunConfig]:
 
 
 @pytest.fixture
-def batch(data: Path) -> Batch:
+def batch(data: Path) -> TrainingBatch:
     """Six of the frames."""
     frames = read_frames(data)
     return Batches(frames, fit_references(frames, "elements"), 4.0, torch.float64).batch(np.arange(6))

@@ -3,37 +3,72 @@
 import pytest
 import torch
 
-from helpers import random_network
+from helpers import VARIANTS, random_network
 from schnet_calc.kernels.splines.cubic import SplineGrid
+from schnet_calc.kernels.splines.quintic import table_end
 from schnet_calc.training import TrainingConfig
-from schnet_calc.training.loss import loss_function
+from schnet_calc.training.loss import loss_function, terms
 from schnet_calc.training.predict import explicit_predictor, predict_autograd
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"shared_filters": True},
-        {"neighbor_average": 9.0, "filter_activation": True},
-        {"cutoff_function": "none", "n_features": 40},
-    ],
-)
-def test_explicit_forces_and_their_gradient_equal_autograd(batch, options):
-    network = random_network(**options)
+def both_ways(network, batch, config):
+    """Predictions, and gradients of the loss by the weights, of automatic and of explicit differentiation."""
+    grid = SplineGrid.covering(0.5, table_end(network.config), 0.005)
     results = []
-    for predict in (predict_autograd, explicit_predictor(SplineGrid.covering(0.5, 4.0, 0.005))):
+    for predict in (predict_autograd, explicit_predictor(grid)):
         network.zero_grad()
         found = predict(network, batch)
-        loss_function(found, batch, TrainingConfig(rho=0.1)).backward()
-        gradients = [p.grad.clone() for p in network.parameters()]
-        results.append((found.energies.detach(), found.forces.detach(), gradients))
-    (e1, f1, g1), (e2, f2, g2) = results
-    torch.testing.assert_close(e2, e1, atol=1e-6, rtol=0)
-    torch.testing.assert_close(f2, f1, atol=1e-5, rtol=0)
-    for name, a, b in zip(dict(network.named_parameters()), g1, g2, strict=True):
-        scale = float(a.abs().max()) + 1e-6
-        assert float((a - b).abs().max()) < 1e-4 * scale, name
+        loss_function(found, batch, terms(config, dict.fromkeys(batch.labels, 1.0))).backward()
+        gradients = {n: p.grad.clone() for n, p in network.named_parameters() if p.grad is not None}
+        results.append(({name: x.detach() for name, x in found.items()}, gradients))
+    return results
+
+
+OPTIONS = {
+    "plain": {},
+    "shared": {"shared_filters": True},
+    "average": {"neighbor_average": 9.0, "filter_activation": True},
+    "all pairs": {"cutoff_function": "none", "n_features": 40},
+}
+
+
+@pytest.mark.parametrize("name", [*OPTIONS, *(name for name in VARIANTS if name != "mean")])
+def test_explicit_forces_and_their_gradient_equal_autograd(batch, name):
+    network = random_network(**{**OPTIONS, **VARIANTS}[name])
+    (found, gradients), (explicit, by_hand) = both_ways(network, batch, TrainingConfig(rho=0.1))
+    scale = max(1.0, float(found["forces"].abs().max()))
+    torch.testing.assert_close(explicit["energy"], found["energy"], atol=1e-6 * scale, rtol=0)
+    torch.testing.assert_close(explicit["forces"], found["forces"], atol=1e-5 * scale, rtol=0)
+    for parameter, gradient in gradients.items():
+        largest = float(gradient.abs().max()) + 1e-6
+        assert float((gradient - by_hand[parameter]).abs().max()) < 1e-4 * largest, parameter
+
+
+@pytest.mark.parametrize("with_forces", [True, False])
+def test_further_heads_have_the_same_gradients(batch, with_forces):
+    """Dipoles from latent charges, sums and means, some of them without a label."""
+    network = random_network(heads={"dipole": "charges", "gap": "mean", "volume": "sum"})
+    generator = torch.Generator().manual_seed(0)
+    labels = {
+        "dipole": torch.randn(6, 3, generator=generator, dtype=torch.float64),
+        "gap": torch.randn(6, generator=generator, dtype=torch.float64),
+        "volume": torch.randn(6, generator=generator, dtype=torch.float64),
+    }
+    labels["dipole"][2] = torch.nan
+    labels["gap"][4] = torch.nan
+    if with_forces:
+        labels |= batch.labels
+    (found, gradients), (explicit, by_hand) = both_ways(
+        network, batch._replace(labels=labels), TrainingConfig(rho=0.1)
+    )
+    assert gradients.keys() == by_hand.keys()
+    assert "heads.gap.output.weight" in gradients
+    for name in labels:
+        torch.testing.assert_close(explicit[name], found[name], atol=1e-5, rtol=0)
+    for parameter, gradient in gradients.items():
+        largest = float(gradient.abs().max()) + 1e-6
+        assert torch.isfinite(gradient).all()
+        assert float((gradient - by_hand[parameter]).abs().max()) < 1e-4 * largest, parameter
 
 
 def test_threads_change_nothing(batch):
@@ -44,7 +79,7 @@ def test_threads_change_nothing(batch):
     try:
         for n_threads in (1, 2):
             torch.set_num_threads(n_threads)
-            forces.append(predict(network, batch)[1])
+            forces.append(predict(network, batch)["forces"])
     finally:
         torch.set_num_threads(before)
     torch.testing.assert_close(forces[0], forces[1], atol=1e-12, rtol=0)

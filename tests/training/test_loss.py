@@ -8,31 +8,67 @@ import torch
 
 from schnet_calc.data import read_frames
 from schnet_calc.training import TrainingConfig
-from schnet_calc.training.loss import atoms_per_system, learning_rate, loss_function, mean_squares
-from schnet_calc.training.metrics import Differences
-from schnet_calc.training.predict import Predicted
+from schnet_calc.training.loss import learning_rate, loss_function, mean_squares, terms
+from schnet_calc.training.metrics import Comparison
 from schnet_calc.training.references import fit_references
 from schnet_calc.training.soap import SOAP
 
 
+def off_by(batch, energy, force):
+    """Predictions that are off by so much, eV and eV/Å."""
+    return {
+        "energy": batch.labels["energy"] + energy,
+        "forces": batch.labels["forces"] + torch.tensor(force),
+    }
+
+
+def terms_of(batch, **options):
+    return terms(TrainingConfig(**options), dict.fromkeys(batch.labels, 1.0))
+
+
 def test_loss_is_equation_5_7(batch):
-    energies, forces = batch.energies + 0.3, batch.forces + torch.tensor([0.1, 0.0, 0.2])
-    loss = loss_function(Predicted(energies, forces, None), batch, TrainingConfig(rho=0.5))
+    loss = loss_function(off_by(batch, 0.3, (0.1, 0.0, 0.2)), batch, terms_of(batch, rho=0.5))
     assert float(loss) == pytest.approx(0.5 * 0.09 + 0.05)
 
 
 def test_hot_frames_can_weigh_less(batch):
     """Each frame's share is divided by 1 + (its forces / scale)²; validation weighs as the loss does."""
-    found = Predicted(batch.energies, batch.forces + torch.tensor([0.1, 0.0, 0.2]), None)
-    config = TrainingConfig(rho=0.0, force_scale=0.5)
-    squares = mean_squares(batch.forces, batch)
+    found, of = off_by(batch, 0.0, (0.1, 0.0, 0.2)), terms_of(batch, rho=0.0, force_scale=0.5)
+    assert [term.name for term in of] == ["forces"]
+    squares = mean_squares(batch.labels["forces"], batch)
     expected = (0.05 / (1 + squares / 0.25)).mean()
-    assert float(loss_function(found, batch, config)) == pytest.approx(float(expected))
-    counts = atoms_per_system(batch).numpy()
-    off = (found.forces - batch.forces).numpy().ravel()
-    held_out = Differences(np.zeros(6), off, np.zeros(0), counts, squares.numpy())
-    assert held_out.mean_square_force(0.5) == pytest.approx(float(expected))
-    assert held_out.mean_square_force(0.0) == pytest.approx(0.05)
+    assert float(loss_function(found, batch, of)) == pytest.approx(float(expected))
+    for terms_, loss in ((of, float(expected)), (terms_of(batch, rho=0.0), 0.05)):
+        (term,) = terms_
+        squared = term.squares(found["forces"], batch.labels["forces"], batch).numpy()
+        held_out = Comparison({"forces": np.zeros(0)}, {"forces": squared}, np.zeros(0))
+        assert held_out.score(terms_) == pytest.approx(loss)
+
+
+def test_labels_that_are_not_there_count_nowhere(batch):
+    """Neither in the loss, whose means are over those that are there, nor in its gradient."""
+    labels = {name: values.clone() for name, values in batch.labels.items()}
+    labels["energy"][:2] = torch.nan
+    labels["forces"][batch.graph.system == 3] = torch.nan
+    partial = batch._replace(labels=labels)
+    found = off_by(batch, 0.3, (0.1, 0.0, 0.2))
+    found["energy"][4] += 0.3
+    found = {name: values.requires_grad_() for name, values in found.items()}
+    loss = loss_function(found, partial, terms_of(batch, rho=0.5))
+    assert float(loss.detach()) == pytest.approx(0.5 * (3 * 0.09 + 0.36) / 4 + 0.05)
+    energy, forces = torch.autograd.grad(loss, [found["energy"], found["forces"]])
+    assert energy[:2].tolist() == [0, 0]
+    assert (forces[batch.graph.system == 3] == 0).all()
+    assert torch.isfinite(energy).all()
+    assert (forces[batch.graph.system == 1] != 0).any(dim=1).all()
+
+
+def test_numbers_weigh_in_units_of_their_variance(batch):
+    labels = {"gap": torch.zeros(6, dtype=torch.float64), "dipole": torch.zeros(6, 3, dtype=torch.float64)}
+    found = {"gap": labels["gap"] + 0.2, "dipole": labels["dipole"] + 0.1}
+    config = TrainingConfig(scalar_weight=2.0, dipole_weight=3.0)
+    loss = loss_function(found, batch._replace(labels=labels), terms(config, {"gap": 0.25, "dipole": 9.0}))
+    assert float(loss) == pytest.approx(2.0 * 0.04 / 0.25 + 3.0 * 0.03)
 
 
 def test_references_reproduce_compositions(data):

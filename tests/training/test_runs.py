@@ -47,8 +47,8 @@ def test_narrow_gaussians_get_a_finer_grid(config, data, tmp_path):
     run = Run(config(data, model={"n_gaussians": 120}, steps=10, spline_spacing=0.1), tmp_path)
     run.run()
     batch = run.validation.batch(np.arange(4))
-    exact = predict_autograd(run.network, batch)[1]
-    off = (run.predict(run.network, batch)[1] - exact).abs().max()
+    exact = predict_autograd(run.network, batch)["forces"]
+    off = (run.predict(run.network, batch)["forces"] - exact).abs().max()
     assert float(off.detach()) < 2e-2 * float(exact.abs().max().detach())
 
 

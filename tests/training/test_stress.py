@@ -8,23 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import DATA, needs_data, random_network
+from helpers import DATA, needs_data, random_network, strained_copper
 from schnet_calc import SchNetCalculator
 from schnet_calc.data import read_frames
+from schnet_calc.engine.prediction import voigt_stress
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import SchNetConfig
 from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.evaluation import evaluate
-from schnet_calc.training.loss import loss_function
-from schnet_calc.training.predict import Predicted, explicit_predictor, predict_autograd
+from schnet_calc.training.loss import loss_function, terms
+from schnet_calc.training.predict import explicit_predictor, predict_autograd
 from schnet_calc.training.workflow import finish
 
 
 @pytest.fixture(scope="module")
-def data(images, tmp_path_factory):
+def data(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "copper.extxyz"
-    ase.io.write(path, images)
+    ase.io.write(path, strained_copper())
     return path
 
 
@@ -33,13 +34,17 @@ def batch_of(data):
     return Batches(frames, {29: 0.0}, 4.0, torch.float64).batch(np.arange(5))
 
 
+def terms_of(**options):
+    return terms(TrainingConfig(**options), {"energy": 1.0, "forces": 1.0, "virial": 1.0})
+
+
 def test_explicit_virials_and_their_gradient_equal_autograd(data):
     network, batch, results = random_network(), batch_of(data), []
     for predict in (predict_autograd, explicit_predictor(SplineGrid.covering(0.5, 4.0, 0.005))):
         network.zero_grad()
         found = predict(network, batch)
-        loss_function(found, batch, TrainingConfig(stress_weight=3.0, force_weight=0.0)).backward()
-        results.append((found.virials.detach(), [p.grad.clone() for p in network.parameters()]))
+        loss_function(found, batch, terms_of(stress_weight=3.0, force_weight=0.0)).backward()
+        results.append((found["virial"].detach(), [p.grad.clone() for p in network.parameters()]))
     (v1, g1), (v2, g2) = results
     assert float(v1.abs().max()) > 0.01
     torch.testing.assert_close(v2, v1, atol=1e-5, rtol=0)
@@ -49,10 +54,10 @@ def test_explicit_virials_and_their_gradient_equal_autograd(data):
 
 def test_the_loss_counts_what_has_a_label(data):
     batch = batch_of(data)
-    off = torch.full_like(batch.virials, 0.08)
-    found = Predicted(batch.energies, batch.forces, torch.nan_to_num(batch.virials) + off)
-    loss = loss_function(found, batch, TrainingConfig(stress_weight=2.0))
-    assert float(loss) == pytest.approx(2.0 * 9 * 0.04**2 * 4 / 5)  # two atoms; one of five without
+    off = torch.full_like(batch.labels["virial"], 0.08)
+    found = {**batch.labels, "virial": torch.nan_to_num(batch.labels["virial"]) + off}
+    loss = loss_function(found, batch, terms_of(stress_weight=2.0))
+    assert float(loss) == pytest.approx(2.0 * 9 * 0.04**2)  # two atoms; one of five has none, and no share
 
 
 def config(data, **training):
@@ -81,11 +86,10 @@ def test_evaluation_counts_labelled_frames(data, models):
     frames = read_frames(data, stress_key="stress")
     frames = replace(frames, numbers=np.full_like(frames.numbers, 14))
     found = evaluate(SchNetCalculator(models["float64"]), frames)
-    assert found.stress_differences.shape == (6 * 23,)
-    assert (
-        "stress_mae_gpa"
-        not in evaluate(SchNetCalculator(models["float64"]), replace(frames, virials=None)).to_dict()
-    )
+    assert found.differences["stress"].shape == (6 * 23,)
+    without = replace(frames, labels={k: x for k, x in frames.labels.items() if k != "virial"})
+    assert "stress_mae_gpa" in found.to_dict()
+    assert "stress_mae_gpa" not in evaluate(SchNetCalculator(models["float64"]), without).to_dict()
 
 
 def test_a_weight_without_labels_is_refused(data):
@@ -99,8 +103,11 @@ def test_the_silicon_file_is_in_vasps_convention():
     frames = read_frames(
         DATA / "bulk" / "Si_training.extxyz", stress_key="virial_stress_raw", stress_convention="vasp"
     )
-    found = evaluate(SchNetCalculator("silicon"), frames.select(np.arange(160, 214)))
+    strained = frames.select(np.arange(160, 214))
+    found = evaluate(SchNetCalculator("silicon"), strained)
+    volumes = np.linalg.det(strained.cells)
+    labels = [voigt_stress(v, x) for v, x in zip(strained.virials, np.abs(volumes), strict=True)]
     for k in range(6):
-        label, off = found.stress_labels[k::6], found.stress_differences[k::6]
+        label, off = np.array(labels)[:, k], found.differences["stress"][k::6]
         assert np.corrcoef(label, label + off)[0, 1] > 0.99
         assert np.polyfit(label, label + off, 1)[0] == pytest.approx(1.0, abs=0.1)

@@ -1,12 +1,14 @@
 """How functions are compiled: once, and kept for later processes."""
 
 import hashlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numba
 
+logger = logging.getLogger("schnet_calc")
 COMMON: dict[str, Any] = {"nogil": True, "cache": True, "boundscheck": False, "error_model": "numpy"}
 
 
@@ -31,9 +33,30 @@ def _decorator(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
         if kept is not None:
             kept._source_stamp = (kept._source_stamp, SOURCES)
+            _forgive(dispatcher._cache)
         return dispatcher
 
     return compiled
+
+
+def _forgive(cache: Any) -> None:
+    """Compile anew where the cache is damaged, and go on where the disk is full: it only saves time."""
+    load, save = cache.load_overload, cache.save_overload
+
+    def forgiving_load(*arguments: Any) -> Any:
+        try:
+            return load(*arguments)
+        except Exception as error:  # unpickling what was damaged raises anything
+            logger.warning("numba's cache can't be read (%r): compiling anew", error)
+            return None
+
+    def forgiving_save(*arguments: Any) -> None:
+        try:
+            save(*arguments)
+        except Exception as error:
+            logger.warning("numba's cache can't be written (%r)", error)
+
+    cache.load_overload, cache.save_overload = forgiving_load, forgiving_save
 
 
 exact = _decorator()
