@@ -248,3 +248,54 @@ def _print_physics(checks: dict[str, Any]) -> None:
     out.print(table)
     passed = sum(check.passed for check in checks.values())
     out.print(f"{passed} of {len(checks)} molecules pass")
+
+
+def _table_command(name: str, number: str, what: str) -> None:
+    """Register ``schnet-calc reproduce NAME`` for a table of the thesis."""
+
+    def command(
+        *,
+        data: Path | None = None,
+        evaluate_only: bool = True,
+        output: Output = Path(f"runs/{name}"),
+        json: Path | None = None,
+    ) -> None:
+        from schnet_calc.studies.tables import evaluated_rows
+
+        with progress_bar() as bar:
+            stages = Stages(bar)
+            folder = None if evaluate_only else output
+            rows = evaluated_rows(name, data, folder, lambda row, done, total: stages(row, done, total))
+        if not rows:
+            raise ValueError(f"there is no shipped model for {name}: train one with --no-evaluate-only")
+        table = Table(title=f"Table {number} of the thesis", title_justify="left", title_style="bold")
+        for heading in ("row", "error (MAE)", "ours", "thesis", "test frames"):
+            table.add_column(heading)
+        for row in rows:
+            for key, value in row.found.items():
+                thesis = row.row.published[key]
+                shown = f"{value:.3f}{'' if value <= thesis else ' !'}"
+                table.add_row(row.row.what, key, shown, f"{thesis:.3f}", str(row.evaluation.n_frames))
+        out.print(table)
+        out.print("! is above the thesis" + (f"; {rows[0].row.note}" if rows[0].row.note else ""))
+        write_json(json, {"rows": [row.to_dict() for row in rows]})
+
+    command.__doc__ = f"""Table {number}: {what}.
+
+    Parameters
+    ----------
+    data
+        The data, where they are not where the configuration says.
+    evaluate_only
+        Test the shipped models; otherwise train, or go on with, models of the same configuration.
+    output
+        Folder of the trainings.
+    json
+        Where to write the numbers.
+    """
+    reproduce.command(command, name=name)
+
+
+_table_command("qm9", "4.2", "molecules of QM9, U0")
+_table_command("materials", "4.3", "formation energies of crystals")
+_table_command("c20", "5.6", "energies and forces of C20")

@@ -67,8 +67,8 @@ def _energies(frames: Frames) -> list[str]:
         worst = int(off.argmax())
         if usual > 0 and off[worst] > FAR * usual:
             found.append(
-                f"frame {rows[worst]}: an energy of {energies[worst]:.6g} eV, {off[worst]:.3g} eV from the median of "
-                f"its composition, where {usual:.3g} eV are usual"
+                f"frame {rows[worst]}: an energy of {energies[worst]:.6g} eV, {off[worst]:.3g} eV from the "
+                f"median of its composition, where {usual:.3g} eV are usual"
             )
     return found[:5]
 

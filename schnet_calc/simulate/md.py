@@ -23,6 +23,8 @@ from schnet_calc.folders import locked
 from schnet_calc.simulate.md_files import CSV_FIELDS, MDRun, MDSettings, last_frame, log_row
 from schnet_calc.simulate.modes import rigid_motions
 
+__all__ = ["MDRun", "MDSettings", "degrees_of_freedom", "first_momenta", "run_md"]
+
 
 def run_md(
     atoms: ase.Atoms,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def config_folder(name: str) -> Path:
-    """Return the folder of configurations of a study: ``"md17"``, ``"qm9"``.
+    """Return the folder of configurations of a study: ``"md17"``, ``"qm9"``; of all for an empty name.
 
     Raises
     ------

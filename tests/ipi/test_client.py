@@ -413,7 +413,7 @@ def test_senseless_arguments(options, message):
 @pytest.fixture
 def spec(models, tmp_path):
     ase.io.write(tmp_path / "h2.xyz", ATOMS)
-    return ModelSpec(str(models["float64"]), tmp_path / "h2.xyz", device="cpu", engine="script")
+    return ModelSpec((str(models["float64"]),), tmp_path / "h2.xyz", device="cpu", engine="script")
 
 
 def test_a_killed_worker_is_replaced(server, spec):
@@ -436,6 +436,6 @@ def test_a_killed_worker_is_replaced(server, spec):
 
 
 def test_a_model_that_can_not_be_loaded_is_named(server, spec, tmp_path):
-    worker = ProcessWorker(ModelSpec(str(tmp_path / "no.pt"), spec.structure))
+    worker = ProcessWorker(ModelSpec((str(tmp_path / "no.pt"),), spec.structure))
     with pytest.raises(WorkerError, match=r"could not load its model: no model file .*no.pt"):
         Client(worker, ATOMS, server.address).run()

@@ -16,10 +16,9 @@ from schnet_calc.ipi.pes import SchNetPES
 from schnet_calc.ipi.wire import Request
 
 
-def test_extras_hold_what_i_pi_reads_of_committees(committee):
-    together, alone = committee
+def test_extras_hold_what_i_pi_reads_of_committees(members):
     atoms = ethanol()
-    evaluate = Evaluator(together.engine, atoms, energies=True)
+    evaluate = Evaluator(load_model(members, device="cpu"), atoms, energies=True)
     reply = evaluate(Request(np.eye(3)[None] * 40, atoms.positions[None] / units.Bohr))
     extras = json.loads(reply.extras[0])
     assert np.mean(extras["committee_pot"]) == pytest.approx(reply.energies[0], abs=1e-12)
@@ -27,7 +26,7 @@ def test_extras_hold_what_i_pi_reads_of_committees(committee):
         np.mean(extras["committee_force"], axis=0), reply.forces[0].ravel(), atol=1e-12
     )
     np.testing.assert_allclose(np.mean(extras["committee_virial"], axis=0), reply.virials[0], atol=1e-12)
-    assert len(extras["committee_pot"]) == len(alone)
+    assert len(extras["committee_pot"]) == len(members)
     assert sum(extras["energies"]) == pytest.approx(reply.energies[0] * units.Hartree)
     assert "raw" not in extras
 
@@ -36,7 +35,7 @@ def test_units_and_signs_are_those_of_ase(models):
     atoms = bulk("Si") * (2, 1, 1)
     atoms.rattle(0.1, seed=0)
     atoms.calc = SchNetCalculator(models["float64"], device="cpu")
-    reply = Evaluator(atoms.calc.engine, atoms)(
+    reply = Evaluator(atoms.calc.model, atoms)(
         Request(atoms.cell.array.T[None] / units.Bohr, atoms.positions[None] / units.Bohr)
     )
     assert reply.energies[0] * units.Hartree == pytest.approx(atoms.get_potential_energy(), abs=1e-9)
@@ -47,7 +46,7 @@ def test_units_and_signs_are_those_of_ase(models):
 
 def test_the_structure_that_fails_is_found(models):
     atoms = ethanol()
-    evaluate = Evaluator(SchNetCalculator(models["float64"], device="cpu").engine, atoms)
+    evaluate = Evaluator(load_model(models["float64"], device="cpu"), atoms)
     positions = np.stack([atoms.positions] * 3) / units.Bohr
     positions[1, 0] = positions[1, 1]
     with pytest.raises(StructureError, match="structure 1: atoms 0 and 1 are at the same place") as caught:
@@ -57,7 +56,7 @@ def test_the_structure_that_fails_is_found(models):
 
 def test_a_batch_that_fails_as_a_whole_is_evaluated_one_by_one(models, monkeypatch):
     atoms = ethanol()
-    evaluate = Evaluator(SchNetCalculator(models["float64"], device="cpu").engine, atoms)
+    evaluate = Evaluator(load_model(models["float64"], device="cpu"), atoms)
     request = Request(np.stack([np.eye(3) * 40] * 3), np.stack([atoms.positions] * 3) / units.Bohr)
     expected, whole = evaluate(request), evaluate.engine.evaluate
 

@@ -33,7 +33,7 @@ def test_settings_that_make_no_sense(options, message):
 
 def test_input_is_xml_that_says_what_was_asked(tmp_path):
     path = write_input(
-        ethanol(), settings(transport="socket", seed=7), tmp_path, model="a--b", address=Address(port=999)
+        ethanol(), settings(transport="socket", seed=7), tmp_path, models=["a--b"], address=Address(port=999)
     )
     root = ElementTree.parse(path).getroot()
     socket = root.find("ffsocket")
@@ -47,7 +47,7 @@ def test_input_is_xml_that_says_what_was_asked(tmp_path):
     assert root.find("total_steps").text.strip() == "2000"
     assert not (tmp_path / "pes.py").exists()
     with pytest.raises(ValueError, match=r"can't hold the model 'x:y.pt'"):
-        write_input(ethanol(), settings(), tmp_path, model="x:y.pt")
+        write_input(ethanol(), settings(), tmp_path, models=["x:y.pt"])
 
 
 def test_structures_for_i_pi_keep_distances_masses_and_volume():

@@ -44,7 +44,7 @@ def serve(folder: Path, client: Client) -> np.ndarray:
 
 
 def prepare(folder: Path, address: Address | None = None, batched: bool = True, **options: object) -> None:
-    path = write_input(dodecahedron(), pimd_settings(**options), folder, model="c20", address=address)
+    path = write_input(dodecahedron(), pimd_settings(**options), folder, models=["c20"], address=address)
     if not batched:
         path.write_text(path.read_text().replace("<batch_size> 4 </batch_size>", ""))
 
@@ -76,7 +76,7 @@ def test_tcp_and_a_worker_process_too(folder, direct):
     """Another loopback address stands for another host."""
     address = Address(host="127.0.0.2", port=31733)
     prepare(folder, address)
-    worker = ProcessWorker(ModelSpec("c20", folder / STRUCTURE, "cpu", "float64"))
+    worker = ProcessWorker(ModelSpec(("c20",), folder / STRUCTURE, "cpu", "float64"))
     np.testing.assert_allclose(serve(folder, client(folder, worker, address)), direct, rtol=0, atol=1e-9)
 
 
@@ -130,7 +130,7 @@ def test_vibrations_of_i_pi_are_our_normal_modes(folder, c20):
     start = dodecahedron()
     start.rattle(0.05, seed=0)
     atoms = relax(start, c20, fmax=1e-5, steps=2000).atoms
-    write_input(atoms, pimd_settings(beads=1, time=0.1), folder, model="c20")
+    write_input(atoms, pimd_settings(beads=1, time=0.1), folder, models=["c20"])
     text = (folder / INPUT).read_text()
     begin, end = text.index("<motion"), text.index("</motion>")
     vibrations = (
@@ -155,7 +155,7 @@ def crystal() -> ase.Atoms:
 
 def test_pressure_of_a_crystal_is_that_of_its_stress(folder, models, crystal):
     calculator = SchNetCalculator(models["float64"], device="cpu")
-    write_input(crystal, pimd_settings(beads=1, time=0.01, timestep=0.2), folder, model="x")
+    write_input(crystal, pimd_settings(beads=1, time=0.01, timestep=0.2), folder, models=["x"])
     path = folder / INPUT
     text = path.read_text()
     text = text.replace(

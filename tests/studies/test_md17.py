@@ -29,7 +29,7 @@ def test_names_and_files(tmp_path):
 @pytest.mark.parametrize(("energy", "reached"), [(0.0799, True), (0.0801, False)])
 def test_cells_are_compared_unrounded(energy, reached):
     errors = Errors.of(np.array([energy * KCAL_MOL]), np.array([0.39 * KCAL_MOL * (1 - 1e-9)]))
-    evaluation = Evaluation(1, errors, errors, np.zeros(1), np.zeros(1))
+    evaluation = Evaluation(1, errors, errors, {"energy": np.zeros(1), "forces": np.zeros(1)})
     assert Row("ethanol", evaluation, Paper(0.08, 0.39)).reached == (reached, True)
 
 

@@ -1,0 +1,172 @@
+"""Rows of the thesis's tables beside shipped models: QM9 (4.2), crystals (4.3), C20 (5.6)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from schnet_calc.analysis.errors import KCAL_MOL
+from schnet_calc.data import Frames, split_frames
+from schnet_calc.model import Model
+from schnet_calc.modelfile import shipped_models
+from schnet_calc.studies.configs import config_folder
+from schnet_calc.training import Evaluation, RunConfig, evaluate
+from schnet_calc.training.setup import read_data, split_sizes
+from schnet_calc.training.workflow import train
+
+
+class Row(NamedTuple):
+    """A row of a published table."""
+
+    table: str
+    what: str
+    model: str
+    """Name of the shipped model."""
+    config: str
+    """Its configuration, in the folder of examples."""
+    published: dict[str, float]
+    """Mean absolute errors by ``"property, unit"``."""
+    note: str = ""
+
+
+UNITS = {
+    "kcal/mol": 1.0 / KCAL_MOL,
+    "kcal/mol/Å": 1.0 / KCAL_MOL,
+    "eV": 1.0,
+    "eV/atom": 1.0,
+}
+ROWS = {
+    "qm9": (
+        Row(
+            "4.2",
+            "QM9, N = 110,000, T = 6",
+            "qm9",
+            "qm9/u0.toml",
+            {"energy, kcal/mol": 0.32},
+            "U0; molecules at their minima",
+        ),
+    ),
+    "materials": (
+        Row(
+            "4.3",
+            "crystals, N = 3,000",
+            "materials",
+            "materials.toml",
+            {"formation_energy, eV/atom": 0.127},
+        ),
+    ),
+    "c20": (
+        Row(
+            "5.6",
+            "T = 3, F = 128",
+            "c20",
+            "c20/5_cosine.toml",
+            {"energy, kcal/mol": 0.188, "forces, kcal/mol/Å": 0.197},
+        ),
+        Row(
+            "5.6",
+            "T = 6, F = 128",
+            "c20_accurate",
+            "c20/accurate.toml",
+            {"energy, kcal/mol": 0.100, "forces, kcal/mol/Å": 0.120},
+        ),
+    ),
+}
+"""What is in the tables; for C20 the thesis's labels are PBE+vdW-TS, ours a surface fitted to it."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A row and what the shipped model reaches."""
+
+    row: Row
+    evaluation: Evaluation
+
+    @property
+    def found(self) -> dict[str, float]:
+        """Mean absolute errors by the names of the published ones."""
+        values = {}
+        for name in self.row.published:
+            prop, unit = name.split(", ")
+            values[name] = self.evaluation.errors[prop].mae * UNITS[unit]
+        return values
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "table": self.row.table,
+            "row": self.row.what,
+            "model": self.row.model,
+            "published": self.row.published,
+            "found": self.found,
+            "n_test": self.evaluation.n_frames,
+        }
+
+
+def configuration(row: Row, data: str | Path | None) -> RunConfig:
+    """Return the configuration that the model of a row was trained with, for data in another place maybe."""
+    folder = config_folder(row.config.split("/")[0]) if "/" in row.config else config_folder("")
+    config = RunConfig.from_toml(folder / row.config.split("/")[-1])
+    return config if data is None else config.changed({"file": str(data)})
+
+
+def held_out(config: RunConfig) -> Frames:
+    """Return the frames that a run with this configuration leaves for the test."""
+    frames, data = read_data(config), config.data
+    split = split_frames(
+        len(frames),
+        *split_sizes(data, len(frames)),
+        method=data.split,
+        n_test=data.n_test,
+        n_blocks=data.n_blocks,
+        seed=data.split_seed,
+    )
+    return frames.select(split.test)
+
+
+def evaluated_rows(
+    table: str,
+    data: str | Path | None = None,
+    directory: str | Path | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[Tested]:
+    """Test the models of a table on the frames that their training left alone.
+
+    Parameters
+    ----------
+    table : str
+        One of :data:`ROWS`.
+    data : path, optional
+        The data, where they are not where the configuration says.
+    directory : path, optional
+        Train there, or go on, instead of testing the shipped models.
+    progress : callable, optional
+        Called with a row's name, frames or steps done, and their number.
+
+    Raises
+    ------
+    ValueError
+        There is no such table.
+    FileNotFoundError
+        No data, or no shipped model.
+    """
+    if table not in ROWS:
+        raise ValueError(f"the tables are {', '.join(ROWS)}, got {table!r}")
+    found = []
+    for row in ROWS[table]:
+        config = configuration(row, data)
+        if directory is not None:
+            tested = train(config, Path(directory) / row.model, resume=True)
+            assert tested is not None
+            found.append(Tested(row, tested))
+            continue
+        if row.model not in shipped_models():
+            continue
+        frames = held_out(config)
+        show = None if progress is None else _reporter(progress, row.what, len(frames))
+        found.append(Tested(row, evaluate(Model(row.model, on_doubt="ignore"), frames, show)))
+    return found
+
+
+def _reporter(progress: Callable[[str, int, int], None], name: str, total: int) -> Callable[[int], None]:
+    return lambda done: progress(name, done, total)
