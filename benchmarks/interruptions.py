@@ -114,7 +114,7 @@ class Run:
             transport="socket",
             seed=4,
         )
-        text = write_input(dodecahedron(), settings, folder, model=MODEL).read_text()
+        text = write_input(dodecahedron(), settings, folder, models=[MODEL]).read_text()
         if not batched:
             text = text.replace(f"<batch_size> {BEADS} </batch_size>", "")
         (folder / INPUT).write_text(text)
@@ -165,7 +165,7 @@ def undisturbed(run: Run) -> None:
 
 def worker_killed(run: Run) -> None:
     """SIGKILL for the process that holds the model, up to three times."""
-    worker = ProcessWorker(ModelSpec(MODEL, run.folder / STRUCTURE, device="cpu"))
+    worker = ProcessWorker(ModelSpec((MODEL,), run.folder / STRUCTURE, device="cpu"))
     client = run.client(run.back, worker=worker)
 
     def kill() -> None:

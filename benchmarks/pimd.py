@@ -43,7 +43,7 @@ def with_client(worker: Callable[[Path], object], connections: int = 1) -> Serve
 
 def process(folder: Path) -> ProcessWorker:
     """The worker of the command line."""
-    return ProcessWorker(ModelSpec("c20", folder / STRUCTURE, device="cpu"))
+    return ProcessWorker(ModelSpec(("c20",), folder / STRUCTURE, device="cpu"))
 
 
 def batch_milliseconds(calculator: SchNetCalculator, beads: int) -> float:

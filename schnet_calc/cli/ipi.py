@@ -25,7 +25,7 @@ class Where:
     port: int = 31415
     """Port of a TCP socket."""
     prefix: str | None = None
-    """Of UNIX sockets: i-PI's sockets_prefix, /tmp/ipi_ by default."""
+    """Of UNIX sockets: i-PI's sockets_prefix, ``/tmp/ipi_`` by default."""
 
 
 @Parameter(name="*")

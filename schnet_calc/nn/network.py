@@ -115,7 +115,7 @@ class NetworkConfig:
 class Network(nn.Module):
     """Atomic energies of a batch of structures, and what further heads say; subclasses let atoms interact.
 
-    A subclass sets :attr:`n_out`, calls :meth:`add_heads` last, and writes :meth:`representation`, or
+    A subclass calls :meth:`add_heads` last, and writes :meth:`representation`, or
     ``filter_values`` and ``refine``. Atoms receive along directed pairs, i <- j: an atom without pairs to
     others as their j is a probe that feels them and leaves them alone.
 

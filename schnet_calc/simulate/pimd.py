@@ -102,6 +102,7 @@ def run_pimd(
     resume: bool = False,
     device: str = "auto",
     dtype: str | None = None,
+    engine: str = "auto",
     progress: Progress | None = None,
 ) -> PIMDRun:
     """Run path-integral MD with i-PI, which leaves its standard output files in a folder.
@@ -119,7 +120,7 @@ def run_pimd(
     resume : bool
         Go on with the run in the folder, from i-PI's last checkpoint or restart file: the result
         is that of an uninterrupted run. Begins anew where there is none.
-    device, dtype : str, optional
+    device, dtype, engine : str, optional
         As for the calculator.
     progress : callable, optional
         Called every now and then with the steps done and the last row of properties.
@@ -143,7 +144,7 @@ def run_pimd(
         found = _prepare(atoms, models, settings, directory, resume)
         if found is not None and found[1] >= settings.n_steps:
             return PIMDRun(directory, settings)
-        spec = ModelSpec(models, directory / STRUCTURE, device, dtype)
+        spec = ModelSpec(models, directory / STRUCTURE, device, dtype, engine)
         start = _write_start(atoms, spec, settings, directory, found)
         with _serving(spec, settings, directory, start, lock) as (server, client):
             _watch(server, client, directory, progress or (lambda step, row: None))
@@ -160,6 +161,7 @@ def _write_start(
 ) -> str:
     """The input to start i-PI with: a new one, or one from a checkpoint, after which nothing is kept."""
     options = {"device": spec.device, **({"dtype": spec.dtype} if spec.dtype else {})}
+    options |= {"engine": spec.engine} if spec.engine != "auto" else {}
     if found is None:
         write_input(atoms, settings, directory, models=spec.models, options=options)
         return INPUT

@@ -2,18 +2,21 @@
 
 import json
 
+import ase
 import ase.io
 import numpy as np
 import pytest
+import torch
 from ase import units
 from ase.build import bulk, molecule
 
-from helpers import ethanol
-from schnet_calc import SchNetCalculator
+from helpers import REFERENCES, ethanol, random_network
+from schnet_calc import SchNetCalculator, load_model
 from schnet_calc.ipi import ProtocolError, StructureError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.pes import SchNetPES
 from schnet_calc.ipi.wire import Request
+from schnet_calc.modelfile import save_model
 
 
 def test_extras_hold_what_i_pi_reads_of_committees(members):
@@ -54,19 +57,19 @@ def test_the_structure_that_fails_is_found(models):
     np.testing.assert_allclose(caught.value.positions, positions[1] * units.Bohr)
 
 
-def test_a_batch_that_fails_as_a_whole_is_evaluated_one_by_one(models, monkeypatch):
-    atoms = ethanol()
-    evaluate = Evaluator(load_model(models["float64"], device="cpu"), atoms)
-    request = Request(np.stack([np.eye(3) * 40] * 3), np.stack([atoms.positions] * 3) / units.Bohr)
-    expected, whole = evaluate(request), evaluate.engine.evaluate
-
-    def alone(structures):
-        if len(structures) > 1:
-            raise FloatingPointError("not finite")
-        return whole(structures)
-
-    monkeypatch.setattr(evaluate.engine, "evaluate", alone)
-    np.testing.assert_allclose(evaluate(request).forces, expected.forces, atol=1e-12)
+def test_the_structure_without_a_force_is_found(tmp_path):
+    """What is wrong only when it has been evaluated, and what a guard refuses, have places in the batch too."""
+    network = random_network()
+    with torch.no_grad():
+        network.basis.centers[0] = np.nan
+    save_model(tmp_path / "bad.pt", network, REFERENCES)
+    pair = ase.Atoms("CO", [(0, 0, 0), (0, 0, 1.2)])
+    evaluate = Evaluator(load_model(tmp_path / "bad.pt", device="cpu", engine="script"), pair)
+    positions = np.stack([pair.positions] * 3) / units.Bohr
+    positions[[0, 2], 1] += 99.0  # out of sight of each other
+    with pytest.raises(StructureError, match=r"structure 1: the model returned .* not finite") as caught:
+        evaluate(Request(np.stack([np.eye(3) * 40] * 3), positions))
+    assert caught.value.index == 1
 
 
 @pytest.mark.parametrize("n_atoms", [1, 2, 4])

@@ -33,7 +33,11 @@ def test_settings_that_make_no_sense(options, message):
 
 def test_input_is_xml_that_says_what_was_asked(tmp_path):
     path = write_input(
-        ethanol(), settings(transport="socket", seed=7), tmp_path, models=["a--b"], address=Address(port=999)
+        ethanol(),
+        settings(transport="socket", seed=7),
+        tmp_path,
+        models=["a--b"],
+        address=Address(port=999),
     )
     root = ElementTree.parse(path).getroot()
     socket = root.find("ffsocket")

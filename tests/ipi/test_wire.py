@@ -71,7 +71,7 @@ def test_unknown_messages_are_named():
         list(Parser(N).feed(b"HTTP/1.1 200 OK"))
     with pytest.raises(ProtocolError, match="-5 bytes"):
         list(Parser(N).feed(header("INIT") + np.int32(0).tobytes() + np.int32(-5).tobytes()))
-    with pytest.raises(ProtocolError, match="batch_size is a positive integer, got 'x'"):
+    with pytest.raises(ProtocolError, match="batch_size is a whole number from 1 to 65536, got 'x'"):
         list(Parser(N).feed(init("batch_size:x")))
 
 

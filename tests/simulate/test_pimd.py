@@ -14,7 +14,7 @@ import pytest
 import torch
 from ase import units
 
-from helpers import FOREIGN, ethanol, pimd_rows, pimd_settings, write_foreign
+from helpers import FOREIGN, Harmonic, ethanol, pimd_rows, pimd_settings, write_foreign
 from schnet_calc import SchNetCalculator
 from schnet_calc.analysis.path_integrals import harmonic_energy
 from schnet_calc.ipi import StructureError
@@ -37,26 +37,6 @@ def test_a_dtnn_drives_i_pi(folder, networks):
     assert run.table()["potential"][-1] == pytest.approx(np.mean([p.energy for p in found]), abs=1e-3)
 
 
-class Springs(torch.nn.Module):
-    """Every pair of atoms joined by a spring: 3N - 3 equal oscillators and a free centre of mass."""
-
-    def __init__(self, constant: float) -> None:
-        super().__init__()
-        self.constant = constant
-
-    def forward(
-        self,
-        numbers: torch.Tensor,
-        positions: torch.Tensor,
-        pairs: torch.Tensor,
-        shifts: torch.Tensor,
-        system: torch.Tensor,
-    ) -> torch.Tensor:
-        vectors = positions[pairs[1]] + shifts - positions[pairs[0]]
-        energies = 0.25 * self.constant * (vectors**2).sum(1)
-        return torch.zeros_like(positions[:, 0]).index_add(0, pairs[0], energies)
-
-
 @pytest.mark.parametrize(
     ("beads", "transport"),
     [(1, "direct"), (4, "socket"), (32, "direct")],
@@ -64,7 +44,7 @@ class Springs(torch.nn.Module):
 def test_harmonic_oscillators_have_the_energy_of_the_primitive_approximation(folder, beads, transport):
     n_atoms, temperature, quantum = 16, 300.0, 0.1
     constant = (quantum / MODE_UNIT) ** 2 * 1.008 / n_atoms
-    write_foreign(folder / "springs.pt", FOREIGN, Springs(constant))
+    write_foreign(folder / "springs.pt", FOREIGN, Harmonic(constant))
     atoms = ase.Atoms(f"H{n_atoms}", np.random.default_rng(0).normal(scale=0.2, size=(n_atoms, 3)))
     run = run_pimd(
         atoms,
@@ -80,6 +60,7 @@ def test_harmonic_oscillators_have_the_energy_of_the_primitive_approximation(fol
         ),
         folder,
         device="cpu",
+        engine="script",
     )
     found = run.estimators()
     exact = (3 * n_atoms - 3) * harmonic_energy(quantum, temperature, beads) + 1.5 * units.kB * temperature
@@ -247,6 +228,7 @@ def test_forces_that_are_no_numbers_end_the_run_by_name(folder, transport):
             pimd_settings(time=1.0, transport=transport),
             folder / "run",
             device="cpu",
+            engine="script",
         )
     failed = ase.io.read(folder / "run" / "failed_structure.xyz")
     assert abs(failed.get_distance(0, 1) - 1.0) > 0.004

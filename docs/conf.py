@@ -1,0 +1,61 @@
+"""Sphinx: the documentation site."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+import schnet_calc
+from schnet_calc.cli import app
+
+project = "schnet_calc"
+author = "The schnet_calc developers"
+release = schnet_calc.__version__
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+]
+html_theme = "furo"
+html_title = "schnet_calc"
+html_static_path = ["_static"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True}
+napoleon_use_ivar = True
+suppress_warnings = ["ref.python"]
+# Types in docstrings are words for people ("array", "sequence of Atoms"), not names to look up.
+nitpick_ignore_regex = [
+    ("py:class", r".*"),
+    ("py:data", r"[A-Z_]+"),
+    ("py:func", r".*"),
+    ("py:meth", r".*"),
+    ("py:exc", r".*"),
+]
+exclude_patterns = ["_build"]
+
+# The cards lie beside the models; the site shows them as pages.
+_here = Path(__file__).parent
+for _card in (_here.parent / "models").glob("*.md"):
+    _text = _card.read_text().replace("](../", "](https://github.com/schnet-calc/schnet_calc/tree/main/")
+    (_here / "cards" / _card.name).write_text(_text)
+
+
+def _commands() -> str:
+    """The help of every command as a page."""
+    pages = ["# Commands\n"]
+    names = [name for name in app if not name.startswith("-")]
+    paths = [[name] for name in names]
+    paths += [["reproduce", name] for name in app["reproduce"] if not name.startswith("-")]
+    for path in sorted(paths):
+        stream = io.StringIO()
+        app.help_print(path, console=Console(file=stream, width=100, no_color=True))
+        pages.append(f"## {' '.join(path)}\n\n```text\n{stream.getvalue().rstrip()}\n```\n")
+    return "\n".join(pages)
+
+
+(_here / "commands.md").write_text(_commands())

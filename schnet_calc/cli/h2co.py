@@ -1,0 +1,67 @@
+"""The formaldehyde study."""
+
+import shlex
+import sys
+from pathlib import Path
+
+from schnet_calc.cli.app import Output, app
+from schnet_calc.cli.console import Stages, print_table, progress_bar
+
+
+@app.command
+def h2co(
+    *,
+    model: str = "h2co",
+    time: float = 5.0,
+    pimd_time: float = 4.0,
+    beads: int = 16,
+    temperature: float = 300.0,
+    seed: int = 0,
+    device: str = "auto",
+    output: Output = Path("h2co_results"),
+) -> None:
+    """The formaldehyde study: harmonic, VPT2, classical and quantum infrared spectra of H2CO and D2CO, with a page.
+
+    Parameters
+    ----------
+    model
+        A model of formaldehyde with dipoles; the shipped one by default.
+    time, pimd_time
+        ps of each of 20 classical replicas, and of TRPMD. Runs that are there are continued.
+    beads
+        Of TRPMD.
+    temperature
+        K.
+    output
+        Folder for trajectories, figures, h2co.json and index.html.
+    """
+    from schnet_calc.modelfile import load_potential
+    from schnet_calc.report.h2co_page import write_h2co_report
+    from schnet_calc.studies.h2co import MEASURED, study_h2co
+
+    with progress_bar() as bar:
+        study = study_h2co(
+            model,
+            output,
+            time=time,
+            pimd_time=pimd_time,
+            beads=beads,
+            temperature=temperature,
+            seed=seed,
+            device=device,
+            progress=Stages(bar),
+        )
+    command = shlex.join(["schnet-calc", *sys.argv[1:]])
+    page = write_h2co_report(study, output, load_potential(model).metadata.raw, model, command)
+    rows = {}
+    for m in study.molecules:
+        for name, values in (
+            ("harmonic", m.modes.frequencies),
+            ("VPT2", m.anharmonic.fundamentals),
+            ("classical", m.peaks("classical")),
+            ("TRPMD", m.peaks("quantum")),
+            ("measured", MEASURED[m.name]),
+            ("km/mol", m.intensities),
+        ):
+            rows[f"{m.name}, {name}"] = ", ".join(f"{v:.0f}" for v in values)
+    print_table("formaldehyde, cm⁻¹", {**rows, "page": page})

@@ -1,0 +1,102 @@
+"""The page of the formaldehyde study."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schnet_calc import plots
+from schnet_calc.report.molecule import bond_classes, molecule_data
+from schnet_calc.report.page import Commands, Page, Part, Section, Table, Text, save_picture, write_page
+from schnet_calc.report.sections import mode_parts, model_section
+from schnet_calc.studies.h2co import MEASURED, NAMES, H2COStudy, Isotopologue
+
+LEVEL = "CCSD(T)-F12B/aug-cc-pVTZ-F12"
+
+
+def write_h2co_report(
+    study: H2COStudy, directory: str | Path, metadata: dict[str, object], model_name: str, command: str
+) -> Path:
+    """Write ``h2co.json``, figures and ``index.html``.
+
+    Parameters
+    ----------
+    study : H2COStudy
+        Its numbers.
+    directory : path
+        Where to.
+    metadata : dict
+        Of the model file.
+    model_name, command : str
+        As the reader would type them.
+
+    Returns
+    -------
+    Path
+        Of the page.
+    """
+    directory = Path(directory)
+    (directory / "h2co.json").write_text(json.dumps(study.to_dict(), indent=1))
+    light = study.molecules[0]
+    atoms = light.modes.atoms
+    sections = [Section("Normal modes", mode_parts(light.modes, directory, None, ""))]
+    sections += [Section(m.name, _isotopologue(m, study, directory)) for m in study.molecules]
+    page = Page(
+        title="Formaldehyde, from labels to its infrared spectrum",
+        lead=(
+            f"Harmonic frequencies, VPT2, classical dynamics and path integrals (TRPMD, {study.beads} beads, "
+            f"{study.temperature:g} K) with the model {model_name}, trained on {LEVEL}, "
+            "beside measured fundamentals."
+        ),
+        headline=_headline(study),
+        sections=[
+            *sections,
+            model_section(metadata, model_name),
+            Section("To repeat it", [Commands([command])]),
+        ],
+        molecule=molecule_data(atoms, bond_classes(atoms), light.modes),
+    )
+    return write_page(page, directory / "index.html")
+
+
+def _headline(study: H2COStudy) -> list[tuple[str, str]]:
+    found = []
+    for m in study.molecules:
+        off = np.abs(m.anharmonic.fundamentals - np.array(MEASURED[m.name]))
+        found.append((f"{off.mean():.0f} cm⁻¹", f"{m.name}: VPT2 off experiment, in the mean"))
+    return found
+
+
+def _isotopologue(m: Isotopologue, study: H2COStudy, directory: Path) -> list[Part]:
+    runs = {"classical": m.classical, f"TRPMD, {study.beads} beads": m.quantum}
+    lines = np.column_stack((MEASURED[m.name], np.ones(6)))
+    harmonic = {"frequencies_cm1": m.modes.frequencies, "intensities_km_mol": m.intensities}
+    figure, axes = plots.new_figure(12, 3.8, 2)
+    plots.draw_dynamic_spectra(axes, runs, harmonic, lines)
+    text = f"Density of states and infrared absorption of {m.name}, measured fundamentals below."
+    picture = save_picture(figure, directory / f"{m.name}_spectra", text, text)
+    return [picture, _table(m), Text(_resonances(m), soft=True)]
+
+
+def _table(m: Isotopologue) -> Table:
+    columns: list[NDArray[np.float64]] = [
+        m.modes.frequencies,
+        m.intensities,
+        m.anharmonic.fundamentals,
+        m.peaks("classical"),
+        m.peaks("quantum"),
+        np.array(MEASURED[m.name]),
+    ]
+    names = NAMES if m.name == "H2CO" else [str(k + 1) for k in range(6)]
+    rows = [
+        [name, *("–" if not np.isfinite(c[k]) else f"{c[k]:.0f}" for c in columns)]
+        for k, name in enumerate(names)
+    ]
+    header = ("mode, cm⁻¹", "harmonic", "km/mol", "VPT2", "classical", "TRPMD", "measured")
+    return Table(rows, header)
+
+
+def _resonances(m: Isotopologue) -> str:
+    named = ", ".join(m.anharmonic.resonances) or "none"
+    return f"Fermi resonances treated apart in VPT2 (modes counted upwards): {named}."
