@@ -8,7 +8,19 @@ from typing import Any
 from rich.markup import escape
 from safetensors import SafetensorError
 
-from schnet_calc.cli import bench, c20, data, importing, insight, ipi, models, reproduce, simulate, spectra
+from schnet_calc.cli import (
+    bench,
+    c20,
+    data,
+    h2co,
+    importing,
+    insight,
+    ipi,
+    models,
+    reproduce,
+    simulate,
+    spectra,
+)
 from schnet_calc.cli.app import app
 from schnet_calc.cli.console import err
 from schnet_calc.errors import SchNetCalcError
@@ -18,6 +30,7 @@ __all__ = [
     "bench",
     "c20",
     "data",
+    "h2co",
     "importing",
     "insight",
     "ipi",
@@ -31,6 +44,10 @@ __all__ = [
 app.command(
     "schnet_calc.cli.training:train",
     help="Train a network; the folder gets checkpoints, metrics.csv, a learning curve and model.pt.",
+)
+app.command("schnet_calc.cli.learn:learn", help="Learn a potential from any ASE calculator.")
+app.command(
+    "schnet_calc.cli.lammps:lammps", help="Run a LAMMPS input file with a model, on any number of ranks."
 )
 
 EXPECTED = (

@@ -1,13 +1,17 @@
 """Commands about data sets."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from schnet_calc.cli.app import Output, app
 from schnet_calc.cli.console import Stages, err, print_table, progress_bar, write_json
 from schnet_calc.data import Labels
+
+if TYPE_CHECKING:
+    from schnet_calc.data import Frames
+    from schnet_calc.data.overview import Overview
 
 LabelOptions = Annotated[Labels, Parameter(name="*")]
 """The labels' keys and units as options."""
@@ -36,7 +40,6 @@ def data(
         Where to write the numbers.
     """
     import numpy as np
-    from ase.units import GPa
 
     from schnet_calc import plots
     from schnet_calc.data import read_frames
@@ -49,6 +52,30 @@ def data(
     with progress_bar() as bar:
         stages = Stages(bar)
         found = look_over(frames, lambda done, total: stages("frames", done, total))
+    values = found.to_dict()
+    rows = _rows(frames, found)
+    print_table(file.name, rows)
+    for warning in dict.fromkeys([*found.warnings, *label_warnings(frames)]):
+        err.print(f"[yellow]warning:[/yellow] {warning}", soft_wrap=True)
+    figure, axes = plots.new_figure(11, 3.2, 3)
+    plots.draw_overview(axes, found)
+    plots.save_figure(figure, output)
+    figure, ax = plots.new_figure(4.5, 4.5, subplot_kw={"projection": "3d"})
+    k = frame % len(frames)
+    plots.draw_frame(ax, frames.atoms(k), np.nan_to_num(frames.forces[frames.rows(k)]))
+    plots.save_figure(figure, f"{output}_frame{k}")
+    write_json(json, values)
+
+
+def _list(values: dict[str, float], unit: str) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in values.items()) + f" {unit}"
+
+
+def _rows(frames: "Frames", found: "Overview") -> dict[str, Any]:
+    """What the table says."""
+    import numpy as np
+    from ase.units import GPa
+
     values = found.to_dict()
     rows = {
         "frames": ", ".join(f"{n} of {formula}" for formula, n in [*found.formulas.items()][:12]),
@@ -72,18 +99,4 @@ def data(
         volumes = np.abs(np.linalg.det(frames.cells[given]))
         pressures = -np.trace(frames.virials[given], axis1=1, axis2=2) / (3 * volumes * GPa)
         rows["stresses"] = f"{given.sum()}, pressures {pressures.min():.2f} to {pressures.max():.2f} GPa"
-    print_table(file.name, rows)
-    for warning in dict.fromkeys([*found.warnings, *label_warnings(frames)]):
-        err.print(f"[yellow]warning:[/yellow] {warning}", soft_wrap=True)
-    figure, axes = plots.new_figure(11, 3.2, 3)
-    plots.draw_overview(axes, found)
-    plots.save_figure(figure, output)
-    figure, ax = plots.new_figure(4.5, 4.5, subplot_kw={"projection": "3d"})
-    k = frame % len(frames)
-    plots.draw_frame(ax, frames.atoms(k), np.nan_to_num(frames.forces[frames.rows(k)]))
-    plots.save_figure(figure, f"{output}_frame{k}")
-    write_json(json, values)
-
-
-def _list(values: dict[str, float], unit: str) -> str:
-    return ", ".join(f"{name} {value:.3f}" for name, value in values.items()) + f" {unit}"
+    return rows

@@ -10,6 +10,7 @@ from schnet_calc.cli.app import Output, app
 from schnet_calc.cli.console import Speed, Stages, err, out, print_table, progress_bar, write_json
 
 if TYPE_CHECKING:
+    from schnet_calc.analysis.path_integrals import PathIntegralEstimators
     from schnet_calc.ipi import Address
 
 
@@ -171,19 +172,24 @@ def pimd(
     rows = {
         "time": f"{table['time'][-1]:.3f} ps, {settings.beads} beads, {speed(settings.n_steps)}",
         "conserved quantity": f"changed by {table['conserved'][-1] - table['conserved'][0]:.1e} eV",
+        **_estimates(result),
     }
-    if result is None:
-        err.print("[yellow]too short for estimators with errors")
-    else:
-        rows |= {
-            "kinetic energy, virial": f"{result.kinetic_virial} eV",
-            "kinetic energy, thermodynamic": f"{result.kinetic_thermodynamic} eV",
-            "heat capacity": f"{result.heat_capacity} k_B",
-            "radius of gyration": f"{result.radius_of_gyration} Å",
-            "temperature of the beads": f"{result.temperature} K",
-        }
     print_table(f"PIMD of {structure.name}", {**rows, "output": output})
     write_json(json, {"time_ps": float(table["time"][-1]), **(result.to_dict() if result else {})})
+
+
+def _estimates(result: "PathIntegralEstimators | None") -> dict[str, str]:
+    """What the table says of averages with errors."""
+    if result is None:
+        err.print("[yellow]too short for estimators with errors")
+        return {}
+    return {
+        "kinetic energy, virial": f"{result.kinetic_virial} eV",
+        "kinetic energy, thermodynamic": f"{result.kinetic_thermodynamic} eV",
+        "heat capacity": f"{result.heat_capacity} k_B",
+        "radius of gyration": f"{result.radius_of_gyration} Å",
+        "temperature of the beads": f"{result.temperature} K",
+    }
 
 
 @app.command

@@ -68,13 +68,8 @@ def relax(
         "structure": output,
     }
     if cell:
-        lengths = result.atoms.cell.cellpar()
-        rows["cell"] = (
-            ", ".join(f"{x:.4f}" for x in lengths[:3])
-            + " Å, "
-            + ", ".join(f"{x:.2f}" for x in lengths[3:])
-            + "°"
-        )
+        a, b, c, *angles = result.atoms.cell.cellpar()
+        rows["cell"] = f"{a:.4f}, {b:.4f}, {c:.4f} Å, {', '.join(f'{x:.2f}' for x in angles)}°"
     print_table(f"relaxation of {structure.name}", rows)
     write_json(
         json or output.with_suffix(".json"),

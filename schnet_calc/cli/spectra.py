@@ -67,10 +67,9 @@ def modes(
         Where to write the numbers instead: frequencies, displacements, Hessian.
     """
     from schnet_calc.data import read_structure
-    from schnet_calc.simulate.infrared import infrared_intensities, set_isotopes, thermochemistry
+    from schnet_calc.simulate.infrared import set_isotopes
     from schnet_calc.simulate.modes import normal_modes, write_modes
     from schnet_calc.simulate.reference import compare_modes, reference_calculator, reference_modes
-    from schnet_calc.simulate.vpt2 import quartic_field, vpt2
 
     calculator = open_model(model, device)
     atoms = read_structure(structure)
@@ -90,24 +89,8 @@ def modes(
         "asymmetry of the Hessian": f"{result.asymmetry:.1e} eV/Å²",
         "sum rule": f"{result.sum_rule:.1e} eV/Å²",
     }
-    intensities = None
-    if "dipole" in calculator.model.outputs:
-        intensities = infrared_intensities(result, calculator.model)
-        rows["infrared intensities"] = ", ".join(f"{i:.1f}" for i in intensities) + " km/mol"
-        record["intensities_km_mol"] = intensities.tolist()
-    if anharmonic:
-        found = vpt2(quartic_field(result, calculator.model))
-        rows["VPT2 fundamentals"] = ", ".join(f"{f:.1f}" for f in found.fundamentals) + " cm⁻¹"
-        rows["resonances"] = ", ".join(found.resonances) or "none"
-        record["anharmonic"] = found.to_dict()
-    if not result.n_imaginary:
-        energy = calculator.get_potential_energy(result.atoms)
-        gas = thermochemistry(result, energy, temperature, pressure, symmetry)
-        rows[f"Gibbs energy, {temperature:g} K"] = (
-            f"{gas['gibbs_energy_ev'] - energy:+.4f} eV to the minimum"
-        )
-        rows["entropy"] = f"{1000 * gas['entropy_ev_k']:.4f} meV/K"
-        record["thermochemistry"] = gas
+    intensities, more = _further(result, calculator, anharmonic, (temperature, pressure, symmetry), rows)
+    record |= more
     if compared:
         rows |= {
             f"{reference}, same order": ", ".join(f"{f:.1f}" for f in compared.reference) + " cm⁻¹",
@@ -120,6 +103,32 @@ def modes(
     print_table(f"normal modes of {structure.name}", rows)
     write_modes(json or Path(f"{output}.json"), result, calculator, record)
     tell_doubts(calculator)
+
+
+def _further(
+    result: Any, calculator: Any, anharmonic: bool, gas_at: tuple[float, float, int], rows: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Intensities, VPT2 and thermochemistry, where they can be had: into the table's rows, and as values."""
+    from schnet_calc.simulate.infrared import infrared_intensities, thermochemistry
+    from schnet_calc.simulate.vpt2 import quartic_field, vpt2
+
+    intensities, record = None, {}
+    if "dipole" in calculator.model.outputs:
+        intensities = infrared_intensities(result, calculator.model)
+        rows["infrared intensities"] = ", ".join(f"{i:.1f}" for i in intensities) + " km/mol"
+        record["intensities_km_mol"] = intensities.tolist()
+    if anharmonic:
+        found = vpt2(quartic_field(result, calculator.model))
+        rows["VPT2 fundamentals"] = ", ".join(f"{f:.1f}" for f in found.fundamentals) + " cm⁻¹"
+        rows["resonances"] = ", ".join(found.resonances) or "none"
+        record["anharmonic"] = found.to_dict()
+    if not result.n_imaginary:
+        energy = calculator.get_potential_energy(result.atoms)
+        gas = thermochemistry(result, energy, *gas_at)
+        rows[f"Gibbs energy, {gas_at[0]:g} K"] = f"{gas['gibbs_energy_ev'] - energy:+.4f} eV to the minimum"
+        rows["entropy"] = f"{1000 * gas['entropy_ev_k']:.4f} meV/K"
+        record["thermochemistry"] = gas
+    return intensities, record
 
 
 def _draw(

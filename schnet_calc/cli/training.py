@@ -12,7 +12,7 @@ from schnet_calc.cli.console import Stages, err, print_table, progress_bar, writ
 from schnet_calc.cli.options import Options
 from schnet_calc.data import Split
 from schnet_calc.data.checks import label_warnings
-from schnet_calc.training import Run, RunConfig
+from schnet_calc.training import Evaluation, Run, RunConfig, finish
 from schnet_calc.training.committee import assess, train_members
 from schnet_calc.training.setup import read_data
 
@@ -50,8 +50,6 @@ def train(
     json
         Where to write the errors on the test frames.
     """
-    from schnet_calc.training.workflow import finish
-
     given = RunConfig.from_toml(config) if config else RunConfig()
     changes = {} if options is None else {k: v for k, v in vars(options).items() if v is not None}
     if data is not None:
@@ -85,6 +83,11 @@ def train(
             command="schnet-calc " + " ".join(sys.argv[1:]),
             progress=lambda done, total: stages("test frames", done, total),
         )
+    _show(run, test, output, json)
+
+
+def _show(run: Run, test: Evaluation | None, output: Path, json: Path | None) -> None:
+    """Draw the learning curve and print the errors on the test frames."""
     figure, axes = plots.new_figure(5.5, 3.6)
     plots.draw_learning_curve(axes, output / "metrics.csv")
     plots.save_figure(figure, output / "learning_curve")

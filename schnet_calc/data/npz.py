@@ -37,21 +37,7 @@ def read_npz(path: Path, energy_unit: str | None, length_unit: str | None) -> Fr
     n_frames, n_atoms = positions.shape[:2]
     ev = _factor(ENERGY_UNITS, "energy", energy_unit or str(data.get("e_unit", "kcal/mol")))
     ang = _factor(LENGTH_UNITS, "length", length_unit or str(data.get("r_unit", "Ang")))
-    labels = {}
-    for name, key, shape, factor in (
-        ("energy", layout["energies"], (n_frames,), ev),
-        ("forces", layout["forces"], positions.shape, ev / ang),
-    ):
-        if key not in data:
-            continue
-        values = data[key].astype(float)
-        values = values.ravel() if name == "energy" else values
-        if values.shape != shape:
-            raise DataError(f"{path}: {name} have the shape {values.shape}, but positions ask for {shape}")
-        if not np.isfinite(values).all():
-            where = np.argwhere(~np.isfinite(values))[0].tolist()
-            raise DataError(f"{path}: {name} hold a value that is not finite, at index {where}")
-        labels[name] = (values if name == "energy" else values.reshape(-1, 3)) * factor
+    labels = _labels(path, data, layout, positions.shape, ev, ang)
     return Frames(
         offsets=np.arange(n_frames + 1, dtype=np.int64) * n_atoms,
         numbers=np.tile(numbers.astype(np.int64), n_frames),
@@ -65,6 +51,33 @@ def read_npz(path: Path, energy_unit: str | None, length_unit: str | None) -> Fr
             "file": path.name,
         },
     )
+
+
+def _labels(
+    path: Path,
+    data: dict[str, np.ndarray],
+    layout: dict[str, str],
+    shape: tuple[int, ...],
+    ev: float,
+    ang: float,
+) -> dict[str, np.ndarray]:
+    """Energies (M,) and forces (A, 3), whatever there is, in eV and Å."""
+    labels = {}
+    for name, key, wanted, factor in (
+        ("energy", layout["energies"], shape[:1], ev),
+        ("forces", layout["forces"], shape, ev / ang),
+    ):
+        if key not in data:
+            continue
+        values = data[key].astype(float)
+        values = values.ravel() if name == "energy" else values
+        if values.shape != wanted:
+            raise DataError(f"{path}: {name} have the shape {values.shape}, but positions ask for {wanted}")
+        if not np.isfinite(values).all():
+            where = np.argwhere(~np.isfinite(values))[0].tolist()
+            raise DataError(f"{path}: {name} hold a value that is not finite, at index {where}")
+        labels[name] = (values if name == "energy" else values.reshape(-1, 3)) * factor
+    return labels
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import ase
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
 from ase.geometry import find_mic
@@ -87,38 +88,17 @@ def look_over(frames: Frames, progress: Callable[[int, int], None] | None = None
     progress : callable, optional
         Called with the number of frames done, and their number.
     """
-    formulas: Counter[str] = Counter()
-    edges = Overview.edges()
-    histograms: dict[str, NDArray[np.int64]] = {}
-    shortest: dict[str, float] = {}
-    closest = np.inf
-    moments = np.zeros((len(frames), 4))
+    seen = _Seen(len(frames))
     for k in range(len(frames)):
-        atoms = frames.atoms(k)
-        formulas[atoms.get_chemical_formula()] += 1
-        periodic = bool(atoms.pbc.any())
-        pairs = half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, REACH if periodic else np.inf)
-        vectors = atoms.positions[pairs.j] - atoms.positions[pairs.i] + pairs.shifts
-        d = np.linalg.norm(vectors, axis=1)
-        if len(d):
-            moments[k] = d.mean(), (d**2).mean(), (d**3).mean(), (1 / np.maximum(d, 1e-9)).mean()
-            numbers = np.sort(np.stack((atoms.numbers[pairs.i], atoms.numbers[pairs.j])), axis=0)
-            radii = covalent_radii[numbers].sum(axis=0)
-            closest = min(closest, float((d / radii).min()))
-            for a, b in np.unique(numbers, axis=1).T:
-                name = f"{chemical_symbols[a]}-{chemical_symbols[b]}"
-                these = d[(numbers[0] == a) & (numbers[1] == b)]
-                counts, _ = np.histogram(these, edges)
-                histograms[name] = histograms.get(name, 0) + counts
-                shortest[name] = min(shortest.get(name, np.inf), float(these.min()))
+        seen.add(k, frames.atoms(k))
         if progress is not None:
             progress(k + 1, len(frames))
     norms = np.linalg.norm(frames.forces, axis=1)
     with_energy, with_forces = frames.labelled("energy"), np.isfinite(norms)
     slope = energy_over_work(frames.select(np.flatnonzero(with_energy & frames.labelled("forces"))))
-    duplicates = _duplicates(frames, moments)
+    duplicates = _duplicates(frames, seen.moments)
     return Overview(
-        formulas=dict(formulas.most_common()),
+        formulas=dict(seen.formulas.most_common()),
         labelled={name: int(frames.labelled(name).sum()) for name in frames.labels},
         scalars=_scalars(frames),
         energies_per_atom=(frames.energies / frames.n_atoms)[with_energy],
@@ -127,11 +107,41 @@ def look_over(frames: Frames, progress: Callable[[int, int], None] | None = None
             for z in frames.elements
             if with_forces[frames.numbers == z].any()
         },
-        distances={name: (histograms[name], shortest[name]) for name in sorted(histograms)},
+        distances={name: (seen.histograms[name], seen.shortest[name]) for name in sorted(seen.histograms)},
         duplicates=duplicates,
         slope=slope,
-        warnings=[*unit_warnings(closest, slope), *_other_warnings(frames, duplicates)],
+        warnings=[*unit_warnings(seen.closest, slope), *_other_warnings(frames, duplicates)],
     )
+
+
+class _Seen:
+    """What is counted over the structures of M frames."""
+
+    def __init__(self, n_frames: int) -> None:
+        self.formulas: Counter[str] = Counter()
+        self.histograms: dict[str, NDArray[np.int64]] = {}
+        self.shortest: dict[str, float] = {}
+        self.closest = np.inf
+        self.moments = np.zeros((n_frames, 4))
+
+    def add(self, k: int, atoms: ase.Atoms) -> None:
+        """Count frame k."""
+        self.formulas[atoms.get_chemical_formula()] += 1
+        reach = REACH if atoms.pbc.any() else np.inf
+        pairs = half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, reach)
+        vectors = atoms.positions[pairs.j] - atoms.positions[pairs.i] + pairs.shifts
+        d = np.linalg.norm(vectors, axis=1)
+        if not len(d):
+            return
+        self.moments[k] = d.mean(), (d**2).mean(), (d**3).mean(), (1 / np.maximum(d, 1e-9)).mean()
+        numbers = np.sort(np.stack((atoms.numbers[pairs.i], atoms.numbers[pairs.j])), axis=0)
+        self.closest = min(self.closest, float((d / covalent_radii[numbers].sum(axis=0)).min()))
+        for a, b in np.unique(numbers, axis=1).T:
+            name = f"{chemical_symbols[a]}-{chemical_symbols[b]}"
+            these = d[(numbers[0] == a) & (numbers[1] == b)]
+            counts, _ = np.histogram(these, Overview.edges())
+            self.histograms[name] = self.histograms.get(name, 0) + counts
+            self.shortest[name] = min(self.shortest.get(name, np.inf), float(these.min()))
 
 
 def _scalars(frames: Frames) -> dict[str, tuple[float, float, str]]:

@@ -207,25 +207,12 @@ def _comparison(study: C20Study, metadata: dict[str, Any]) -> Table:
     def error(key: str) -> str:
         return f"{test[key]:.3f}" if key in test else "unknown"
 
+    ours, run = study.modes.frequencies, study.pimd
+    time = run.table()["time"][-1] / 1e3
     rows = [
-        (
-            "bond lengths, Å",
-            ", ".join(f"{x:.2f}" for x in thesis["bond_lengths_ang"]),
-            ", ".join(f"{x:.3f}" for x in reference["bond_lengths_ang"]),
-            ", ".join(f"{c.mean:.3f}" for c in study.bond_classes),
-        ),
-        (
-            "lowest frequency, cm⁻¹",
-            "not given",
-            f"{known.min():.1f}",
-            f"{study.modes.frequencies.min():.1f}",
-        ),
-        (
-            "highest frequency, cm⁻¹",
-            "not given",
-            f"{known.max():.1f}",
-            f"{study.modes.frequencies.max():.1f}",
-        ),
+        ("bond lengths, Å", _lengths(thesis, 2), _lengths(reference, 3), _classes(study)),
+        ("lowest frequency, cm⁻¹", "not given", f"{known.min():.1f}", f"{ours.min():.1f}"),
+        ("highest frequency, cm⁻¹", "not given", f"{known.max():.1f}", f"{ours.max():.1f}"),
         (
             "largest error of a frequency",
             thesis["largest_frequency_error"],
@@ -233,26 +220,24 @@ def _comparison(study: C20Study, metadata: dict[str, Any]) -> Table:
             f"{_largest_error(study):.2f} % (above 200 cm⁻¹)",
         ),
         ("zero-point energy, eV", "not given", f"{zero_point:.4f}", f"{study.modes.zero_point_energy:.4f}"),
-        (
-            "energy MAE, kcal/mol",
-            f"{thesis['energy_mae_kcal_mol']:.3f}",
-            "labels",
-            error("energy_mae_kcal_mol"),
+        *(
+            (name, f"{thesis[key]:.3f}", "labels", error(key))
+            for name, key in (
+                ("energy MAE, kcal/mol", "energy_mae_kcal_mol"),
+                ("force MAE, kcal/mol/Å", "force_mae_kcal_mol_ang"),
+            )
         ),
-        (
-            "force MAE, kcal/mol/Å",
-            f"{thesis['force_mae_kcal_mol_ang']:.3f}",
-            "labels",
-            error("force_mae_kcal_mol_ang"),
-        ),
-        (
-            "path-integral MD",
-            "1.25 ns, 8 beads",
-            "not run",
-            f"{study.pimd.table()['time'][-1] / 1e3:g} ns, {study.pimd.settings.beads} beads",
-        ),
+        ("path-integral MD", "1.25 ns, 8 beads", "not run", f"{time:g} ns, {run.settings.beads} beads"),
     ]
     return Table(rows, ("", "thesis (DFT)", "surrogate that labelled the data", "this model"))
+
+
+def _lengths(values: dict[str, Any], digits: int) -> str:
+    return ", ".join(f"{x:.{digits}f}" for x in values["bond_lengths_ang"])
+
+
+def _classes(study: C20Study) -> str:
+    return ", ".join(f"{c.mean:.3f}" for c in study.bond_classes)
 
 
 def _seeds(study: C20Study) -> str:

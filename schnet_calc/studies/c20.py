@@ -156,15 +156,8 @@ def study_c20(
     directory.mkdir(parents=True, exist_ok=True)
     report = progress or (lambda stage, done, total: None)
     precise = SchNetCalculator(model, device=device, dtype="float64")
-    weights = precise.potential.sha256
-    _same_study(directory / "study.json", {"weights_sha256": weights, "seed": seed})
-    report("relaxation", 0, N_STARTS)
-    starts = []
-    for n in range(N_STARTS):
-        starts.append(_relax_from(seed + n, precise))
-        report("relaxation", n + 1, N_STARTS)
-    relaxation = min(starts, key=lambda r: r.energies[-1])
-    minima = np.sort([r.energies[-1] for r in starts]) - relaxation.energies[-1]
+    _same_study(directory / "study.json", {"model_sha256": precise.potential.sha256, "seed": seed})
+    relaxation, minima = _lowest(seed, precise, report)
     ase.io.write(directory / "c20_relaxed.xyz", relaxation.atoms)
     report("normal modes", 0, 1)
     modes = normal_modes(relaxation.atoms, precise)
@@ -181,15 +174,15 @@ def study_c20(
     # Half of the kinetic energy goes into the potential: start the NVE run twice as hot.
     nve = dynamics("md_nve", MDSettings(2 * temperature, nve_time, thermostat="none", seed=seed))
     nvt = dynamics("md_nvt", MDSettings(temperature, time, seed=seed))
-    pimd_settings = PIMDSettings(beads, temperature, pimd_time, seed=seed + 1)
+    how = PIMDSettings(beads, temperature, pimd_time, seed=seed + 1)
     pimd = run_pimd(
         relaxation.atoms,
         model,
-        pimd_settings,
+        how,
         directory / "pimd",
         resume=True,
         device=device,
-        progress=lambda step, _: report("PIMD", step, pimd_settings.n_steps),
+        progress=lambda step, _: report("PIMD", step, how.n_steps),
     )
     return C20Study(
         temperature=temperature,
@@ -209,6 +202,19 @@ def study_c20(
         estimators=pimd.estimators(),
         reference=c20_reference(),
     )
+
+
+def _lowest(
+    seed: int, calculator: SchNetCalculator, report: Callable[[str, int, int], None]
+) -> tuple[Relaxation, NDArray[np.float64]]:
+    """The relaxation that ends lowest, and the energies above it where all of them end, eV."""
+    report("relaxation", 0, N_STARTS)
+    starts = []
+    for n in range(N_STARTS):
+        starts.append(_relax_from(seed + n, calculator))
+        report("relaxation", n + 1, N_STARTS)
+    best = min(starts, key=lambda r: r.energies[-1])
+    return best, np.sort([r.energies[-1] for r in starts]) - best.energies[-1]
 
 
 def _relax_from(seed: int, calculator: SchNetCalculator) -> Relaxation:

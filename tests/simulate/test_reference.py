@@ -14,7 +14,7 @@ from schnet_calc.simulate.reference import compare_modes, reference_calculator, 
 from schnet_calc.simulate.relax import relax
 
 
-def test_differences_of_forces_give_the_modes_of_the_hessian(ethanol):
+def test_differences_of_forces_give_the_modes_of_the_hessian(ethanol_modes):
     class Plain(EMT):
         """The same forces from a calculator without Hessian."""
 
@@ -26,37 +26,37 @@ def test_differences_of_forces_give_the_modes_of_the_hessian(ethanol):
             (found,) = self.inner.evaluate([atoms])
             self.results = {"energy": found.energy, "forces": found.forces}
 
-    numerical = normal_modes(ethanol.atoms, Plain())
-    np.testing.assert_allclose(numerical.frequencies, ethanol.frequencies, atol=0.2)
-    found = compare_modes(ethanol, numerical)
+    numerical = normal_modes(ethanol_modes.atoms, Plain())
+    np.testing.assert_allclose(numerical.frequencies, ethanol_modes.frequencies, atol=0.2)
+    found = compare_modes(ethanol_modes, numerical)
     assert found.overlaps.min() > 0.999
     assert abs(found.errors).max() < 0.2
 
 
-def test_matching_is_blind_to_rotation_and_finds_a_permutation(ethanol):
-    turned = ethanol.atoms.copy()
+def test_matching_is_blind_to_rotation_and_finds_a_permutation(ethanol_modes):
+    turned = ethanol_modes.atoms.copy()
     turn = Rotation.from_rotvec([1.0, -2.0, 0.5])
     turned.positions = turn.apply(turned.positions) + 3.0
-    order = np.random.default_rng(0).permutation(len(ethanol.modes))
+    order = np.random.default_rng(0).permutation(len(ethanol_modes.modes))
     other = NormalModes(
         turned,
-        ethanol.hessian,
-        ethanol.frequencies[order] + 5.0,
-        ethanol.modes[order] @ turn.as_matrix().T * np.where(order % 2, 1, -1)[:, None, None],
+        ethanol_modes.hessian,
+        ethanol_modes.frequencies[order] + 5.0,
+        ethanol_modes.modes[order] @ turn.as_matrix().T * np.where(order % 2, 1, -1)[:, None, None],
         0.0,
         0.0,
         0.0,
     )
-    found = compare_modes(ethanol, other)
+    found = compare_modes(ethanol_modes, other)
     np.testing.assert_allclose(found.overlaps, 1.0, atol=1e-6)
     np.testing.assert_allclose(found.errors, -5.0, atol=1e-9)
     assert found.rmsd < 1e-6
 
 
-def test_what_does_not_match_is_named(ethanol):
+def test_what_does_not_match_is_named(ethanol_modes):
     water = normal_modes(molecule("H2O"), EMT())
     with pytest.raises(ValueError, match="of other atoms"):
-        compare_modes(ethanol, water)
+        compare_modes(ethanol_modes, water)
     with pytest.raises(ValueError, match="one of GFN2-xTB, GFN1-xTB, IPEA1-xTB or the name of an ASE"):
         reference_calculator("CCSD(T)")
     assert isinstance(reference_calculator("emt"), EMT)

@@ -20,13 +20,8 @@ def geometry(positions, i, j, shifts, weights):  # type: ignore[no-untyped-def]
     near, knot = np.empty((n_all, 2), np.uint32), np.empty(n_all, np.uint32)
     w, unit, length = np.empty((n_all, 12), kind), np.empty((n_all, 3)), np.empty(n_all)
     n_intervals, constants = weights.tables.shape[1] - 5, weights.constants
-    start, spacing, cutoff, share, onset = (
-        constants[1],
-        constants[2],
-        constants[3],
-        constants[4],
-        constants[5],
-    )
+    start, spacing, cutoff = constants[1], constants[2], constants[3]
+    share, onset = constants[4], constants[5]
     kept, closest, shortest = 0, -1, np.inf
     for p in range(i.shape[0]):
         # The vector from i to the image of j; the list may hold pairs beyond the cutoff.

@@ -158,6 +158,66 @@ def gather(sums, part, first, last):  # type: ignore[no-untyped-def]
                 sums[part, n, f] += sums[other, n, f]
 
 
+class Mine(NamedTuple):
+    """What one of several threads has of a structure: some of its pairs, some of its atoms."""
+
+    near: Array
+    """uint32 (P', 2) atoms of the pairs within the cutoff"""
+    knot: Array
+    """uint32 (P',) row of the table"""
+    w: Array
+    """(P', 12) weights of six rows, for values and slopes"""
+    first: int
+    """Of the atoms."""
+    last: int
+    """After them."""
+
+
+@inner
+def forwards(part, n_parts, arrivals, mine, weights, shared, x, slopes):  # type: ignore[no-untyped-def]
+    """Make x the last features of my atoms; meetings at the barrier so far, or -1 if it was abandoned.
+
+    The y of all atoms has to be there before my pairs convolve it, and all pairs' sums before my atoms take theirs.
+    """
+    n_blocks, n_tables, meetings = slopes.shape[0], weights.tables.shape[0], 0
+    sums, first, last = shared[n_blocks + 1 :], mine.first, mine.last
+    for t in range(n_blocks):
+        if t > 0:
+            dense(x, weights.layers, 3 * t, shared[t, first:last], False)
+        if not wait(arrivals, meetings, n_parts):
+            return -1
+        clear(sums[part])
+        convolve(mine.near, mine.knot, mine.w, weights.tables[t % n_tables], shared[t], sums[part])
+        if not wait(arrivals, meetings + 1, n_parts):
+            return -1
+        meetings += 2
+        gather(sums, part, first, last)
+        atomwise(sums[part, first:last], t, weights, x, slopes[t])
+    return meetings
+
+
+@inner
+def backwards(part, n_parts, arrivals, meetings, mine, weights, shared, x, slopes, s):  # type: ignore[no-untyped-def]
+    """Collect dE/dd of my pairs in s from the gradient x by the last features; as :func:`forwards`."""
+    n_blocks, n_tables = slopes.shape[0], weights.tables.shape[0]
+    g, sums, first, last = shared[n_blocks], shared[n_blocks + 1 :], mine.first, mine.last
+    for t in range(n_blocks - 1, -1, -1):
+        atomwise_adjoint(x, t, weights, slopes[t], g[first:last])
+        if not wait(arrivals, meetings, n_parts):
+            return -1
+        clear(sums[part])
+        table = weights.tables[t % n_tables]
+        convolve_adjoint(mine.near, mine.knot, mine.w, table, shared[t], g, sums[part], s)
+        if t == 0:
+            break  # the embedding does not depend on positions
+        if not wait(arrivals, meetings + 1, n_parts):
+            return -1
+        meetings += 2
+        gather(sums, part, first, last)
+        dense_adjoint(sums[part, first:last], weights.layers, 3 * t, x, True)
+    return meetings
+
+
 @inner
 def evaluate_part(part, arrivals, structure, weights, shared, results):  # type: ignore[no-untyped-def]
     """What one of several threads does: a range of the pairs, and a range of the atoms.
@@ -167,9 +227,8 @@ def evaluate_part(part, arrivals, structure, weights, shared, results):  # type:
     raises there (Ctrl-C) is lost in a SystemError, or worse.
     """
     numbers, positions, i, j, shifts = structure
-    n_parts, n_blocks, n_tables = results.forces.shape[0], n_blocks_of(weights), weights.tables.shape[0]
-    n_atoms, n_features = shared.shape[1], weights.embedding.shape[1]
-    ys, g, sums = shared[:n_blocks], shared[n_blocks], shared[n_blocks + 1 :]
+    n_parts, n_blocks = results.forces.shape[0], n_blocks_of(weights)
+    n_atoms, n_features, like = shared.shape[1], weights.embedding.shape[1], weights.embedding
 
     # My pairs: distances, unit vectors, and where each looks into the filters' tables.
     here = slice(i.shape[0] * part // n_parts, i.shape[0] * (part + 1) // n_parts)
@@ -180,47 +239,23 @@ def evaluate_part(part, arrivals, structure, weights, shared, results):  # type:
 
     # My atoms: embedding, and what the first layer makes of it.
     first, last = n_atoms * part // n_parts, n_atoms * (part + 1) // n_parts
-    x = rows(last - first, n_features, g)
-    slopes = rows(n_blocks * (last - first), n_features, g).reshape(n_blocks, last - first, n_features)
+    x = rows(last - first, n_features, like)
+    slopes = rows(n_blocks * (last - first), n_features, like).reshape(n_blocks, last - first, n_features)
     look_up(weights.embedding, numbers[first:last], x)
-    look_up(weights.lifted, numbers[first:last], ys[0, first:last])
-
-    # Interactions, forwards: y of all atoms has to be there before my pairs convolve it, and all pairs'
-    # sums before my atoms take theirs.
-    meetings = 0
-    for t in range(n_blocks):
-        if t > 0:
-            dense(x, weights.layers, 3 * t, ys[t, first:last], False)
-        if not wait(arrivals, meetings, n_parts):
-            return
-        clear(sums[part])
-        convolve(near, knot, w, weights.tables[t % n_tables], ys[t], sums[part])
-        if not wait(arrivals, meetings + 1, n_parts):
-            return
-        meetings += 2
-        gather(sums, part, first, last)
-        atomwise(sums[part, first:last], t, weights, x, slopes[t])
+    look_up(weights.lifted, numbers[first:last], shared[0, first:last])
+    mine = Mine(near, knot, w, first, last)
+    meetings = forwards(part, n_parts, arrivals, mine, weights, shared, x, slopes)
+    if meetings < 0:
+        return
 
     # Energies; from here on x is the gradient of their sum by the features.
     if results.features.shape[0] > 0:
         copy(x, results.features[first:last])
     read_out(x, weights, results.energies[first:last])
-
-    # Interactions, backwards: s_p collects dE/dd of my pairs.
-    s = np.zeros(near.shape[0], g.dtype)
-    for t in range(n_blocks - 1, -1, -1):
-        atomwise_adjoint(x, t, weights, slopes[t], g[first:last])
-        if not wait(arrivals, meetings, n_parts):
-            return
-        clear(sums[part])
-        convolve_adjoint(near, knot, w, weights.tables[t % n_tables], ys[t], g, sums[part], s)
-        if t == 0:
-            break  # the embedding does not depend on positions
-        if not wait(arrivals, meetings + 1, n_parts):
-            return
-        meetings += 2
-        gather(sums, part, first, last)
-        dense_adjoint(sums[part, first:last], weights.layers, 3 * t, x, True)
+    s = np.zeros(near.shape[0], like.dtype)
+    meetings = backwards(part, n_parts, arrivals, meetings, mine, weights, shared, x, slopes, s)
+    if meetings < 0:
+        return
 
     # Forces and virial of my pairs.
     clear(results.forces[part])
