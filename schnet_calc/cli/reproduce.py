@@ -11,6 +11,7 @@ from rich.table import Table
 
 from schnet_calc.cli.app import Output, app
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
+from schnet_calc.cli.reproduce_tables import print_rows
 from schnet_calc.studies.configs import config_folder
 
 reproduce = App(name="reproduce", help="Repeat the paper's tables.")
@@ -109,7 +110,7 @@ def md17(
         figure, axes = plots.new_figure(6.5, 4.2)
         plots.draw_learning_curves(axes, curves)
         plots.save_figure(figure, output / "learning_curves")
-    _print(rows, checks)
+    print_rows(rows, checks)
     values = {r.name: r.to_dict() for r in rows}
     for key, check in checks.items():
         values[key]["physics"] = check.to_dict()
@@ -185,69 +186,6 @@ def _steps_of(stages: Stages, label: str) -> Callable[[Any, Any], None]:
 
 def _counts(stages: Stages, label: str) -> Callable[[int, int], None]:
     return lambda done, total: stages(label, done, total)
-
-
-def _print(rows: list[Any], checks: dict[str, Any]) -> None:
-    title = "MD17, mean absolute errors on unseen frames, kcal/mol and kcal/mol/Å"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    dense = any(row.dense for row in rows)
-    headings = ["energy", "paper", *(["dense"] if dense else []), "mean"]
-    headings += ["force", "paper", *(["dense"] if dense else []), "mean", "frames"]
-    table.add_column("", no_wrap=True)
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    for row in rows:
-        mean, other = row.evaluation.mean_predictor.to_dict(), row.dense.to_dict() if row.dense else {}
-        cells = [row.name]
-        for kind, value, paper, reached in zip(
-            ("energy_mae_kcal_mol", "force_mae_kcal_mol_ang"),
-            (row.energy, row.force),
-            row.paper,
-            row.reached,
-            strict=True,
-        ):
-            cells += [f"{value:.3f}{'' if reached else ' !'}", f"{paper:.2f}"]
-            cells += [f"{other[kind]:.2f}"] if dense else []
-            cells.append(f"{mean[kind]:.2f}")
-        cells.append(str(row.evaluation.n_frames))
-        table.add_row(*cells)
-    out.print(table)
-    reached = sum(sum(row.reached) for row in rows)
-    out.print(f"{reached} of {2 * len(rows)} cells at or below the paper; ! is above it")
-    if checks:
-        _print_physics(checks)
-    _print_spread(rows)
-
-
-def _print_spread(rows: list[Any]) -> None:
-    for molecule in dict.fromkeys(row.molecule for row in rows):
-        mine = [row for row in rows if row.molecule == molecule]
-        if len(mine) > 1:
-            energies, forces = [r.energy for r in mine], [r.force for r in mine]
-            out.print(
-                f"{molecule}, {len(mine)} seeds: energy {min(energies):.3f} to {max(energies):.3f} "
-                f"kcal/mol, force {min(forces):.3f} to {max(forces):.3f} kcal/mol/Å"
-            )
-
-
-def _print_physics(checks: dict[str, Any]) -> None:
-    time = next(iter(checks.values())).time
-    title = f"Relaxation, frequencies, {time:g} ps at 300 K"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("", no_wrap=True)
-    for heading in ("relaxed", "imaginary", "lowest, cm⁻¹", "longest bond", "verdict"):
-        table.add_column(heading, justify="right")
-    for name, check in checks.items():
-        cells = [
-            "yes" if check.converged else "no",
-            str(check.n_imaginary),
-            f"{check.lowest_frequency:.0f}",
-        ]
-        cells += [f"{check.longest_stretch:.2f} times", "stable" if check.passed else "fails"]
-        table.add_row(name, *cells)
-    out.print(table)
-    passed = sum(check.passed for check in checks.values())
-    out.print(f"{passed} of {len(checks)} molecules pass")
 
 
 def _table_command(name: str, number: str, what: str) -> None:

@@ -135,7 +135,7 @@ def _config(
         ):
             if not CUTOFFS[0] / 100 < value < CUTOFFS[1] or (name == "cutoff" and value < CUTOFFS[0]):
                 raise ValueError(f"{name} is {value:g} Å")
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, AttributeError, KeyError) as error:
         raise ModelFileError(
             f"{path}: hyperparameters are not those of a {architecture} ({error})"
         ) from error

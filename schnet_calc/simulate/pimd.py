@@ -1,12 +1,7 @@
 """Path-integral molecular dynamics: i-PI and its client started, watched, stopped and continued."""
 
-import contextlib
 import json
-import os
-import shutil
-import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +16,7 @@ from schnet_calc.analysis.path_integrals import (
     path_integral_estimators,
 )
 from schnet_calc.folders import locked
-from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker
+from schnet_calc.ipi import ModelSpec
 from schnet_calc.ipi.input import (
     INPUT,
     STRUCTURE,
@@ -31,7 +26,6 @@ from schnet_calc.ipi.input import (
     write_input,
 )
 from schnet_calc.ipi.outputs import (
-    CHECKPOINT,
     PREFIX,
     bead_files,
     continue_from,
@@ -43,22 +37,13 @@ from schnet_calc.ipi.outputs import (
 from schnet_calc.ipi.server import Server
 from schnet_calc.modelfile import load_potential
 from schnet_calc.simulate.md_files import EQUILIBRATION
+from schnet_calc.simulate.pimd_process import Progress, serving, watch
 
 IDENTITY = "pimd.json"
 CONTINUED = "continue.xml"
 LOCK = "pimd.lock"
-SOCKETS = "schnet_ipi_"
-"""Begins the names of folders with sockets; the process that made one follows."""
-FAILED = "failed_structure.xyz"
-KEPT_CHECKPOINTS = 3
-FAREWELL = 1.0
-"""Seconds for a client to hear EXIT when i-PI has ended."""
 SAME_START = 1e-3
 """Å"""
-POLL = 0.2
-"""Seconds between looks at a running simulation."""
-
-Progress = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -146,8 +131,8 @@ def run_pimd(
             return PIMDRun(directory, settings)
         spec = ModelSpec(models, directory / STRUCTURE, device, dtype, engine)
         start = _write_start(atoms, spec, settings, directory, found)
-        with _serving(spec, settings, directory, start, lock) as (server, client):
-            _watch(server, client, directory, progress or (lambda step, row: None))
+        with serving(spec, settings, directory, start, lock) as (server, client):
+            watch(server, client, directory, progress or (lambda step, row: None))
     _check_complete(server, directory, settings)
     return PIMDRun(directory, settings)
 
@@ -222,107 +207,6 @@ def absolute_names(models: str | Path | Sequence[str | Path]) -> tuple[str, ...]
     """Return files with absolute paths, since i-PI runs in a folder of its own, and names as they are."""
     several = [models] if isinstance(models, (str, Path)) else models
     return tuple(str(Path(m).resolve()) if Path(m).is_file() else str(m) for m in several)
-
-
-@contextlib.contextmanager
-def _serving(
-    spec: ModelSpec, settings: PIMDSettings, directory: Path, start: str, lock: int
-) -> Iterator[tuple[Server, "_ClientThread | None"]]:
-    """i-PI, and a client unless i-PI evaluates itself; both are stopped in order, come what may."""
-    _sweep_sockets()
-    with tempfile.TemporaryDirectory(prefix=f"{SOCKETS}{os.getpid()}_") as sockets:
-        server = Server(directory, start, prefix=f"{sockets}/", keep_open=[lock])
-        client = None
-        try:
-            if settings.transport == "socket":
-                client = _ClientThread(spec, directory, Address(unix="schnet", prefix=f"{sockets}/"))
-            yield server, client
-        finally:
-            server.stop()
-            if client is not None:
-                client.finish()
-
-
-def _sweep_sockets() -> None:
-    """Remove the folders of sockets that killed processes have left."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{SOCKETS}*_*"):
-        owner = folder.name.removeprefix(SOCKETS).partition("_")[0]
-        if owner.isdigit() and not _alive(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # somebody else's
-    return True
-
-
-class _ClientThread(threading.Thread):
-    """The client's loop; the model itself is in a worker process."""
-
-    def __init__(self, spec: ModelSpec, directory: Path, address: Address) -> None:
-        super().__init__(daemon=True)
-        atoms = ase.io.read(spec.structure)
-        self.client = Client(ProcessWorker(spec), atoms, address, failed=directory / FAILED)
-        self.error: Exception | None = None
-        self.start()
-
-    def finish(self) -> None:
-        """End it, once i-PI is gone: there is nobody to wait for."""
-        self.join(FAREWELL)
-        self.client.stop()
-        self.join()
-
-    def run(self) -> None:
-        """See :class:`threading.Thread`."""
-        try:
-            self.client.run()
-        except Exception as error:
-            self.error = error
-
-
-def _watch(server: Server, client: _ClientThread | None, directory: Path, report: Progress) -> None:
-    """Report and tidy up until i-PI ends, or the client does with an error."""
-    shown = -1.0
-    ended = False
-    while not ended:
-        ended = server.wait(POLL)
-        if client is not None and client.error is not None:
-            step = _last_row(directory).get("step")
-            if step is not None:
-                client.error.add_note(f"i-PI's last row of output is that of step {step:.0f}")
-            raise client.error
-        _prune_checkpoints(directory)
-        row = _last_row(directory)
-        if row and row["step"] != shown:
-            shown = row["step"]
-            report(int(shown), row)
-
-
-def _prune_checkpoints(directory: Path) -> None:
-    """Old checkpoints go; the latest may just be written, so a few stay."""
-    numbered = sorted(directory.glob(f"{CHECKPOINT}_*"), key=lambda p: int(p.name.rsplit("_", 1)[1]))
-    for path in numbered[:-KEPT_CHECKPOINTS]:
-        path.unlink()
-
-
-def _last_row(directory: Path) -> dict[str, float]:
-    """The last whole row of properties, read from the end of the file."""
-    path = directory / f"{PREFIX}.out"
-    if not path.exists():
-        return {}
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - 4096))
-        lines = stream.read().decode().split("\n")[:-1]
-    names = ("step", "time", "conserved", "temperature", "potential")
-    values = lines[-1].split() if lines else []
-    if len(values) < len(names) or values[0].startswith("#"):
-        return {}
-    return dict(zip(names, (float(v) for v in values), strict=False))
 
 
 def _check_complete(server: Server, directory: Path, settings: PIMDSettings) -> None:
