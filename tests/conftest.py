@@ -12,8 +12,17 @@ import ase
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
-from helpers import REFERENCES, STRUCTURES, pimd_rows, pimd_settings, random_network, write_model
+from helpers import (
+    REFERENCES,
+    STRUCTURES,
+    pimd_rows,
+    pimd_settings,
+    random_network,
+    remember_figures,
+    write_model,
+)
 from schnet_calc import SchNetCalculator
 from schnet_calc.modelfile import save_model
 from schnet_calc.simulate.pimd import run_pimd
@@ -89,6 +98,12 @@ def counted(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> tuple[S
 
     monkeypatch.setattr(calculator.engine, "evaluate", counting)
     return calculator, sizes
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    """Figures by the names of the files that they are written to."""
+    return remember_figures(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
+from matplotlib.figure import Figure
 
 from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.ipi.outputs import read_properties
@@ -241,3 +242,16 @@ def with_metadata(path, **changes):
         yield name, content
 
     return rewrite(path, change)
+
+
+def remember_figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    """Figures by the names of the files that they are written to from now on."""
+    found: dict[str, Figure] = {}
+    save = Figure.savefig
+
+    def saving(figure: Figure, path: Path, **options: Any) -> None:
+        found[Path(path).name] = figure
+        save(figure, path, **options)
+
+    monkeypatch.setattr(Figure, "savefig", saving)
+    return found

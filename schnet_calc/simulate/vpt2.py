@@ -20,8 +20,8 @@ from schnet_calc.simulate.modes import MODE_UNIT, NormalModes
 STEP = 0.08
 """Dimensionless, of the displacements along the modes."""
 MOST_ATOMS = 10
-NEAR = 200.0
-"""cm⁻¹ within which two states may be in resonance."""
+NEAR = 250.0
+"""cm⁻¹ within which two states may be in resonance; wider windows change nothing where the share decides."""
 STRONG = 1.0
 """cm⁻¹: the share of a resonance in the fourth order (Martin's test) from which on it is treated apart."""
 FloatArray = NDArray[np.float64]

@@ -235,8 +235,8 @@ def _same_study(path: Path, identity: dict[str, Any]) -> None:
         path.write_text(json.dumps(identity))
         return
     for key, value in json.loads(path.read_text()).items():
-        if value != identity[key]:
+        if value != identity.get(key):
             raise ValueError(
-                f"{path.parent} holds a study with {key} = {value}, not {identity[key]}: "
+                f"{path.parent} holds a study with {key} = {value}, not {identity.get(key)}: "
                 f"choose another folder"
             )

@@ -1,9 +1,15 @@
 """``schnet-calc c20``."""
 
+import json
 
-def test_c20_does_not_mix_models(run, tmp_path):
+import pytest
+
+
+@pytest.mark.parametrize("key", ["model_sha256", "weights_sha256"])
+def test_c20_does_not_mix_models(run, tmp_path, key):
+    """Nor studies of the first version, which knew a model by the hash of its weights."""
     (tmp_path / "study").mkdir()
-    (tmp_path / "study" / "study.json").write_text('{"weights_sha256": "another", "seed": 0}')
+    (tmp_path / "study" / "study.json").write_text(json.dumps({key: "another", "seed": 0}))
     code, _, err = run("c20", "--time", "0.1", "-o", "study")
     assert code == 1
-    assert "holds a study with weights_sha256 = another" in err.replace("\n", " ")
+    assert f"holds a study with {key} = another" in err.replace("\n", " ")

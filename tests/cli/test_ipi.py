@@ -14,7 +14,7 @@ from schnet_calc.ipi.server import Server
 SHORT = ("--model", "c20", "--temperature", "300", "--beads", "2", "--device", "cpu")
 
 
-def test_pimd(run, cage, tmp_path):
+def test_pimd(run, cage, tmp_path, figures):
     """The numbers of both transports agree; a run is not overwritten."""
     numbers = {}
     for transport in ("direct", "socket"):
@@ -24,7 +24,12 @@ def test_pimd(run, cage, tmp_path):
         assert "heat capacity" in out
         numbers[transport] = json.loads((tmp_path / "n.json").read_text())
         assert (tmp_path / transport / "simulation.pos_1.xyz").exists()
-        assert (tmp_path / transport / "pimd.png").stat().st_size > 10_000
+        assert (tmp_path / transport / "pimd.png").is_file()
+        energies, temperatures = figures.pop("pimd.png").axes
+        assert [line.get_label() for line in energies.lines] == ["potential", "conserved"]
+        assert len(energies.lines[0].get_xdata()) == 201
+        temperature = np.mean(temperatures.lines[0].get_ydata()[20:])
+        assert temperature == pytest.approx(numbers[transport]["temperature"]["value"], rel=0.05)
     assert numbers["direct"] == numbers["socket"]
     assert 200 < numbers["direct"]["temperature"]["value"] < 700  # the rattled cage is hot
     code, _, err = run("pimd", cage, *arguments, "-o", "direct")

@@ -53,7 +53,7 @@ def data(tmp_path):
     return folder
 
 
-def test_the_table_trains_tests_and_goes_on(run, data, tmp_path):
+def test_the_table_trains_tests_and_goes_on(run, data, tmp_path, figures):
     arguments = ("reproduce", "md17", "ethanol", "--data", data, "--configs", tmp_path / "configs")
     arguments += (
         "--n-train",
@@ -77,7 +77,11 @@ def test_the_table_trains_tests_and_goes_on(run, data, tmp_path):
     errors = [first[name]["force_mae_kcal_mol_ang"] for name in first]
     assert errors[0] != errors[1]
     assert first["ethanol"]["dense_network"] != first["ethanol, seed 1"]["dense_network"]
-    assert (tmp_path / "runs" / "learning_curves.png").stat().st_size > 5_000
+    (curves,) = figures["learning_curves.png"].axes
+    assert [line.get_label() for line in curves.lines] == list(first)
+    for line in curves.lines:
+        assert line.get_xdata() == [10, 20]
+        assert min(line.get_ydata()) > 0
     # Done already: the same table without training.
     assert run(*arguments)[0] == 0
     assert json.loads((tmp_path / "t.json").read_text()) == first
@@ -120,7 +124,7 @@ def test_frames_and_models_have_to_belong_together(run, data, tmp_path):
     assert "ethanol was trained on 1000 frames, not on 20" in err.replace("\n", " ")
 
 
-def test_ablation_trains_every_variant(run, data, tmp_path):
+def test_ablation_trains_every_variant(run, data, tmp_path, figures):
     arguments = ("reproduce", "ablation", "--data", data, "--configs", tmp_path / "configs")
     code, out, err = run(*arguments, "--n-train", "20", "-o", "a", "--json", "a.json")
     assert code == 0, err
@@ -128,7 +132,13 @@ def test_ablation_trains_every_variant(run, data, tmp_path):
     assert [(v["rho"], v["force_weight"]) for v in found.values()][:3] == [(1, 0), (0, 1), (0.01, 1)]
     assert len({v["force_mae_ev_ang"] for v in found.values()}) == len(found)
     assert "energies alone" in out
-    assert (tmp_path / "a" / "ablation.png").stat().st_size > 10_000
+    energies, forces = figures["ablation.png"].axes
+    for ax, key in ((energies, "energy_mae_kcal_mol"), (forces, "force_mae_kcal_mol_ang")):
+        both, *alone = ax.lines
+        weighted = [v for v in found.values() if v["rho"] > 0 and v["force_weight"] > 0]
+        assert list(both.get_xdata()) == [v["rho"] for v in weighted]
+        assert list(both.get_ydata()) == [v[key] for v in weighted]
+        assert len(alone) == 2
 
 
 @needs_data

@@ -9,11 +9,13 @@ from ase.build import bulk, molecule
 from ase.units import GPa
 
 from helpers import REFERENCES, random_network
+from schnet_calc import SchNetCalculator
 from schnet_calc.cli import simulate
 from schnet_calc.modelfile import save_model
+from schnet_calc.simulate.relax import relax
 
 
-def test_relax_modes_md(run, cage, tmp_path):
+def test_relax_modes_md(run, cage, tmp_path, figures):
     code, _, err = run(
         "relax", cage, "--model", "c20", "--fmax", "1e-5", "-o", "relaxed.xyz", "--json", "r.json"
     )
@@ -32,8 +34,20 @@ def test_relax_modes_md(run, cage, tmp_path):
     assert "resume it or choose another folder" in err
     assert run("md", "relaxed.xyz", *settings, "--time", "0.02", "--resume")[0] == 0
     assert len((tmp_path / "run" / "md.csv").read_text().splitlines()) == 6
-    for name in ("relaxed.png", "relaxed.svg", "modes.png", "modes.svg", "run/md.png", "run/md.svg"):
-        assert (tmp_path / name).stat().st_size > 1000
+    assert set(figures) == {
+        f"{name}.{kind}" for name in ("relaxed", "modes", "md") for kind in ("png", "svg")
+    }
+    steps = figures["relaxed.png"].axes[0].lines[0].get_ydata()
+    assert steps[0] == max(steps) > min(steps) > 0
+    (sticks,) = figures["modes.svg"].axes[0].collections[1:]
+    drawn = [segment[0][0] for segment in sticks.get_segments()]
+    np.testing.assert_allclose(drawn, numbers["frequencies_cm1"])
+    energies, temperatures = figures["md.png"].axes
+    assert [line.get_label() for line in energies.lines] == ["potential", "total"]
+    assert len(temperatures.lines[0].get_xdata()) == 5
+    for name in ("relaxed", "modes", "run/md"):
+        assert (tmp_path / f"{name}.png").is_file()
+        assert (tmp_path / f"{name}.svg").is_file()
 
 
 def test_unconverged_relaxation_is_an_error(run, cage):
@@ -61,7 +75,7 @@ def test_cells_are_relaxed_under_pressure(run, tmp_path):
     np.testing.assert_allclose(atoms.get_stress()[:3] / GPa, -2.0, atol=0.02)
 
 
-def test_a_path_between_two_minima(run, tmp_path):
+def test_a_path_between_two_minima(run, tmp_path, figures):
     """A hydroxyl group turned by half a turn is its own mirror image: there and back cost the same."""
     first = molecule("CH3CH2OH")
     ase.io.write(tmp_path / "start.xyz", first)
@@ -81,7 +95,9 @@ def test_a_path_between_two_minima(run, tmp_path):
     values = json.loads((tmp_path / "n.json").read_text())
     assert values["barrier_ev"] == pytest.approx(values["reverse_barrier_ev"], abs=2e-3)
     assert len(ase.io.read(tmp_path / "neb.traj", ":")) == 5
-    assert (tmp_path / "neb.png").stat().st_size > 1000
+    drawn = figures["neb.png"].axes[0].lines[-1].get_ydata()
+    assert len(drawn) == 5
+    assert drawn.max() - drawn[0] == pytest.approx(values["barrier_ev"], abs=1e-3)
     code, _, err = run("neb", "first.xyz", "last.xyz", "--model", "ethanol", "--steps", "1")
     assert code == 1
     assert "not converged after 1 steps" in err
@@ -107,13 +123,17 @@ def test_a_structure_is_not_overwritten_by_its_numbers(tmp_path):
         simulate.relax(tmp_path / "start.xyz", model="ethanol", output=tmp_path / "relaxed.json")
 
 
-def test_the_command_with_xtb(ethanol, tmp_path, capsys):
+def test_the_command_with_xtb(tmp_path, capsys, figures):
     pytest.importorskip("tblite", reason="the extra [xtb] is not installed")
-    ase.io.write(tmp_path / "relaxed.xyz", ethanol.atoms)
+    relaxed = relax(molecule("CH3CH2OH"), SchNetCalculator("ethanol", dtype="float64"), 1e-4).atoms
+    ase.io.write(tmp_path / "relaxed.xyz", relaxed)
     simulate.modes(tmp_path / "relaxed.xyz", model="ethanol", reference="gfn2", output=tmp_path / "modes")
     out = capsys.readouterr().out
     assert "gfn2, same order" in out
     assert "smallest overlap" in out
-    values = (tmp_path / "modes.json").read_text()
-    assert '"reference": "gfn2"' in values
-    assert (tmp_path / "modes.png").stat().st_size > 10_000
+    values = json.loads((tmp_path / "modes.json").read_text())
+    assert values["reference"] == "gfn2"
+    spectrum = figures["modes.png"].axes[0]
+    assert [text.get_text() for text in spectrum.get_legend().get_texts()] == ["SchNet", "reference"]
+    sticks = [c for c in spectrum.collections if hasattr(c, "get_segments")]
+    assert [len(c.get_segments()) for c in sticks] == [21, 21]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
+from helpers import remember_figures
 from schnet_calc import SchNetCalculator
 from schnet_calc.cli import c20, simulate
 from schnet_calc.ipi.input import PIMDSettings
@@ -39,10 +40,18 @@ FLAGS = (
 
 
 @pytest.fixture(scope="module")
-def c20_folder(tmp_path_factory):
+def c20_study(tmp_path_factory):
+    """The folder of the command, and the figures in it."""
     folder = tmp_path_factory.mktemp("c20") / "study"
-    c20.c20(time=0.1, output=folder)
-    return folder
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        figures = remember_figures(monkeypatch)
+        c20.c20(time=0.1, output=folder)
+    return folder, figures
+
+
+@pytest.fixture(scope="module")
+def c20_folder(c20_study):
+    return c20_study[0]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +77,8 @@ def ethanol_folder(tmp_path_factory):
     return folder
 
 
-def test_the_study_of_c20(c20_folder):
+def test_the_study_of_c20(c20_study):
+    c20_folder, figures = c20_study
     page = (c20_folder / "index.html").read_text()
     assert page.count("data:image/svg+xml;base64,") == 5
     assert page.count('id="stick-') == 54
@@ -80,8 +90,16 @@ def test_the_study_of_c20(c20_folder):
     assert numbers["path_integral"]["beads"] == 8
     spreads = [numbers[k]["nearest_neighbors"]["spread_ang"] for k in ("path_integral", "classical")]
     assert spreads[0] > spreads[1]
-    for stem in ("cage", "spectrum", "dynamics", "thermostat", "distributions", "pimd"):
-        assert (c20_folder / f"{stem}.png").stat().st_size > 10_000
+    stems = ("cage", "spectrum", "dynamics", "thermostat", "distributions", "pimd")
+    assert set(figures) == {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}
+    assert all((c20_folder / name).is_file() for name in figures)
+    cage = figures["cage.png"].axes[0]
+    assert len(cage.collections[0].get_offsets()) == 20
+    assert sum(len(line.get_xdata()) == 2 for line in cage.lines) == 30
+    for ax in figures["dynamics.png"].axes:
+        assert all(np.isfinite(line.get_ydata()).all() for line in ax.lines)
+    for ax in figures["distributions.png"].axes:
+        assert len(ax.get_legend_handles_labels()[1]) >= 1
 
 
 def test_a_page_of_any_molecule(ethanol_folder):

@@ -23,7 +23,9 @@ def test_samples_have_the_variance_of_the_oscillators(ethanol_modes, quantum):
     if quantum:
         expected = hbar / (2 * omega) / np.tanh(quanta / (2 * units.kB * kelvin))
     np.testing.assert_allclose(along.var(axis=0), expected, rtol=5 * np.sqrt(2 / n))
-    energy = 0.5 * np.einsum("sx,xy,sy->s", steps.reshape(n, -1), ethanol_modes.hessian, steps.reshape(n, -1))
+    energy = 0.5 * np.einsum(
+        "sx,xy,sy->s", steps.reshape(n, -1), ethanol_modes.hessian, steps.reshape(n, -1)
+    )
     assert energy.mean() == pytest.approx(0.5 * (expected * omega**2).sum(), rel=0.05)
 
 

@@ -47,10 +47,9 @@ def levels(omega, cubic, quartic, size=14):
         weight = np.prod([1.0 / np.prod(range(1, n + 1)) for n in counts.values()])
         h = h + value * weight * on({k: powers[n] for k, n in counts.items()})
     for (i, j), value in quartic.items():
-        if i == j:
-            h = h + value / 24.0 * on({i: powers[4]})
-        else:
-            h = h + value / 4.0 * on({i: powers[2], j: powers[2]})
+        h = h + (
+            value / 24.0 * on({i: powers[4]}) if i == j else value / 4.0 * on({i: powers[2], j: powers[2]})
+        )
     values, vectors = np.linalg.eigh(h)
     found = []
     for k in range(m):
