@@ -67,6 +67,7 @@ def ipi(
     connections: int = 1,
     device: str = "auto",
     dtype: str | None = None,
+    engine: str = "auto",
     energies: bool = False,
     wait: float = 60.0,
     idle: float = 3600.0,
@@ -83,6 +84,8 @@ def ipi(
     connections
         Ordinary connections to open; beads that arrive together are one batch. Not needed where
         i-PI's input has a <batch_size>.
+    engine
+        auto, compiled or script; script runs the TorchScript of foreign files.
     energies
         Send the energies of the atoms (eV) as extras.
     wait
@@ -97,7 +100,7 @@ def ipi(
 
     address = _address(where or Where())
     atoms = read_structure(structure)
-    spec = ModelSpec(model_names(model), structure.resolve(), device, dtype, energies=energies)
+    spec = ModelSpec(model_names(model), structure.resolve(), device, dtype, engine, energies)
     worker = ProcessWorker(spec)
     client = Client(worker, atoms, address, connections=connections, wait=wait, idle=idle, failed=failed)
     with progress_bar() as bar:
@@ -120,6 +123,7 @@ def pimd(
     resume: bool = False,
     device: str = "auto",
     dtype: str | None = None,
+    engine: str = "auto",
     output: Output = Path("pimd"),
     json: Path | None = None,
 ) -> None:
@@ -131,6 +135,8 @@ def pimd(
         Where all beads start, any file that ASE reads.
     model
         A model file, or the name of a shipped model.
+    engine
+        auto, compiled or script; script runs the TorchScript of foreign files.
     resume
         Go on with the run in the folder.
     output
@@ -162,6 +168,7 @@ def pimd(
             resume=resume,
             device=device,
             dtype=dtype,
+            engine=engine,
             progress=show,
         )
     table = run.table()

@@ -59,6 +59,7 @@ def evaluate(
     json: Path | None = None,
     labels: LabelOptions | None = None,
     device: str = "auto",
+    engine: str = "auto",
 ) -> None:
     """Errors of a model on labelled structures.
 
@@ -70,6 +71,8 @@ def evaluate(
         Labelled structures.
     split
         A split.npz of a training run: only its test frames are used.
+    engine
+        auto, compiled or script; script runs the TorchScript of foreign files.
     output
         Name of the figures, without ending.
     json
@@ -87,7 +90,7 @@ def evaluate(
     with progress_bar() as bar:
         stages = Stages(bar)
         result = run(
-            open_model(model, device, on_doubt="ignore"),
+            open_model(model, device, engine=engine, on_doubt="ignore"),
             frames,
             progress=lambda done: stages("frames", done, len(frames)),
         )

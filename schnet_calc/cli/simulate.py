@@ -19,6 +19,7 @@ def relax(
     pressure: float = 0.0,
     dtype: str = "float64",
     device: str = "auto",
+    engine: str = "auto",
     output: Output = Path("relaxed.xyz"),
     json: Path | None = None,
 ) -> None:
@@ -36,6 +37,8 @@ def relax(
         Relax the cell of a crystal as well.
     pressure
         GPa, on that cell.
+    engine
+        auto, compiled or script; script runs the TorchScript of foreign files.
     output
         The relaxed structure, in any format that ASE writes; figures and numbers get its name.
     json
@@ -54,7 +57,7 @@ def relax(
         )
     if pressure and not cell:
         raise ValueError(f"--pressure {pressure:g} (GPa) acts on the cell: say --cell, too")
-    calculator = open_model(model, device, dtype)
+    calculator = open_model(model, device, dtype, engine=engine)
     result = run(read_structure(structure), calculator, fmax, steps, optimizer, cell, pressure * GPa)
     ase.io.write(output, result.atoms)
     figure, axes = plots.new_figure(5.5, 3.6)
@@ -91,6 +94,7 @@ def neb(
     steps: int = 500,
     dtype: str = "float64",
     device: str = "auto",
+    engine: str = "auto",
     output: Output = Path("neb"),
     json: Path | None = None,
 ) -> None:
@@ -106,6 +110,8 @@ def neb(
         Between the two.
     fmax
         Largest force across the band to end with, eV/Å.
+    engine
+        auto, compiled or script; script runs the TorchScript of foreign files.
     output
         Name of the trajectory of the band and of the figures, without ending.
     """
@@ -116,7 +122,7 @@ def neb(
     from schnet_calc.simulate.neb import relax_band
 
     ends = (read_structure(first), read_structure(last))
-    band = relax_band(*ends, open_model(model, device, dtype), images, fmax, steps)
+    band = relax_band(*ends, open_model(model, device, dtype, engine=engine), images, fmax, steps)
     path = Path(f"{output}.traj")
     ase.io.write(path, band.images)
     figure, axes = plots.new_figure(5.5, 3.6)
@@ -155,6 +161,7 @@ def md(
     max_forces_std: float | None = None,
     resume: bool = False,
     device: str = "auto",
+    engine: str = "auto",
     dtype: str | None = None,
     output: Output = Path("md"),
     json: Path | None = None,
@@ -187,6 +194,8 @@ def md(
         eV/Å; disagreement of a committee (models joined by +) about a force that is a reason for doubt.
     resume
         Go on with the run in the folder.
+    engine
+        auto, compiled or script; script runs the TorchScript of foreign files.
     output
         Folder for md.traj, md.csv and the figures.
     """
@@ -200,7 +209,9 @@ def md(
     if replicas < 1:
         raise ValueError(f"replicas must be at least 1, got {replicas}")
     atoms = read_structure(structure)
-    calculator = open_model(model, device, dtype, on_doubt=on_doubt, max_forces_std=max_forces_std)
+    calculator = open_model(
+        model, device, dtype, engine=engine, on_doubt=on_doubt, max_forces_std=max_forces_std
+    )
     speed = Speed(timestep)
     with progress_bar() as bar:
         stages = Stages(bar)

@@ -34,6 +34,7 @@ def modes(
     scale: float = 1.0,
     experiment: Path | None = None,
     device: str = "auto",
+    engine: str = "auto",
     output: Output = Path("modes"),
     json: Path | None = None,
 ) -> None:
@@ -61,6 +62,8 @@ def modes(
     experiment
         Measured lines or curve to draw beside: two columns (cm⁻¹, intensity), separated by commas or spaces, or
         JCAMP-DX.
+    engine
+        auto, compiled or script; script runs the TorchScript of foreign files.
     output
         Name of the figures and of the numbers, without ending.
     json
@@ -71,7 +74,7 @@ def modes(
     from schnet_calc.simulate.modes import normal_modes, write_modes
     from schnet_calc.simulate.reference import compare_modes, reference_calculator, reference_modes
 
-    calculator = open_model(model, device)
+    calculator = open_model(model, device, engine=engine)
     atoms = read_structure(structure)
     set_isotopes(atoms, _isotopes(isotope))
     result = normal_modes(atoms, calculator)
