@@ -93,3 +93,18 @@ def test_torchscript_is_loaded_in_one_place():
     for path, names in users.items():
         if not path.startswith("modelfile/"):
             assert names <= {"export", "unused", "ignore"}, path
+
+
+def bodies(path: Path):
+    """Names and lengths of the functions' bodies, docstrings apart."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            yield node.name, body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_and_bodies_are_short(path):
+    assert len(path.read_text().splitlines()) <= 300
+    long = {name: length for name, length in bodies(path) if length > 40}
+    assert not long

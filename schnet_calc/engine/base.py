@@ -55,6 +55,7 @@ class Engine(ABC):
     ) -> None:
         self.potential, self.device, self.dtype = potential, device, dtype
         self.lists = lists or NeighborLists()
+        self.cutoff = potential.cutoff
         self.offsets = np.full(max(potential.reference_energies) + 1, np.nan)
         """(Z,) reference energies by atomic number, eV; not a number for elements that aren't known."""
         for z in potential.elements:
@@ -124,6 +125,8 @@ class Engine(ABC):
         if not places:
             return []
         try:
+            if count == 1:  # at twenty atoms, what follows would be a noticeable share of the step
+                return self.compute([self._item(*places[0])], heads)
             found: list[Prediction] = []
             for part in chunked(
                 self._items(places, count), lambda item: len(item.pairs.i), self.most_pairs
@@ -151,9 +154,12 @@ class Engine(ABC):
     def _items(self, places: Sequence[tuple[int, Structure]], count: int) -> Iterator[Item]:
         for place, structure in places:
             with named(place, count):
-                check_structure(structure, self.offsets)
-                pairs = self.lists.pairs(place, structure, self.potential.cutoff)
-            yield Item(place, structure, pairs)
+                item = self._item(place, structure)
+            yield item
+
+    def _item(self, place: int, structure: Structure) -> Item:
+        check_structure(structure, self.offsets)
+        return Item(place, structure, self.lists.pairs(place, structure, self.cutoff))
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -82,7 +82,10 @@ class CompiledEngine(Engine):
         energies, forces, virial = found.energies, found.forces, found.virial
         if share != 1.0:
             energies, forces, virial = share * energies, share * forces, share * virial
-        outputs, atomic = read_heads(self._heads(found, heads), self.heads, structure.positions)
+        outputs: dict[str, NDArray[np.float64]] = {}
+        atomic: dict[str, NDArray[np.float64]] = {}
+        if heads:
+            outputs, atomic = read_heads(self._heads(found, heads), self.heads, structure.positions)
         return Prediction(
             energies + self.offsets[structure.numbers],
             forces,
@@ -94,8 +97,6 @@ class CompiledEngine(Engine):
 
     def _heads(self, found: Evaluated, heads: Sequence[str]) -> dict[str, NDArray[np.float64]]:
         """What further heads make of the last features, in float64."""
-        if not heads:
-            return {}
         n_features = self.network.config.n_features
         x = torch.from_numpy(found.features[:, :n_features].astype(np.float64))
         with torch.no_grad():

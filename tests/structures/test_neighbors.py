@@ -7,7 +7,8 @@ from ase.build import bulk
 
 from helpers import key_set
 from schnet_calc.errors import TooManyPairsError
-from schnet_calc.structures.neighbors import SkinList, half_pairs
+from schnet_calc.structures.neighbors import NeighborLists, SkinList, half_pairs
+from schnet_calc.structures.structure import Structure
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,31 @@ def test_the_estimate_of_pairs_is_about_right(monkeypatch):
         said = float(str(caught.value).split("about ")[1].split()[0])
         monkeypatch.setattr("schnet_calc.structures.neighbors.available_memory", lambda: 10**12)
         assert 0.9 < said / len(half_pairs(*arrays).i) < 6
+
+
+def test_one_list_for_everybody_at_a_place(monkeypatch):
+    """Whoever asks for less than the list holds gets it; who asks for more has it made anew."""
+    made, whole = [], half_pairs
+    monkeypatch.setattr(
+        "schnet_calc.structures.neighbors.half_pairs", lambda *a: made.append(a[3]) or whole(*a)
+    )
+    lists, silicon = NeighborLists(), Structure.from_atoms(bulk("Si", cubic=True))
+    four = lists.pairs(0, silicon, 4.0)
+    assert lists.pairs(0, silicon, 3.0) is four
+    assert len(lists.pairs(0, silicon, 5.0).i) > len(four.i)
+    assert made == [4.0, 5.0]
+    assert lists.pairs(0, silicon, 4.0) is lists.pairs(0, silicon, 5.0)
+    lists.pairs(1, silicon, 4.0)
+    assert made == [4.0, 5.0, 4.0]
+    far = 10**6  # places beyond those that are kept
+    assert lists.pairs(far, silicon, 4.0) is not lists.pairs(far, silicon, 4.0)
+
+
+def test_all_pairs_of_a_large_molecule_are_found_once(monkeypatch):
+    """Without a cutoff they are the same wherever the atoms are."""
+    rng = np.random.default_rng(0)
+    kept, where = SkinList(np.inf), (np.zeros((3, 3)), np.zeros(3, bool))
+    first = kept.pairs(rng.uniform(0, 30, (150, 3)), *where)
+    assert len(first.i) == 150 * 149 // 2
+    assert kept.pairs(rng.uniform(0, 90, (150, 3)), *where) is first
+    assert len(kept.pairs(rng.uniform(0, 30, (140, 3)), *where).i) == 140 * 139 // 2
