@@ -12,7 +12,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 ORDER = (
-    "__init__ errors device folders memory",
+    "__init__ errors",
+    "device folders memory",
     "analysis",
     "nn",
     "structures",

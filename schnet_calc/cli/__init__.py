@@ -20,6 +20,7 @@ from schnet_calc.cli import (
     reproduce,
     simulate,
     spectra,
+    thesis_tables,
 )
 from schnet_calc.cli.app import app
 from schnet_calc.cli.console import err
@@ -39,6 +40,7 @@ __all__ = [
     "reproduce",
     "simulate",
     "spectra",
+    "thesis_tables",
 ]
 
 app.command(

@@ -66,7 +66,7 @@ def md17(
     from schnet_calc import plots
     from schnet_calc.data.fetch import fetch_md17
     from schnet_calc.studies import md17 as study
-    from schnet_calc.studies.stability import Stability, check_stability
+    from schnet_calc.studies.stability import Stability
 
     folder = data or _data_folder()
     names = study.check_names(molecule)
@@ -86,35 +86,33 @@ def md17(
             if steps is not None:
                 config = config.changed({"steps": steps})
             place = output / (name if seed == 0 else f"{name}_seed{seed}")
-            label = place.name
+            model: str | Path = name if evaluate_only else place / "model.pt"
             if evaluate_only:
-                model: str | Path = name
                 tested = study.evaluate_molecule(name, config, device)
             else:
-                model = place / "model.pt"
-                tested = study.train_molecule(config, place, _command(), _steps_of(stages, label))
-                curves[label] = place / "metrics.csv"
+                tested = study.train_molecule(config, place, _command(), _steps_of(stages, place.name))
+                curves[place.name] = place / "metrics.csv"
             dense = study.dense_baseline(config, place, dense_steps) if dense_steps else None
             rows.append(study.Row(name, tested, study.PAPER[name], seed, dense))
             if physics:
-                start = study.first_frame(config)
-                checks[rows[-1].name] = check_stability(
-                    start,
-                    model,
-                    place / "md_300K",
-                    time=physics,
-                    device=device,
-                    progress=_counts(stages, f"{label}, 300 K"),
-                )
+                checks[rows[-1].name] = _physics(config, model, place, physics, device, stages)
     if curves:
         figure, axes = plots.new_figure(6.5, 4.2)
         plots.draw_learning_curves(axes, curves)
         plots.save_figure(figure, output / "learning_curves")
     print_rows(rows, checks)
-    values = {r.name: r.to_dict() for r in rows}
-    for key, check in checks.items():
-        values[key]["physics"] = check.to_dict()
-    write_json(json, values)
+    physical = {key: {"physics": check.to_dict()} for key, check in checks.items()}
+    write_json(json, {r.name: r.to_dict() | physical.get(r.name, {}) for r in rows})
+
+
+def _physics(config: Any, model: str | Path, place: Path, time: float, device: str, stages: Stages) -> Any:
+    """Relaxation, frequencies and dynamics of a molecule with its model."""
+    from schnet_calc.studies.md17 import first_frame
+    from schnet_calc.studies.stability import check_stability
+
+    shown = _counts(stages, f"{place.name}, 300 K")
+    start = first_frame(config)
+    return check_stability(start, model, place / "md_300K", time=time, device=device, progress=shown)
 
 
 @reproduce.command
@@ -186,54 +184,3 @@ def _steps_of(stages: Stages, label: str) -> Callable[[Any, Any], None]:
 
 def _counts(stages: Stages, label: str) -> Callable[[int, int], None]:
     return lambda done, total: stages(label, done, total)
-
-
-def _table_command(name: str, number: str, what: str) -> None:
-    """Register ``schnet-calc reproduce NAME`` for a table of the thesis."""
-
-    def command(
-        *,
-        data: Path | None = None,
-        evaluate_only: bool = True,
-        output: Output = Path(f"runs/{name}"),
-        json: Path | None = None,
-    ) -> None:
-        from schnet_calc.studies.tables import evaluated_rows
-
-        with progress_bar() as bar:
-            stages = Stages(bar)
-            folder = None if evaluate_only else output
-            rows = evaluated_rows(name, data, folder, lambda row, done, total: stages(row, done, total))
-        if not rows:
-            raise ValueError(f"there is no shipped model for {name}: train one with --no-evaluate-only")
-        table = Table(title=f"Table {number} of the thesis", title_justify="left", title_style="bold")
-        for heading in ("row", "error (MAE)", "ours", "thesis", "test frames"):
-            table.add_column(heading)
-        for row in rows:
-            for key, value in row.found.items():
-                thesis = row.row.published[key]
-                shown = f"{value:.3f}{'' if value <= thesis else ' !'}"
-                table.add_row(row.row.what, key, shown, f"{thesis:.3f}", str(row.evaluation.n_frames))
-        out.print(table)
-        out.print("! is above the thesis" + (f"; {rows[0].row.note}" if rows[0].row.note else ""))
-        write_json(json, {"rows": [row.to_dict() for row in rows]})
-
-    command.__doc__ = f"""Table {number}: {what}.
-
-    Parameters
-    ----------
-    data
-        The data, where they are not where the configuration says.
-    evaluate_only
-        Test the shipped models; otherwise train, or go on with, models of the same configuration.
-    output
-        Folder of the trainings.
-    json
-        Where to write the numbers.
-    """
-    reproduce.command(command, name=name)
-
-
-_table_command("qm9", "4.2", "molecules of QM9, U0")
-_table_command("materials", "4.3", "formation energies of crystals")
-_table_command("c20", "5.6", "energies and forces of C20")

@@ -8,6 +8,7 @@ from schnet_calc.cli.console import out
 
 
 def print_rows(rows: list[Any], checks: dict[str, Any]) -> None:
+    """Print errors beside the paper's, one line per molecule and seed."""
     title = "MD17, mean absolute errors on unseen frames, kcal/mol and kcal/mol/Å"
     table = Table(title=title, title_justify="left", title_style="bold")
     dense = any(row.dense for row in rows)

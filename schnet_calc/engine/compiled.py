@@ -11,8 +11,8 @@ from schnet_calc.engine.checks import check_finite, check_shortest
 from schnet_calc.engine.differences import hessian_by_differences
 from schnet_calc.engine.prediction import Prediction, read_heads
 from schnet_calc.engine.support import compiled_network
+from schnet_calc.kernels.cpu.arrays import Prepared
 from schnet_calc.kernels.cpu.parallel import Evaluated, evaluate_many, evaluate_one
-from schnet_calc.kernels.cpu.structure import Prepared
 from schnet_calc.kernels.cpu.weights import network_arrays
 from schnet_calc.kernels.splines.quintic import TOLERANCE, choose_grid
 from schnet_calc.modelfile import Potential

@@ -159,22 +159,11 @@ def study_c20(
     _same_study(directory / "study.json", {"model_sha256": precise.potential.sha256, "seed": seed})
     relaxation, minima = _lowest(seed, precise, report)
     ase.io.write(directory / "c20_relaxed.xyz", relaxation.atoms)
-    report("normal modes", 0, 1)
     modes = normal_modes(relaxation.atoms, precise)
     report("normal modes", 1, 1)
     pairs, lengths = bonds(relaxation.atoms, LONGEST_BOND)
-    fast = SchNetCalculator(model, device=device)
-
-    def dynamics(name: str, settings: MDSettings) -> MDRun:
-        def show(step: int, _: ase.Atoms) -> None:
-            report(name.replace("_", " "), step, settings.n_steps)
-
-        return run_md(relaxation.atoms, fast, settings, directory / name, resume=True, progress=show)
-
-    # Half of the kinetic energy goes into the potential: start the NVE run twice as hot.
-    nve = dynamics("md_nve", MDSettings(2 * temperature, nve_time, thermostat="none", seed=seed))
-    nvt = dynamics("md_nvt", MDSettings(temperature, time, seed=seed))
     how = PIMDSettings(beads, temperature, pimd_time, seed=seed + 1)
+    nve, nvt = _dynamics(relaxation.atoms, model, directory, (nve_time, time), how, device, report)
     pimd = run_pimd(
         relaxation.atoms,
         model,
@@ -202,6 +191,29 @@ def study_c20(
         estimators=pimd.estimators(),
         reference=c20_reference(),
     )
+
+
+def _dynamics(
+    atoms: ase.Atoms,
+    model: str | Path,
+    directory: Path,
+    times: tuple[float, float],
+    quantum: PIMDSettings,
+    device: str,
+    report: Callable[[str, int, int], None],
+) -> tuple[MDRun, MDRun]:
+    """Classical runs without and with a thermostat, ps each, at the temperature of the path integrals."""
+    calculator, kelvin, seed = SchNetCalculator(model, device=device), quantum.temperature, quantum.seed - 1
+
+    def run(name: str, settings: MDSettings) -> MDRun:
+        def show(step: int, _: ase.Atoms) -> None:
+            report(name.replace("_", " "), step, settings.n_steps)
+
+        return run_md(atoms, calculator, settings, directory / name, resume=True, progress=show)
+
+    # Half of the kinetic energy goes into the potential: start the NVE run twice as hot.
+    nve = run("md_nve", MDSettings(2 * kelvin, times[0], thermostat="none", seed=seed))
+    return nve, run("md_nvt", MDSettings(kelvin, times[1], seed=seed))
 
 
 def _lowest(

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from schnet_calc.kernels.cpu.arrays import Array, Prepared, Results
 from schnet_calc.kernels.cpu.barrier import barrier
 from schnet_calc.kernels.cpu.dense import aligned
-from schnet_calc.kernels.cpu.structure import Array, Prepared, Results, evaluate, n_blocks_of
+from schnet_calc.kernels.cpu.structure import evaluate, n_blocks_of
 from schnet_calc.kernels.cpu.threads import team
 from schnet_calc.kernels.cpu.weights import Weights
 

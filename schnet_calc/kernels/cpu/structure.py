@@ -4,52 +4,14 @@ At twenty atoms, a call into torch costs as much as the layer that it computes. 
 room has the equations, the shapes, and who waits where.
 """
 
-from typing import Any, NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from schnet_calc.kernels.cpu.activation import activate
+from schnet_calc.kernels.cpu.arrays import Mine, Prepared, Results
 from schnet_calc.kernels.cpu.barrier import take, wait
 from schnet_calc.kernels.cpu.compiling import inner, jit
 from schnet_calc.kernels.cpu.dense import dense, dense_adjoint
 from schnet_calc.kernels.cpu.pairs import convolve, convolve_adjoint, geometry, pull_together
-
-Array = NDArray[Any]
-
-
-class Prepared(NamedTuple):
-    """Structures with their pairs, which may reach beyond the cutoff."""
-
-    numbers: Array
-    """int64 (N,)"""
-    positions: Array
-    """(N, 3) Å"""
-    i: Array
-    """int64 (P,)"""
-    j: Array
-    """int64 (P,)"""
-    shifts: Array
-    """(P, 3) Å"""
-
-
-class Results(NamedTuple):
-    """What is filled, all float64 but the features.
-
-    For one structure and several parts, forces, virials and nearest have a row for each part, whose sum or
-    least is meant. For many structures forces have one row, virials and nearest one for each structure.
-    """
-
-    energies: Array
-    """(N,) eV"""
-    forces: Array
-    """(parts or 1, N, 3) eV/Å"""
-    virials: Array
-    """(parts or B, 3, 3) eV"""
-    nearest: Array
-    """(parts or B, 2) index and distance of the closest pair"""
-    features: Array
-    """(N, F) the atoms' last features; or (0, F) where nobody asks for them"""
 
 
 @inner
@@ -156,21 +118,6 @@ def gather(sums, part, first, last):  # type: ignore[no-untyped-def]
         for n in range(first, last):
             for f in range(sums.shape[2]):
                 sums[part, n, f] += sums[other, n, f]
-
-
-class Mine(NamedTuple):
-    """What one of several threads has of a structure: some of its pairs, some of its atoms."""
-
-    near: Array
-    """uint32 (P', 2) atoms of the pairs within the cutoff"""
-    knot: Array
-    """uint32 (P',) row of the table"""
-    w: Array
-    """(P', 12) weights of six rows, for values and slopes"""
-    first: int
-    """Of the atoms."""
-    last: int
-    """After them."""
 
 
 @inner

@@ -1,0 +1,56 @@
+"""What compiled functions are handed, and what they fill."""
+
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Prepared(NamedTuple):
+    """Structures with their pairs, which may reach beyond the cutoff."""
+
+    numbers: Array
+    """int64 (N,)"""
+    positions: Array
+    """(N, 3) Å"""
+    i: Array
+    """int64 (P,)"""
+    j: Array
+    """int64 (P,)"""
+    shifts: Array
+    """(P, 3) Å"""
+
+
+class Results(NamedTuple):
+    """What is filled, all float64 but the features.
+
+    For one structure and several parts, forces, virials and nearest have a row for each part, whose sum or
+    least is meant. For many structures forces have one row, virials and nearest one for each structure.
+    """
+
+    energies: Array
+    """(N,) eV"""
+    forces: Array
+    """(parts or 1, N, 3) eV/Å"""
+    virials: Array
+    """(parts or B, 3, 3) eV"""
+    nearest: Array
+    """(parts or B, 2) index and distance of the closest pair"""
+    features: Array
+    """(N, F) the atoms' last features; or (0, F) where nobody asks for them"""
+
+
+class Mine(NamedTuple):
+    """What one of several threads has of a structure: some of its pairs, some of its atoms."""
+
+    near: Array
+    """uint32 (P', 2) atoms of the pairs within the cutoff"""
+    knot: Array
+    """uint32 (P',) row of the table"""
+    w: Array
+    """(P', 12) weights of six rows, for values and slopes"""
+    first: int
+    """Of the atoms."""
+    last: int
+    """After them."""
