@@ -35,11 +35,12 @@ class Case:
     """Panel of the figure."""
     atoms: ase.Atoms
     count: int = 1
+    config: SchNetConfig = NETWORK
 
     @property
     def operations(self) -> float:
         """Necessary for energies and forces, see :func:`operations`."""
-        return self.count * operations(self.atoms)
+        return self.count * operations(self.atoms, self.config)
 
 
 def operations(atoms: ase.Atoms, config: SchNetConfig = NETWORK) -> float:
@@ -48,7 +49,7 @@ def operations(atoms: ase.Atoms, config: SchNetConfig = NETWORK) -> float:
     Per pair, feature and block a cubic look-up and two messages forwards, value and slope and two messages
     and a product backwards; per atom and block three layers in each direction.
     """
-    n_pairs = len(half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, config.cutoff).i)
+    n_pairs = len(half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, config.reach).i)
     f, t, n = config.n_features, config.n_interactions, len(atoms)
     pairs = 2.0 * n_pairs * f * t * ((4 + 2) + (4 + 4 + 2 + 3))
     return pairs + 2.0 * n * t * 6 * f * f + 2.0 * n * f * f
@@ -70,13 +71,13 @@ def _still(atoms: ase.Atoms) -> ase.Atoms:
     return atoms
 
 
-def cases(sizes: Sequence[int]) -> Iterator[Case]:
+def cases(sizes: Sequence[int], config: SchNetConfig = NETWORK) -> Iterator[Case]:
     """C20 alone and in batches, and diamond of so many atoms."""
     for count in BATCHES:
         name = f"C20, batch of {count}" if count > 1 else "C20, one"
-        yield Case(name, "batches of C20", cage(), count)
+        yield Case(name, "batches of C20", cage(), count, config)
     for n_atoms in sizes:
-        yield Case(f"diamond, {n_atoms:,} atoms", "diamond", diamond(n_atoms))
+        yield Case(f"diamond, {n_atoms:,} atoms", "diamond", diamond(n_atoms), 1, config)
 
 
 def md_step(atoms: ase.Atoms, calculator: Calculator) -> Callable[[], None]:

@@ -19,8 +19,8 @@ from schnet_calc.bench.cases import BEADS, DIAMOND, NETWORK, Case, cage, cases, 
 from schnet_calc.bench.pimd import FREE, n_steps_for, pimd_step, with_ase
 from schnet_calc.bench.timing import Call, gflops, matrix_product, take_turns
 from schnet_calc.calculator import SchNetCalculator
-from schnet_calc.modelfile import save_model
-from schnet_calc.nn import SchNet
+from schnet_calc.modelfile import find_model, load_potential, save_model
+from schnet_calc.nn import SchNet, SchNetConfig
 from schnet_calc.structures.structure import Structure
 
 PEER_LIMIT = 1000
@@ -76,6 +76,7 @@ def run_bench(
     seconds: float = 1.0,
     beads: Sequence[int] = BEADS,
     progress: Report | None = None,
+    model: str | Path | None = None,
 ) -> Bench:
     """Time C20 steps, batches, diamond, and steps of path integrals; the peer's in the same run.
 
@@ -91,11 +92,14 @@ def run_bench(
         Of the path integrals.
     progress : callable, optional
         Called with what is timed next.
+    model : path, optional
+        A SchNet that knows carbon, such as an imported one, in place of random weights; the peer gets a network of
+        its shape.
 
     Raises
     ------
     ValueError
-        A size or peer that there isn't, no time, or no beads.
+        A model that is no SchNet or knows no carbon, a size or peer that there isn't, no time, or no beads.
     ModuleNotFoundError
         SchNetPack is not installed.
     """
@@ -110,9 +114,9 @@ def run_bench(
         raise ValueError(f"beads must be positive, got {min(beads)}")
     report = progress or (lambda name: None)
     with tempfile.TemporaryDirectory() as name:
-        run = _Run(Path(name), against is not None, seconds)
+        run = _Run(Path(name), against is not None, seconds, model)
         timings, ipi_alone = [], {}
-        for case in cases(sizes):
+        for case in cases(sizes, run.config):
             report(case.name)
             timings.append(run.turns(case))
         for p in beads:
@@ -140,10 +144,19 @@ def _threads(count: int) -> Iterator[None]:
 class _Run:
     """A model in a folder, and what is timed with it."""
 
-    def __init__(self, folder: Path, against: bool, seconds: float) -> None:
+    def __init__(
+        self, folder: Path, against: bool, seconds: float, model: str | Path | None = None
+    ) -> None:
         self.folder, self.against, self.seconds = folder, against, seconds
-        self.model = folder / "model.pt"
+        self.model = folder / "model.pt" if model is None else find_model(model)
+        self.config = NETWORK
         self.products: list[float] = []
+        if model is not None:
+            known = load_potential(model)
+            if not isinstance(known.metadata.config, SchNetConfig) or 6 not in known.elements:
+                raise ValueError(f"{model} is no SchNet that knows carbon, which is what is timed")
+            self.config = known.metadata.config
+            return
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             save_model(self.model, SchNet(NETWORK), {6: -1000.0})
@@ -170,23 +183,23 @@ class _Run:
         from schnet_calc.bench import schnetpack
 
         if case.count > 1:
-            return {"peer": schnetpack.batch_step(NETWORK, case.atoms, case.count)}
+            return {"peer": schnetpack.batch_step(self.config, case.atoms, case.count)}
         skins = (True, False) if case.atoms.pbc.any() else (False,)
         return {
-            f"peer {skin}": md_step(case.atoms, schnetpack.calculator(NETWORK, self.folder, skin))
+            f"peer {skin}": md_step(case.atoms, schnetpack.calculator(self.config, self.folder, skin))
             for skin in skins
         }
 
     def path_integral(self, beads: int) -> Timing:
         """A step of i-PI, of ours in its own process and of the peer's through ASE's client."""
-        floor = beads * operations(cage()) / gflops(float(np.median(self.products))) * 1e-6
+        floor = beads * operations(cage(), self.config) / gflops(float(np.median(self.products))) * 1e-6
         times = []
         n_steps = n_steps_for(20.0 * floor + 4.0, 3.0 * self.seconds)
         times.append(pimd_step(cage(), beads, n_steps, model=self.model))
         if self.against and beads <= PEER_BEADS:
             from schnet_calc.bench import schnetpack
 
-            serve = with_ase(schnetpack.calculator(NETWORK, self.folder))
+            serve = with_ase(schnetpack.calculator(self.config, self.folder))
             n_steps = n_steps_for(20.0 * beads, 3.0 * self.seconds)
             # i-PI looks at its socket all the time, and torch's threads wait for the core that it takes.
             for n_threads in {1, torch.get_num_threads()}:

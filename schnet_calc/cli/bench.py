@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def bench(
     *,
     against: Literal["schnetpack"] | None = None,
+    model: str | None = None,
     atoms: tuple[int, ...] = (64, 216, 1000, 4000, 20000),
     beads: tuple[int, ...] = (1, 8, 32),
     threads: int | None = None,
@@ -29,6 +30,8 @@ def bench(
     ----------
     against
         schnetpack, which has to be installed, is timed in the same run.
+    model
+        A SchNet that knows carbon, in place of random weights: an imported one, say.
     atoms
         Sizes of diamond.
     beads
@@ -49,7 +52,7 @@ def bench(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    found = run_bench(atoms, against, seconds, beads, lambda name: err.print(name))
+    found = run_bench(atoms, against, seconds, beads, lambda name: err.print(name), model)
     out.print(_table(found, against is not None))
     out.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
     out.print(f"the calculator adds {found.overhead:.3f} ms to its engine")
@@ -69,7 +72,7 @@ def _table(found: "Bench", against: bool) -> Table:
     columns = ["fused", "script", "×", *(["SchNetPack", "×"] if against else []), "floor", "×"]
     table = Table(
         title=f"ms per step or batch, {found.threads} thread{'s' if found.threads > 1 else ''}",
-        caption="T = 6, F = 128, 50 Gaussians, 5 Å, float32; ×: over fused, and fused over the floor",
+        caption="T = 6, F = 128, 50 Gaussians, 5 Å, float32, or --model; ×: over fused, and fused over the floor",
         title_style="bold",
     )
     table.add_column("", no_wrap=True)
