@@ -1,0 +1,99 @@
+"""The command that learns; loaded when it is asked for, since its options are the fields of its settings."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.markup import escape
+
+from schnet_calc.cli.app import DOUBTFUL, Output
+from schnet_calc.cli.console import Stages, err, print_table, progress_bar, write_json
+from schnet_calc.data import read_structures
+from schnet_calc.learn import LearnResult, LearnSettings
+from schnet_calc.learn import learn as run
+from schnet_calc.report.learn_page import write_learn_report
+
+Settings = Annotated[LearnSettings | None, Parameter(name="*")]
+
+
+def learn(
+    *structures: Path,
+    reference: str = "gfn2-xtb",
+    calculator: Path | None = None,
+    settings: Settings = None,
+    output: Output = Path("learned"),
+    resume: bool = False,
+    json: Path | None = None,
+) -> None:
+    """Learn a potential from any ASE calculator, with labels where the model itself asks for them.
+
+    Parameters
+    ----------
+    structures
+        Files that ASE reads; every structure in them is one to start from.
+    reference
+        A method of tblite, or the name of an ASE calculator.
+    calculator
+        Instead: a Python file that defines calculator(), which returns an ASE calculator.
+    output
+        Folder for labels, models, committee.txt and index.html.
+    resume
+        Go on with the run in the folder, wherever it was interrupted.
+    json
+        Where to write the numbers, too; they are in learn.json in any case.
+    """
+    if not structures:
+        raise ValueError("there is no structure to start from: name a file")
+    starts = [atoms for path in structures for atoms in read_structures(path)]
+    options = (settings or LearnSettings()).to_dict()
+    with progress_bar() as bar:
+        stages = Stages(bar)
+        result = run(
+            starts,
+            reference if calculator is None else calculator,
+            output,
+            resume=resume,
+            progress=stages,
+            say=lambda line: bar.console.print(escape(line), soft_wrap=True),
+            **options,
+        )
+    page = write_learn_report(output)
+    print_table("learned", {**summary(result), "page": page, "models": output / "committee.txt"})
+    write_json(json, result.to_dict())
+    if not result.trusted:
+        err.print(
+            "[yellow]not trusted yet:[/yellow] the budget or the rounds were spent before dynamics without "
+            f"doubt; --resume with more of them goes on. Exit status {DOUBTFUL}",
+            soft_wrap=True,
+        )
+        raise SystemExit(DOUBTFUL)
+
+
+def summary(result: LearnResult) -> dict[str, str]:
+    """Return the rows of the table."""
+    last, proof = result.rounds[-1], result.proof
+    minutes = {name: f"{seconds / 60:.1f}" for name, seconds in result.seconds.items()}
+    rows = {
+        "trusted": "yes" if result.trusted else "no",
+        "labels": f"{result.labels} in {len(result.rounds)} rounds; {result.calculations} calculations in "
+        f"all, {result.failures} failed",
+        "minutes": ", ".join(f"{name} {value}" for name, value in minutes.items()),
+        "validation": f"force MAE {1e3 * last.force_mae:.1f} meV/Å",
+    }
+    dynamics, modes = proof["dynamics"], proof["frequencies"]
+    if "force_mae_mev_ang" in dynamics:
+        rows[f"{dynamics['n_frames']} new structures"] = (
+            f"force MAE {dynamics['force_mae_mev_ang']:.1f} meV/Å, "
+            f"energy MAE {1e3 * dynamics.get('energy_mae_ev', float('nan')):.1f} meV; error and spread "
+            f"correlate by {dynamics['rank_correlation']:.2f}, ratio {dynamics['error_per_spread']:.1f}"
+        )
+    if modes and "mean_error_cm1" in modes:
+        rows["frequencies"] = (
+            f"off by {modes['mean_error_cm1']:.1f} cm⁻¹, at most {modes['largest_error_cm1']:.1f}"
+        )
+    stability = proof["stability"]
+    if stability["stable"]:
+        rows["without thermostat"] = f"drift {stability['drift_ev_atom_ps']:.1e} eV/atom/ps"
+    else:
+        rows["without thermostat"] = f"not stable: {stability['reason']}"
+    return rows

@@ -1,0 +1,241 @@
+"""One run of the loop: its state, its stages, and what is done already."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import ase
+
+from schnet_calc.data import Split
+from schnet_calc.learn.doubt import Judge
+from schnet_calc.learn.dynamics import Exploration, Say, explore
+from schnet_calc.learn.files import replace_json
+from schnet_calc.learn.proof import check_frequencies, check_on_dynamics, check_stability
+from schnet_calc.learn.reference import Progress, Reference
+from schnet_calc.learn.result import LearnResult, Round, committee_text
+from schnet_calc.learn.settings import LearnSettings
+from schnet_calc.learn.start import Minimum, find_minima, label_start_set
+from schnet_calc.learn.store import FAILED, PLANNED, TRAINED_ON, LabelStore
+from schnet_calc.learn.training import FRAMES, SPLIT, train_committee, training_config, write_data
+from schnet_calc.simulate.records import describe
+
+MOST_AT_START = 0.6
+"""Share of the budget that the first training may take."""
+STATE, LABELS, COMMITTEE = "learn.json", "labels.db", "committee.txt"
+
+
+class Learner:
+    """A run; its state is in one file, replaced after every stage."""
+
+    def __init__(
+        self,
+        starts: Sequence[ase.Atoms],
+        theory: str,
+        directory: Path,
+        settings: LearnSettings,
+        resume: bool,
+        progress: Progress,
+        say: Say,
+    ) -> None:
+        self.starts, self.theory, self.directory, self.settings = starts, theory, directory, settings
+        self.progress, self.say = progress, say
+        state = directory / STATE
+        if state.exists() and not resume:
+            raise FileExistsError(f"{directory} holds a run: resume it or choose another folder")
+        identity = {"reference": theory, "starts": [describe(a) for a in starts]}
+        if state.exists():
+            self.state = json.loads(state.read_text())
+            settings.check_same(self.state["settings"])
+            for name, value in identity.items():
+                if self.state[name] != value:
+                    raise ValueError(f"the run in {directory} has other {name} than these")
+        else:
+            self.state = {**identity, "rounds": [], "seconds": {}, "result": None}
+        self.state["settings"] = settings.to_dict()
+        self.store = LabelStore(directory / LABELS)
+        self._save()
+
+    @property
+    def rounds(self) -> list[Round]:
+        """What is finished."""
+        return [Round(**v) for v in self.state["rounds"]]
+
+    def run(self, reference: Reference) -> LearnResult:
+        """Do all that is not done yet."""
+        with self._timed("labels"):
+            reference.work()
+            minima = find_minima(self.starts, reference, self.settings, self.say)
+            # Once and for all: a run that goes on with another budget has the same beginning.
+            most = int(MOST_AT_START * self.settings.budget) // len(minima)
+            count = self.state.setdefault("start", min(self.settings.start, most))
+            self._save()
+            label_start_set(minima, count, reference, self.settings, self.directory, self.say)
+        self._estimate()
+        starts = [m.atoms for m in minima]
+        self._reopen()
+        while not self._enough():
+            number = len(self.state["rounds"])
+            reference.round = number
+            found = self._train_and_look(number)
+            explored = self._explore(found, starts)
+            self._choose(found, explored, reference)
+        return self._finish(minima, reference)
+
+    def _folder(self, number: int) -> Path:
+        return self.directory / f"round_{number}"
+
+    def _models(self, number: int) -> list[Path]:
+        return [self._folder(number) / f"member_{k}" / "model.pt" for k in range(self.settings.members)]
+
+    def _enough(self) -> bool:
+        """Whether the last round was confident, or could not be followed by another one."""
+        done = self.rounds
+        if not done:
+            return False
+        settings, last = self.settings, done[-1]
+        if last.confident(settings.accuracy) or last.number + 1 >= settings.rounds:
+            return True
+        # Labels that a round has asked for are planned before it is finished.
+        return self.store.count(kinds=TRAINED_ON) <= last.labels
+
+    def _reopen(self) -> None:
+        """Take back the last round where it was the last for want of rounds or budget, and there is more now.
+
+        Its models and its dynamics are there: only the choice of new labels is made anew.
+        """
+        done, settings = self.rounds, self.settings
+        if not done or done[-1].confident(settings.accuracy):
+            return
+        labels = self.store.count(kinds=TRAINED_ON)
+        unused = labels > done[-1].labels
+        if not unused and labels < settings.budget and done[-1].number + 1 < settings.rounds:
+            self.state["rounds"].pop()
+            self._save()
+
+    def _train_and_look(self, number: int) -> Round:
+        """Train on all labels there are, and calibrate doubt on those held out."""
+        folder = self._folder(number)
+        folder.mkdir(exist_ok=True)
+        labelled = self.store.labelled(before_round=number)
+        before = self._models(number - 1) if number else []
+        with self._timed("training"):
+            if not (folder / FRAMES).exists():
+                write_data(labelled, folder, self.theory)
+            config = training_config(folder, labelled, self.settings, further=bool(before))
+            models = train_committee(
+                config, folder, before, self.settings.members, self.progress, f"training {number}"
+            )
+            held_out = [labelled[int(k)] for k in Split.load(folder / SPLIT).validation]
+            known = Judge(models).calibrate(held_out)
+        limit = known.limit(self.settings.accuracy)
+        self.say(
+            f"round {number}: {len(labelled)} labels, validation error {1e3 * known.force_mae:.1f} meV/Å, "
+            f"doubt from {1e3 * limit:.0f} meV/Å of disagreement on"
+        )
+        return Round(
+            number,
+            len(labelled),
+            self.store.count(),
+            known.force_mae,
+            known.spread,
+            known.ratio,
+            known.correlation,
+            limit,
+        )
+
+    def _explore(self, found: Round, starts: Sequence[ase.Atoms]) -> Exploration:
+        with self._timed("dynamics"):
+            folder, models = self._folder(found.number), self._models(found.number)
+            explored = explore(models, starts, self.settings, found.limit, folder, self.progress, self.say)
+        if not explored.doubtful and not explored.calm:
+            raise RuntimeError(f"the dynamics in {folder} left no frames; its logs are there")
+        found.seen, found.doubtful = explored.seen, len(explored.doubtful)
+        found.complete = explored.complete
+        found.example = explored.doubtful[0].info["doubt"] if explored.doubtful else ""
+        self.say(
+            f"round {found.number}: {found.doubtful} of {found.seen} frames in doubt"
+            + (f", such as: {found.example}" if found.example else "")
+        )
+        return explored
+
+    def _choose(self, found: Round, explored: Exploration, reference: Reference) -> None:
+        """Label what the next round will learn from, then count this one as done."""
+        left = self.settings.budget - self.store.count(kinds=TRAINED_ON)
+        last = found.confident(self.settings.accuracy) or found.number + 1 >= self.settings.rounds
+        with self._timed("labels"):
+            if not last:
+                # More each time: a tenth more labels would change nothing, and trainings take time, too.
+                count = min(left, max(self.settings.batch, found.labels // 2))
+                asked = [e for e in self.store.entries.values() if e.round == found.number]
+                if not any(e.kind == "doubt" for e in asked):  # else an interrupted run has chosen
+                    reference.label(explored.worth_a_label(self.store.labelled(), count), "doubt")
+        spent = {k: v for k, v in self.state["seconds"].items() if k != "proof"}
+        found.seconds = {k: round(max(v - self._before(k), 0.0), 2) for k, v in spent.items()}
+        self.state["rounds"].append(vars(found))
+        self._save()
+        minutes = ", ".join(f"{name} {seconds / 60:.1f}" for name, seconds in found.seconds.items())
+        self.say(f"round {found.number} took {sum(found.seconds.values()) / 60:.1f} min: {minutes}")
+
+    def _before(self, stage: str) -> float:
+        """Seconds of a stage in the rounds before."""
+        return float(sum(r["seconds"].get(stage, 0.0) for r in self.state["rounds"]))
+
+    def _estimate(self) -> None:
+        """Say what one label takes and how many there may be."""
+        done, each = self.store.count(), self.store.seconds / max(self.store.count(), 1)
+        left = max(self.settings.budget - self.store.count(kinds=TRAINED_ON), 0)
+        self.say(
+            f"{done} calculations of {each:.2g} s so far; the budget leaves {left} labels, about "
+            f"{each * left / self.settings.workers / 60:.1f} min"
+        )
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = self.state["seconds"]
+            seconds[stage] = round(seconds.get(stage, 0.0) + time.perf_counter() - started, 3)
+            self._save()
+
+    def _save(self) -> None:
+        replace_json(self.directory / STATE, self.state)
+
+    def _finish(self, minima: Sequence[Minimum], reference: Reference) -> LearnResult:
+        """Prove what the last round is worth, and put its models where they are easy to find."""
+        number = len(self.state["rounds"]) - 1
+        folder, models = self._folder(number), []
+        for k, path in enumerate(self._models(number)):
+            models.append(self.directory / f"model_{k}.pt")
+            shutil.copyfile(path, models[-1])
+        (self.directory / COMMITTEE).write_text(committee_text(models) + "\n")
+        with self._timed("proof"):
+            starts = [m.atoms for m in minima]
+            every = [self._models(k) for k in range(number + 1)]
+            dynamics = check_on_dynamics(
+                every, starts, reference, self.settings, self.rounds[-1].limit, folder, self.say
+            )
+            proof = {
+                "dynamics": dynamics,
+                "stability": check_stability(models, starts[0], self.settings, folder / "nve"),
+                "frequencies": check_frequencies(models, minima[0], self.theory, self.directory),
+            }
+        assert not self.store.count(PLANNED)
+        result = LearnResult(
+            directory=self.directory,
+            models=models,
+            rounds=self.rounds,
+            trusted=self.rounds[-1].confident(self.settings.accuracy),
+            labels=self.rounds[-1].labels,
+            calculations=self.store.count(),
+            failures=self.store.count(FAILED),
+            proof=proof,
+            seconds=self.state["seconds"],
+        )
+        self.state["result"] = result.to_dict()
+        self._save()
+        return result

@@ -1,0 +1,32 @@
+"""The process that trains one member; :func:`main` is its whole program."""
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+from schnet_calc.training import Run, RunConfig, finish
+
+
+def train_member(config: RunConfig, folder: Path) -> Path:
+    """Train, or go on with the training in a folder, and export ``model.pt``, whose path is returned."""
+    run = Run(config, folder, resume=True)
+    run.run()
+    finish(run, "schnet-calc learn")
+    return folder / "model.pt"
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the input: whoever started this process, and would go on with its run, is gone."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+def main() -> None:
+    """Train what the command line names."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    config = RunConfig.from_dict(json.loads(Path(sys.argv[1]).read_text()))
+    train_member(config, Path(sys.argv[2]))
+    sys.stdout.flush()
+    os._exit(0)  # the other thread still waits

@@ -1,0 +1,163 @@
+"""What the final model is worth: fresh labels of its own dynamics, stability, frequencies."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ase
+import ase.io
+import numpy as np
+
+from schnet_calc import SchNetCalculator
+from schnet_calc.data import read_frames
+from schnet_calc.learn.doubt import Judge
+from schnet_calc.learn.dynamics import FAILURES, Say, trajectories
+from schnet_calc.learn.reference import Reference
+from schnet_calc.learn.settings import LearnSettings
+from schnet_calc.learn.start import Minimum
+from schnet_calc.simulate.md import MDSettings, run_md
+from schnet_calc.simulate.modes import normal_modes, write_modes
+from schnet_calc.simulate.reference import compare_modes
+from schnet_calc.simulate.relax import relax
+from schnet_calc.training.committee import assess
+
+KIND = "check"
+EARLY = 0.2
+"""Share of a run that is left out: there it still remembers its start."""
+FREE = 1.0
+"""ps without thermostat, at most."""
+LEAST = 5
+"""Labels below which nothing can be said."""
+
+
+def check_on_dynamics(
+    rounds: Sequence[Sequence[Path]],
+    starts: Sequence[ase.Atoms],
+    reference: Reference,
+    settings: LearnSettings,
+    limit: float,
+    folder: Path,
+    say: Say,
+) -> dict[str, Any]:
+    """Label a random sample of the last dynamics, for no other purpose, and compare all committees there were.
+
+    Parameters
+    ----------
+    rounds : sequence of sequences of Path
+        The model files of every round.
+    starts : sequence of Atoms
+        Of the dynamics.
+    reference : Reference
+        What labels.
+    settings : LearnSettings
+        How many structures.
+    limit : float
+        eV/Å, of the committee's standard deviation, from which on there is doubt.
+    folder : Path
+        Of the last round.
+    say : callable
+        Told why the dynamics ended early, if it did.
+
+    Returns
+    -------
+    dict
+        Plain values for JSON: errors and calibration of the last committee, force errors of all.
+    """
+    frames = [f for t in trajectories(rounds[-1], starts, settings, folder, say) for f in _late(t)]
+    rng = np.random.default_rng([settings.seed, len(rounds)])
+    count = min(settings.check, len(frames))
+    picked: list[int] = rng.permutation(len(frames))[:count].tolist()
+    keys = reference.label([frames[k] for k in picked], KIND)
+    labelled = [a for a in map(reference.store.result, keys) if a is not None]
+    if len(labelled) < LEAST:
+        say(f"{len(labelled)} of {count} structures of the dynamics have labels: too few for a proof")
+        return {"n_frames": len(labelled)}
+    judged = Judge(rounds[-1]).judge(frames, limit)
+    path = folder / "check.extxyz"
+    ase.io.write(path, labelled, format="extxyz")
+    found = assess(list(rounds[-1]), read_frames(path), device="cpu")
+    calibrated = [Judge(models).calibrate(labelled) for models in rounds]
+    return {
+        **found.to_dict(),
+        "frames": len(frames),
+        "doubtful_frames": len(judged.doubtful),
+        "force_mae_mev_ang": 1e3 * calibrated[-1].force_mae,
+        "rank_correlation": calibrated[-1].correlation,
+        "error_per_spread": calibrated[-1].ratio,
+        "rounds_force_mae_mev_ang": [1e3 * c.force_mae for c in calibrated],
+    }
+
+
+def _late(frames: Sequence[ase.Atoms]) -> Sequence[ase.Atoms]:
+    return frames[int(EARLY * len(frames)) :]
+
+
+def check_stability(
+    models: Sequence[Path], atoms: ase.Atoms, settings: LearnSettings, folder: Path
+) -> dict[str, Any]:
+    """Run the committee without thermostat; time that it lasted, and drift of the total energy.
+
+    Parameters
+    ----------
+    models : sequence of Path
+        The committee.
+    atoms : Atoms
+        Where to start.
+    settings : LearnSettings
+        Temperature, timestep.
+    folder : Path
+        For the run.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    calculator = SchNetCalculator(list(models), device="cpu", on_doubt="ignore")
+    time = min(FREE, settings.time)
+    how = MDSettings(settings.temperature, time, settings.timestep, "none", interval=5, seed=settings.seed)
+    try:
+        run = run_md(atoms, calculator, how, folder)
+    except FAILURES as error:
+        return {"stable": False, "reason": str(error).splitlines()[0]}
+    total = run.table()["total_ev"]
+    return {
+        "stable": True,
+        "time_ps": time,
+        "drift_ev_atom_ps": run.drift(len(atoms)),
+        "fluctuation_ev": float(np.std(total)),
+    }
+
+
+def check_frequencies(
+    models: Sequence[Path], minimum: Minimum, theory: str, folder: Path
+) -> dict[str, Any] | None:
+    """Relax with the committee and compare its normal modes with the reference's; None where there are none.
+
+    Parameters
+    ----------
+    models : sequence of Path
+        The committee.
+    minimum : Minimum
+        Of the reference.
+    theory : str
+        Its name.
+    folder : Path
+        Gets ``modes.json``, as :func:`~schnet_calc.simulate.modes.write_modes` writes it.
+    """
+    if minimum.modes is None:
+        return None
+    calculator = SchNetCalculator(list(models), device="cpu", dtype="float64", on_doubt="ignore")
+    try:
+        relaxed = relax(minimum.atoms, calculator, fmax=1e-4, steps=500)
+        modes = normal_modes(relaxed.atoms, calculator)
+        compared = compare_modes(modes, minimum.modes)
+    except (*FAILURES, ValueError) as error:
+        return {"reason": str(error).splitlines()[0]}
+    record = {"comparison": {"reference": theory, **compared.to_dict()}}
+    write_modes(folder / "modes.json", modes, calculator, record)
+    off = np.abs(compared.errors)
+    return {
+        **compared.to_dict(),
+        "mean_error_cm1": float(off.mean()),
+        "largest_error_cm1": float(off.max()),
+        "zero_point_energy_ev": modes.zero_point_energy,
+        "reference_zero_point_energy_ev": minimum.modes.zero_point_energy,
+    }

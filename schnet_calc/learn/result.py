@@ -1,0 +1,84 @@
+"""What a run of learning leaves behind."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Round:
+    """One training and the dynamics with it."""
+
+    number: int
+    """From 0."""
+    labels: int
+    """That were trained or validated on."""
+    calculations: int
+    """Of the reference in all: relaxation, Hessian and dynamics too."""
+    force_mae: float
+    """On validation structures, eV/Å."""
+    spread: float
+    """Root mean square of the committee's standard deviation there, eV/Å."""
+    ratio: float
+    """Error per spread there."""
+    correlation: float
+    """Spearman's, of both."""
+    limit: float
+    """Of the standard deviation of the force on an atom, eV/Å."""
+    seen: int = 0
+    """Frames of dynamics."""
+    doubtful: int = 0
+    """Of those."""
+    complete: bool = False
+    """Whether the dynamics was as long as wanted."""
+    example: str = ""
+    """A reason for doubt."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Of ``labels``, ``training`` and ``dynamics``, of this round."""
+
+    def confident(self, accuracy: float) -> bool:
+        """Return whether this round needs no other: dynamics without doubt, errors as small as wanted."""
+        return self.complete and not self.doubtful and (not accuracy or self.force_mae <= accuracy)
+
+
+@dataclass(frozen=True)
+class LearnResult:
+    """Outcome of :func:`schnet_calc.learn.learn`."""
+
+    directory: Path
+    """With ``learn.json``, ``labels.db``, the models and the rounds."""
+    models: list[Path]
+    """The committee; ``committee.txt`` holds the same, as ``--model`` takes it."""
+    rounds: list[Round]
+    """All of them."""
+    trusted: bool
+    """Whether the last dynamics met no doubt and the errors are as small as wanted."""
+    labels: int
+    """That were trained or validated on."""
+    calculations: int
+    """Of the reference, all kinds; failed ones are not among them."""
+    failures: int
+    """Structures without label, and why is in the database."""
+    proof: dict[str, Any]
+    """``dynamics``, ``stability`` and ``frequencies``."""
+    seconds: dict[str, float]
+    """Of ``labels``, ``training``, ``dynamics`` and ``proof``."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "models": [str(path) for path in self.models],
+            "trusted": self.trusted,
+            "labels": self.labels,
+            "calculations": self.calculations,
+            "failures": self.failures,
+            "rounds": [vars(r) for r in self.rounds],
+            "proof": self.proof,
+            "seconds": self.seconds,
+        }
+
+
+def committee_text(models: Sequence[Path]) -> str:
+    """Return what ``--model`` takes: the files joined by ``+``."""
+    return "+".join(str(path) for path in models)

@@ -1,0 +1,87 @@
+"""What a run of learning is asked for, with defaults for molecules of 3 to 25 atoms."""
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+MAY_CHANGE = {"budget", "workers", "timeout", "rounds", "accuracy", "check"}
+"""Settings with which a run may go on that began with others."""
+
+
+@dataclass(frozen=True)
+class LearnSettings:
+    """Temperature and beads of the dynamics that is wanted, and what may be spent on it.
+
+    Raises
+    ------
+    ValueError
+        A value that makes no sense; the message names it.
+    """
+
+    temperature: float = 300.0
+    """K"""
+    beads: int = 8
+    """Of the path integrals; 1 for classical dynamics alone."""
+    time: float = 5.0
+    """ps of dynamics that have to pass without doubt, of MD and of path integrals each."""
+    timestep: float = 0.5
+    """fs"""
+    budget: int = 1000
+    """Labels to train on, at most."""
+    start: int = 200
+    """Structures from normal modes that are labelled before the first training, per minimum."""
+    batch: int = 100
+    """Structures labelled between two trainings, or half of those before, if that is more."""
+    reference_steps: int = 200
+    """Steps of dynamics with the reference itself; every tenth frame is trained on."""
+    heat: float = 1.5
+    """Times the temperature: of the model's classical dynamics, so that rare structures come soon."""
+    accuracy: float = 0.02
+    """eV/Å; mean absolute error of force components on new structures that is good enough."""
+    members: int = 3
+    """Of the committee."""
+    rounds: int = 10
+    """Trainings, at most."""
+    first_steps: int = 6000
+    """Training steps of the first round."""
+    steps: int = 3000
+    """Training steps of every later round."""
+    features: int = 64
+    """Width of the networks."""
+    check: int = 60
+    """Structures of the last dynamics that are labelled for the proof alone."""
+    workers: int = 1
+    """Processes that label at the same time."""
+    timeout: float = 3600.0
+    """Seconds that one label may take."""
+    relax: bool = True
+    """Relax the start structures with the reference first."""
+    seed: int = 0
+    """Of all random numbers."""
+
+    def __post_init__(self) -> None:
+        free = {"relax", "seed", "reference_steps", "check", "accuracy", "start"}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if not math.isfinite(value) or value < 0 or (value == 0 and item.name not in free):
+                raise ValueError(f"{item.name} must be positive and finite, got {value}")
+        if self.members < 2:
+            raise ValueError(f"a committee has at least two members, got {self.members}")
+        if self.heat < 1:
+            raise ValueError(f"heat multiplies the temperature, by 1 at least, got {self.heat}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    def check_same(self, before: dict[str, Any]) -> None:
+        """Compare with the settings that a run began with.
+
+        Raises
+        ------
+        ValueError
+            They differ in what decided on its data and networks.
+        """
+        for name, value in self.to_dict().items():
+            if name not in MAY_CHANGE and before.get(name) != value:
+                raise ValueError(f"the run began with {name} = {before.get(name)!r}, not {value!r}")

@@ -1,0 +1,193 @@
+"""A committee from all labels there are, its members trained beside each other."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+
+from schnet_calc.data import Split
+from schnet_calc.learn.reference import Progress
+from schnet_calc.learn.settings import LearnSettings
+from schnet_calc.nn import SchNetConfig
+from schnet_calc.training import DataConfig, RunConfig, TrainingConfig
+
+VALIDATION = 10
+"""Every tenth structure is validated with."""
+STRONGEST = 50.0
+"""eV/Å; structures with stronger forces are of no use to a model for ordinary temperatures."""
+LOOK = 0.5
+"""Seconds between looks at the members."""
+PROGRAM = "from schnet_calc.learn.member import main; main()"
+FRAMES, SPLIT, MODEL, LOG = "frames.extxyz", "split.npz", "model.pt", "training.log"
+
+
+def write_data(labelled: Sequence[ase.Atoms], folder: Path, theory: str) -> None:
+    """Write the frames and the split of a round; a structure keeps its role from round to round.
+
+    Parameters
+    ----------
+    labelled : sequence of Atoms
+        In the order of their labels, which later rounds only append to.
+    folder : Path
+        Of the round.
+    theory : str
+        Level of theory, for the model's card.
+
+    Raises
+    ------
+    RuntimeError
+        There are too few.
+    """
+    if len(labelled) < 2 * VALIDATION:
+        raise RuntimeError(f"{len(labelled)} labels are too few to train on: at least {2 * VALIDATION}")
+    for atoms in labelled:
+        atoms.info["theory"] = theory
+    scratch = folder / f"new_{FRAMES}"
+    ase.io.write(scratch, labelled, format="extxyz")
+    usable = np.array([np.abs(atoms.calc.results["forces"]).max() < STRONGEST for atoms in labelled])
+    rows = np.arange(len(labelled))
+    held_out = rows % VALIDATION == VALIDATION // 2
+    Split(rows[usable & ~held_out], rows[usable & held_out], rows[:0]).save(folder / SPLIT)
+    scratch.replace(folder / FRAMES)
+
+
+def training_config(
+    folder: Path, labelled: Sequence[ase.Atoms], settings: LearnSettings, further: bool
+) -> RunConfig:
+    """Return what the members of a round have in common.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the round, with its data.
+    labelled : sequence of Atoms
+        The same data.
+    settings : LearnSettings
+        Widths and steps.
+    further : bool
+        Whether the members start from earlier ones.
+    """
+    shared = set.intersection(*(set(atoms.calc.results) for atoms in labelled))
+    periodic = "stress" in shared
+    steps = settings.steps if further else settings.first_steps
+    data = DataConfig(
+        file=str(folder / FRAMES),
+        split=str(folder / SPLIT),
+        dipole_key="dipole" if "dipole" in shared and not periodic else "",
+        stress_key="stress" if periodic else "",
+    )
+    network = SchNetConfig(
+        n_features=settings.features, n_interactions=3, n_gaussians=25, cutoff=6.0, basis_width=0.3
+    )
+    training = TrainingConfig(
+        steps=steps,
+        rho=1.0,
+        stress_weight=0.1 if periodic else 0.0,
+        dipole_weight=0.1,
+        optimizer="soap",
+        learning_rate=5e-4 if further else 1e-3,
+        final_learning_rate=5e-6,
+        warmup=min(300, max(steps // 10, 1)),
+        clip=3.0,
+        ema=min(0.999, max(1.0 - 10.0 / steps, 0.0)),
+        validate_every=max(steps // 10, 1),
+        checkpoint_minutes=0.5,
+        spline_spacing=0.03,
+        device="cpu",
+        threads=max(1, (os.cpu_count() or 1) // settings.members),
+        seed=settings.seed,
+    )
+    return RunConfig(data, network, training)
+
+
+def train_committee(
+    config: RunConfig, folder: Path, before: Sequence[Path], n_members: int, progress: Progress, stage: str
+) -> list[Path]:
+    """Train the members that are not finished yet, in processes of their own; their model files.
+
+    Parameters
+    ----------
+    config : RunConfig
+        From :func:`training_config`.
+    folder : Path
+        Of the round; member k gets ``member_k`` in it.
+    before : sequence of Path
+        Model files that the members start from, or none.
+    n_members : int
+        How many.
+    progress : callable
+        Told the steps of all members together.
+    stage : str
+        What to call it.
+
+    Raises
+    ------
+    RuntimeError
+        The training of a member failed; the end of its log is in the message.
+    """
+    folders = [folder / f"member_{k}" for k in range(n_members)]
+    waiting = [k for k, home in enumerate(folders) if not (home / MODEL).exists()]
+    running: dict[int, subprocess.Popen[bytes]] = {}
+    total, told = n_members * config.training.steps, -1
+    at_once = min(n_members, os.cpu_count() or 1)
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                k = waiting.pop(0)
+                start = str(before[k]) if before else ""
+                running[k] = _start(config, folders[k], config.training.seed + k, start)
+            time.sleep(LOOK)
+            for k in [k for k, process in running.items() if process.poll() is not None]:
+                _check_end(running.pop(k), folders[k])
+            made = sum(_steps(home) for home in folders)
+            if made != told:
+                progress(stage, made, total, "")
+            told = made
+    finally:
+        for process in running.values():
+            process.kill()
+            process.wait()
+    return [home / MODEL for home in folders]
+
+
+def _start(config: RunConfig, home: Path, seed: int, start: str) -> subprocess.Popen[bytes]:
+    home.mkdir(parents=True, exist_ok=True)
+    own = replace(config, training=replace(config.training, seed=seed, start_from=start))
+    (home / "config.json").write_text(json.dumps(own.to_dict()))
+    with (home / LOG).open("ab") as log:
+        # Its input stays open as long as this process lives: that is how it knows.
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(home / "config.json"), str(home)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _check_end(process: subprocess.Popen[bytes], home: Path) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    if process.returncode:
+        words = "\n".join((home / LOG).read_text(errors="replace").splitlines()[-8:])
+        raise RuntimeError(
+            f"the training in {home} ended with status {process.returncode}; its log ends with\n{words}"
+        )
+
+
+def _steps(home: Path) -> int:
+    """Steps that a member has made, as its last validation says."""
+    try:
+        with (home / "metrics.csv").open() as stream:
+            return max((int(row["step"]) for row in csv.DictReader(stream)), default=0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
