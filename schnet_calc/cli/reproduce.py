@@ -63,7 +63,6 @@ def md17(
     json
         Where to write the numbers.
     """
-    from schnet_calc import plots
     from schnet_calc.data.fetch import fetch_md17
     from schnet_calc.studies import md17 as study
     from schnet_calc.studies.stability import Stability
@@ -91,18 +90,25 @@ def md17(
                 tested = study.evaluate_molecule(name, config, device)
             else:
                 tested = study.train_molecule(config, place, _command(), _steps_of(stages, place.name))
-                curves[place.name] = place / "metrics.csv"
             dense = study.dense_baseline(config, place, dense_steps) if dense_steps else None
             rows.append(study.Row(name, tested, study.PAPER[name], seed, dense))
+            if not evaluate_only:
+                curves[rows[-1].name] = place / "metrics.csv"
             if physics:
                 checks[rows[-1].name] = _physics(config, model, place, physics, device, stages)
     if curves:
-        figure, axes = plots.new_figure(6.5, 4.2)
-        plots.draw_learning_curves(axes, curves)
-        plots.save_figure(figure, output / "learning_curves")
+        _draw_curves(curves, output / "learning_curves")
     print_rows(rows, checks)
     physical = {key: {"physics": check.to_dict()} for key, check in checks.items()}
     write_json(json, {r.name: r.to_dict() | physical.get(r.name, {}) for r in rows})
+
+
+def _draw_curves(curves: dict[str, Path], path: Path) -> None:
+    from schnet_calc import plots
+
+    figure, axes = plots.new_figure(6.5, 4.2)
+    plots.draw_learning_curves(axes, curves)
+    plots.save_figure(figure, path)
 
 
 def _physics(config: Any, model: str | Path, place: Path, time: float, device: str, stages: Stages) -> Any:

@@ -80,7 +80,7 @@ def test_the_table_trains_tests_and_goes_on(run, data, tmp_path, figures):
     (curves,) = figures["learning_curves.png"].axes
     assert [line.get_label() for line in curves.lines] == list(first)
     for line in curves.lines:
-        assert line.get_xdata() == [10, 20]
+        assert list(line.get_xdata()) == [10, 20]
         assert min(line.get_ydata()) > 0
     # Done already: the same table without training.
     assert run(*arguments)[0] == 0

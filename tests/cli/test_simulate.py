@@ -10,7 +10,7 @@ from ase.units import GPa
 
 from helpers import REFERENCES, random_network
 from schnet_calc import SchNetCalculator
-from schnet_calc.cli import simulate
+from schnet_calc.cli import simulate, spectra
 from schnet_calc.modelfile import save_model
 from schnet_calc.simulate.relax import relax
 
@@ -127,12 +127,12 @@ def test_the_command_with_xtb(tmp_path, capsys, figures):
     pytest.importorskip("tblite", reason="the extra [xtb] is not installed")
     relaxed = relax(molecule("CH3CH2OH"), SchNetCalculator("ethanol", dtype="float64"), 1e-4).atoms
     ase.io.write(tmp_path / "relaxed.xyz", relaxed)
-    simulate.modes(tmp_path / "relaxed.xyz", model="ethanol", reference="gfn2", output=tmp_path / "modes")
+    spectra.modes(tmp_path / "relaxed.xyz", model="ethanol", reference="gfn2", output=tmp_path / "modes")
     out = capsys.readouterr().out
     assert "gfn2, same order" in out
     assert "smallest overlap" in out
     values = json.loads((tmp_path / "modes.json").read_text())
-    assert values["reference"] == "gfn2"
+    assert values["comparison"]["reference"] == "gfn2"
     spectrum = figures["modes.png"].axes[0]
     assert [text.get_text() for text in spectrum.get_legend().get_texts()] == ["SchNet", "reference"]
     sticks = [c for c in spectrum.collections if hasattr(c, "get_segments")]

@@ -65,7 +65,7 @@ def ethanol_folder(tmp_path_factory):
     calculator, other = (SchNetCalculator(m, dtype="float64") for m in ("ethanol", "ethanol_dtnn"))
     modes = normal_modes(atoms, calculator)
     compared = {"reference": "DTNN", **compare_modes(modes, normal_modes(atoms, other)).to_dict()}
-    write_modes(folder / "modes.json", modes, calculator, compared)
+    write_modes(folder / "modes.json", modes, calculator, {"comparison": compared})
     simulate.md(
         relaxed, model="ethanol", temperature=300, time=0.05, thermostat="none", output=folder / "my nve"
     )
@@ -272,14 +272,16 @@ def test_atoms_without_bonds_have_a_page(tmp_path):
     pair = molecule("CH3CH2OH")[[0, 2]]  # two carbon atoms, pulled apart
     pair.positions[1] = pair.positions[0] + (3.4, 0, 0)
     ase.io.write(tmp_path / "pair.xyz", pair)
-    simulate.md(
-        tmp_path / "pair.xyz",
-        model="ethanol",
-        temperature=10,
-        time=0.3,
-        timestep=0.5,
-        output=tmp_path / "md",
-    )
+    with pytest.raises(SystemExit) as end:  # the model knows no such pair, and says so
+        simulate.md(
+            tmp_path / "pair.xyz",
+            model="ethanol",
+            temperature=10,
+            time=0.3,
+            timestep=0.5,
+            output=tmp_path / "md",
+        )
+    assert end.value.code == 3
     calculator = SchNetCalculator("ethanol", dtype="float64")
     record = {"task": "relaxation", **calculator.todict(), **relax(pair, calculator, steps=0).to_dict()}
     record["atoms"]["positions_ang"] = pair.positions.tolist()

@@ -80,12 +80,13 @@ def test_harmonic_oscillators_have_the_energy_of_the_primitive_approximation(fol
 KILLED = """
 import os, signal
 import schnet_calc.simulate.pimd as pimd
+import schnet_calc.simulate.pimd_process as pimd_process
 from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.studies.c20 import dodecahedron
 
 servers = []
 
-class Remembered(pimd.Server):
+class Remembered(pimd_process.Server):
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
         servers.append(self)
@@ -94,7 +95,7 @@ def stop(step, row):
     if step > 10:
         os.killpg(servers[0].process.pid, signal.SIGKILL)
 
-pimd.Server, pimd.POLL = Remembered, 0.005
+pimd_process.Server, pimd_process.POLL = Remembered, 0.005
 settings = {settings!r}
 pimd.run_pimd(
     dodecahedron(), "c20", settings, {folder!r}, device="cpu", dtype="float64", progress=stop
@@ -159,15 +160,19 @@ def test_another_start_or_isotope_is_another_run(folder):
 
 
 def test_two_runs_never_share_a_folder(folder):
-    """The lock is i-PI's too: it outlives a launcher that was killed."""
+    """The lock is i-PI's too: it outlives a launcher that was killed, until i-PI has ended (here it is held up)."""
     script = f"""
-import os, signal
+import os, signal, subprocess
 import schnet_calc.simulate.pimd as pimd
+import schnet_calc.simulate.pimd_process as pimd_process
 from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.studies.c20 import dodecahedron
-pimd.POLL = 0.01
+pimd_process.POLL = 0.01
+def end(step, row):
+    subprocess.run(["pkill", "-STOP", "-P", str(os.getpid()), "-f", "i-pi input.xml"])
+    os.kill(os.getpid(), signal.SIGKILL)
 pimd.run_pimd(dodecahedron(), "c20", {pimd_settings(beads=2, time=50.0, transport="direct")!r}, {str(folder)!r},
-    device="cpu", progress=lambda step, row: os.kill(os.getpid(), signal.SIGKILL))
+    device="cpu", progress=end)
 """
     subprocess.run([sys.executable, "-c", script], check=False)
     found = subprocess.run(["pgrep", "-f", "i-pi input.xml"], capture_output=True, text=True, check=False)
