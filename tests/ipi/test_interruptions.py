@@ -1,25 +1,12 @@
 """A sample of disturbances: the same trajectory."""
 
-import importlib.util
-import sys
 import threading
 
+import interruptions
 import numpy as np
 import pytest
 
-from helpers import ROOT
 from schnet_calc import SchNetCalculator
-
-
-def _interruptions():
-    spec = importlib.util.spec_from_file_location("interruptions", ROOT / "benchmarks" / "interruptions.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["interruptions"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-interruptions = _interruptions()
 
 
 @pytest.fixture(scope="module")
