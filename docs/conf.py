@@ -20,6 +20,7 @@ extensions = [
 ]
 html_theme = "furo"
 html_title = "schnet_calc"
+html_show_copyright = False
 html_static_path = ["_static"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3

@@ -51,7 +51,7 @@ def write_c20_report(
         title=f"C20, from a dodecahedron to {study.temperature:g} K",
         lead=(
             f"The study of Section 5.3 of K. T. Schütt's thesis, repeated with the model {model_name}. "
-            f"Its labels come from a surrogate: {study.reference['source']}"
+            f"It is compared with a surrogate, which labelled the data of this package's own models: {study.reference['source']}"
         ),
         headline=_headline(study),
         sections=[
@@ -107,7 +107,7 @@ def _cage(study: C20Study, classes: BondClasses, directory: Path) -> list[Part]:
         f"{len(study.bond_classes)} classes of bonds; a perfect dodecahedron has one."
     )
     shells = ", ".join(f"{len(s.members)} at {s.mean:.3f} Å" for s in study.shells)
-    header = ("bonds", "this model, Å", "surrogate that labelled the data, Å", "thesis, Å")
+    header = ("bonds", "this model, Å", "surrogate, Å", "thesis, Å")
     return [
         Text(text),
         *structure_parts(
@@ -229,7 +229,7 @@ def _comparison(study: C20Study, metadata: dict[str, Any]) -> Table:
         ),
         ("path-integral MD", "1.25 ns, 8 beads", "not run", f"{time:g} ns, {run.settings.beads} beads"),
     ]
-    return Table(rows, ("", "thesis (DFT)", "surrogate that labelled the data", "this model"))
+    return Table(rows, ("", "thesis (DFT)", "surrogate", "this model"))
 
 
 def _lengths(values: dict[str, Any], digits: int) -> str:
