@@ -51,7 +51,8 @@ def write_c20_report(
         title=f"C20, from a dodecahedron to {study.temperature:g} K",
         lead=(
             f"The study of Section 5.3 of K. T. Schütt's thesis, repeated with the model {model_name}. "
-            f"It is compared with a surrogate, which labelled the data of this package's own models: {study.reference['source']}"
+            f"It is compared with a surrogate, which labelled the data of this package's own models: "
+            f"{study.reference['source']}"
         ),
         headline=_headline(study),
         sections=[
