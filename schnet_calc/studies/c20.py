@@ -22,6 +22,7 @@ from schnet_calc.analysis import (
 from schnet_calc.analysis.fullerene import Distributions, distributions, dodecahedron
 from schnet_calc.analysis.path_integrals import PathIntegralEstimators
 from schnet_calc.calculator import SchNetCalculator
+from schnet_calc.folders import locked
 from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.simulate.md import run_md
 from schnet_calc.simulate.md_files import MDRun, MDSettings
@@ -147,50 +148,52 @@ def study_c20(
 
     Raises
     ------
+    FolderInUseError
+        Another process is at work in the folder.
     RuntimeError
         The relaxation did not converge.
     ValueError
         The folder holds the study of another model, seed or temperature.
     """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
     report = progress or (lambda stage, done, total: None)
-    precise = SchNetCalculator(model, device=device, dtype="float64")
-    _same_study(directory / "study.json", {"model_sha256": precise.potential.sha256, "seed": seed})
-    relaxation, minima = _lowest(seed, precise, report)
-    ase.io.write(directory / "c20_relaxed.xyz", relaxation.atoms)
-    modes = normal_modes(relaxation.atoms, precise)
-    report("normal modes", 1, 1)
-    pairs, lengths = bonds(relaxation.atoms, LONGEST_BOND)
-    how = PIMDSettings(beads, temperature, pimd_time, seed=seed + 1)
-    nve, nvt = _dynamics(relaxation.atoms, model, directory, (nve_time, time), how, device, report)
-    pimd = run_pimd(
-        relaxation.atoms,
-        model,
-        how,
-        directory / "pimd",
-        resume=True,
-        device=device,
-        progress=lambda step, _: report("PIMD", step, how.n_steps),
-    )
-    return C20Study(
-        temperature=temperature,
-        seed=seed,
-        relaxation=relaxation,
-        minima=minima,
-        bond_pairs=pairs,
-        bond_lengths=lengths,
-        bond_classes=clusters(lengths, BOND_GAP),
-        shells=shells(relaxation.atoms),
-        modes=modes,
-        nve=nve,
-        nvt=nvt,
-        classical=distributions([nvt.late_frames()]),
-        pimd=pimd,
-        quantum=distributions(pimd.late_beads()),
-        estimators=pimd.estimators(),
-        reference=c20_reference(),
-    )
+    with locked(directory):
+        precise = SchNetCalculator(model, device=device, dtype="float64")
+        _same_study(directory / "study.json", {"model_sha256": precise.potential.sha256, "seed": seed})
+        relaxation, minima = _lowest(seed, precise, report)
+        ase.io.write(directory / "c20_relaxed.xyz", relaxation.atoms)
+        modes = normal_modes(relaxation.atoms, precise)
+        report("normal modes", 1, 1)
+        pairs, lengths = bonds(relaxation.atoms, LONGEST_BOND)
+        how = PIMDSettings(beads, temperature, pimd_time, seed=seed + 1)
+        nve, nvt = _dynamics(relaxation.atoms, model, directory, (nve_time, time), how, device, report)
+        pimd = run_pimd(
+            relaxation.atoms,
+            model,
+            how,
+            directory / "pimd",
+            resume=True,
+            device=device,
+            progress=lambda step, _: report("PIMD", step, how.n_steps),
+        )
+        return C20Study(
+            temperature=temperature,
+            seed=seed,
+            relaxation=relaxation,
+            minima=minima,
+            bond_pairs=pairs,
+            bond_lengths=lengths,
+            bond_classes=clusters(lengths, BOND_GAP),
+            shells=shells(relaxation.atoms),
+            modes=modes,
+            nve=nve,
+            nvt=nvt,
+            classical=distributions([nvt.late_frames()]),
+            pimd=pimd,
+            quantum=distributions(pimd.late_beads()),
+            estimators=pimd.estimators(),
+            reference=c20_reference(),
+        )
 
 
 def _dynamics(

@@ -1,5 +1,8 @@
 """What the shipped C20 model has to reach."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ from helpers import DATA, needs_data
 from schnet_calc import SchNetCalculator
 from schnet_calc.analysis import bonds, clusters
 from schnet_calc.data import read_frames
+from schnet_calc.folders import FolderInUseError
 from schnet_calc.modelfile import load_potential
 from schnet_calc.simulate.modes import normal_modes
 from schnet_calc.simulate.relax import relax
@@ -17,6 +21,7 @@ from schnet_calc.studies.c20 import (
     THESIS_FMAX,
     c20_reference,
     dodecahedron,
+    study_c20,
 )
 from schnet_calc.training.evaluation import evaluate
 
@@ -68,3 +73,14 @@ def test_errors_on_unseen_trajectories():
     errors = evaluate(SchNetCalculator("c20", device="cpu"), frames).errors.to_dict()
     assert errors["force_mae_kcal_mol_ang"] < 0.20
     assert errors["energy_mae_kcal_mol"] < 0.03
+
+
+def test_two_studies_never_share_a_folder(tmp_path):
+    code = "import sys, time; from schnet_calc.folders import locked\n"
+    code += f"with locked({str(tmp_path)!r}): print('held', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(FolderInUseError, match=f"process {holder.pid}"):
+            study_c20("c20", tmp_path, device="cpu")
+        holder.kill()
+    assert not (tmp_path / "study.json").exists()
