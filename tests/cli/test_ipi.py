@@ -44,11 +44,11 @@ def start(*arguments):
 
 
 @pytest.mark.parametrize(
-    ("transport", "stop"),
-    [("direct", signal.SIGINT), ("socket", signal.SIGHUP)],
+    ("transport", "stop", "n_steps"),  # in one process steps are fast: enough of them to come in time
+    [("direct", signal.SIGINT, 4000), ("socket", signal.SIGHUP, 600)],
 )
-def test_interrupted_pimd_stops_everything_and_goes_on(run, cage, tmp_path, transport, stop):
-    arguments = ("pimd", cage, *SHORT, "--time", "0.3", "--stride", "1", "--dtype", "float64")
+def test_interrupted_pimd_stops_everything_and_goes_on(run, cage, tmp_path, transport, stop, n_steps):
+    arguments = ("pimd", cage, *SHORT, "--time", f"{n_steps / 2000}", "--stride", "1", "--dtype", "float64")
     arguments += ("--transport", transport, "-o", tmp_path / "a")
     process = start(*arguments)
     rows = tmp_path / "a" / "simulation.out"
@@ -64,7 +64,7 @@ def test_interrupted_pimd_stops_everything_and_goes_on(run, cage, tmp_path, tran
     assert (tmp_path / "a" / "RESTART").exists()
     assert run(*arguments, "--resume")[0] == 0
     steps = np.loadtxt(rows)[:, 0]
-    np.testing.assert_array_equal(steps, np.arange(601))
+    np.testing.assert_array_equal(steps, np.arange(n_steps + 1))
 
 
 def test_input_and_client_by_hand(run, cage, tmp_path):
