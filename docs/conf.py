@@ -21,7 +21,6 @@ extensions = [
 html_theme = "furo"
 html_title = "schnet_calc"
 html_show_copyright = False
-html_static_path = ["_static"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 autodoc_typehints = "none"
@@ -41,6 +40,7 @@ exclude_patterns = ["_build"]
 
 # The cards lie beside the models; the site shows them as pages.
 _here = Path(__file__).parent
+(_here / "cards").mkdir(exist_ok=True)
 for _card in (_here.parent / "models").glob("*.md"):
     _text = _card.read_text().replace("](../", "](https://github.com/schnet-calc/schnet_calc/tree/main/")
     (_here / "cards" / _card.name).write_text(_text)

@@ -6,6 +6,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # The workers share the cores; more threads in each would wait for one another.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from collections.abc import Callable
 from pathlib import Path
 
 import ase
@@ -23,7 +24,7 @@ from helpers import (
     remember_figures,
     write_model,
 )
-from schnet_calc import SchNetCalculator
+from schnet_calc import SchNetCalculator, cli
 from schnet_calc.modelfile import save_model
 from schnet_calc.simulate.pimd import run_pimd
 from schnet_calc.studies.c20 import dodecahedron
@@ -104,6 +105,26 @@ def counted(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> tuple[S
 def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
     """Figures by the names of the files that they are written to."""
     return remember_figures(monkeypatch)
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Call the command line; returns exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["schnet-calc", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

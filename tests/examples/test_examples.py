@@ -2,9 +2,9 @@
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
-import sys
 import sysconfig
 
 import pytest
@@ -12,34 +12,24 @@ import pytest
 from helpers import DATA, ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-
-
 I_PI = sorted(p.parent for p in (ROOT / "examples").glob("ipi_*/input.xml"))
-
-
 NEED_DATA = {"train_ethanol"}
 
 
-def run(arguments, folder):
-    environment = {**os.environ, "CI": "1", "SCHNET_CALC_DATA": str(DATA)}
-    result = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+@pytest.fixture(autouse=True)
+def small(monkeypatch, tmp_path):
+    """A folder of their own; small sizes, as where a service runs them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CI", "1")
+    monkeypatch.setenv("SCHNET_CALC_DATA", str(DATA))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
-def test_example(path, tmp_path):
+def test_example(path, capsys):
     if path.stem in NEED_DATA and not DATA.is_dir():
         pytest.skip(f"no reference data in {DATA}; set SCHNET_CALC_DATA")
-    assert run([str(path)], tmp_path).strip()
+    runpy.run_path(str(path), run_name="__main__")
+    assert capsys.readouterr().out.strip()
 
 
 @pytest.mark.parametrize("folder", I_PI, ids=lambda p: p.name)
@@ -66,8 +56,8 @@ def test_commands_of_i_pi_examples(folder, tmp_path):
     assert properties.read_text().split("\n")[-2].split()[0].startswith("2.0")
 
 
-def test_readme_snippets(tmp_path):
+def test_readme_snippets():
     snippets = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
     assert snippets
     for snippet in snippets:
-        run(["-c", snippet], tmp_path)
+        exec(compile(snippet, "README.md", "exec"), {"__name__": "__main__"})

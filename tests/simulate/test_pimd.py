@@ -120,29 +120,22 @@ def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(folder, direct
     np.testing.assert_allclose(pimd_rows(folder / "run"), direct, rtol=0, atol=1e-9)
 
 
-def test_a_longer_time_continues_a_finished_run(folder):
-    short, long = (
-        pimd_settings(beads=2, time=0.005, transport="direct"),
-        pimd_settings(beads=2, time=0.01, transport="direct"),
-    )
-    run_pimd(dodecahedron(), "c20", short, folder / "a", device="cpu")
-    run_pimd(dodecahedron(), "c20", long, folder / "a", device="cpu", resume=True)
-    run_pimd(dodecahedron(), "c20", long, folder / "b", device="cpu")
-    np.testing.assert_allclose(pimd_rows(folder / "a"), pimd_rows(folder / "b"), rtol=0, atol=1e-6)
-    with pytest.raises(FileExistsError, match="resume it"):
-        run_pimd(dodecahedron(), "c20", long, folder / "a", device="cpu")
-    with pytest.raises(ValueError, match="beads = 2, not 4"):
-        run_pimd(dodecahedron(), "c20", pimd_settings(time=0.01), folder / "a", device="cpu", resume=True)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The trajectory of one go."""
+    folder = tmp_path_factory.mktemp("whole")
+    settings = pimd_settings(beads=2, time=0.01)
+    run_pimd(dodecahedron(), "c20", settings, folder, device="cpu", dtype="float64")
+    return pimd_rows(folder)
 
 
-@pytest.mark.parametrize("order", [("socket", "direct"), ("direct", "socket")])
-def test_a_run_goes_on_with_another_transport(folder, order):
-    long = [pimd_settings(beads=2, time=0.01, transport=t) for t in order]
-    short = pimd_settings(beads=2, time=0.005, transport=order[0])
-    run_pimd(dodecahedron(), "c20", short, folder / "a", device="cpu", dtype="float64")
-    run_pimd(dodecahedron(), "c20", long[1], folder / "a", device="cpu", dtype="float64", resume=True)
-    run_pimd(dodecahedron(), "c20", long[0], folder / "b", device="cpu", dtype="float64")
-    np.testing.assert_allclose(pimd_rows(folder / "a"), pimd_rows(folder / "b"), rtol=0, atol=1e-9)
+@pytest.mark.parametrize("order", [("direct", "direct"), ("socket", "direct"), ("direct", "socket")])
+def test_a_longer_time_continues_a_finished_run(folder, whole, order):
+    """With the same transport or another one."""
+    for time_, transport in zip((0.005, 0.01), order, strict=True):
+        settings = pimd_settings(beads=2, time=time_, transport=transport)
+        run_pimd(dodecahedron(), "c20", settings, folder, device="cpu", dtype="float64", resume=True)
+    np.testing.assert_allclose(pimd_rows(folder), whole, rtol=0, atol=1e-9)
 
 
 def test_another_start_or_isotope_is_another_run(folder):
@@ -157,6 +150,10 @@ def test_another_start_or_isotope_is_another_run(folder):
     with pytest.raises(ValueError, match=r"started from positions up to 0\.\d+ Å off these"):
         run_pimd(far, "c20", short, folder / "a", device="cpu", resume=True)
     run_pimd(near, "c20", short, folder / "a", device="cpu", resume=True)
+    with pytest.raises(ValueError, match="beads = 2, not 4"):
+        run_pimd(near, "c20", pimd_settings(time=0.01), folder / "a", device="cpu", resume=True)
+    with pytest.raises(FileExistsError, match="resume it"):
+        run_pimd(dodecahedron(), "c20", short, folder / "a", device="cpu")
 
 
 def test_two_runs_never_share_a_folder(folder):

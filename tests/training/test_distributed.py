@@ -4,13 +4,11 @@ import csv
 import subprocess
 import sys
 
-import ase.io
 import pytest
 import torch
 from ase.build import molecule
-from ase.calculators.emt import EMT
-from ase.calculators.singlepoint import SinglePointCalculator
 
+from helpers import write_frames
 from schnet_calc.training.checkpoint import load_checkpoint
 from schnet_calc.training.distributed import join_world, local_device
 
@@ -43,33 +41,28 @@ def folder(tmp_path):
     for seed in range(40):
         atoms = molecule("CH3CH2OH" if seed % 2 else "H2O")
         atoms.rattle(0.05, seed=seed)
-        atoms.calc = EMT()
-        labels = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
-        atoms.calc = SinglePointCalculator(atoms, **labels)
         images.append(atoms)
-    ase.io.write(tmp_path / "frames.extxyz", images)
+    write_frames(tmp_path / "frames.extxyz", images)
     (tmp_path / "config.toml").write_text(CONFIG)
     return tmp_path
 
 
-def train(folder, output, *launcher):
-    arguments = ["-m", "schnet_calc.cli", "train", "config.toml", "-o", output]
-    result = subprocess.run(
-        [sys.executable, *launcher, *arguments],
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "schnet_calc.cli")
+
+
+def test_two_processes_end_with_the_weights_of_one(run, folder):
+    code, _, err = run("train", "config.toml", "-o", "one")
+    assert code == 0, err
+    two = subprocess.run(
+        [sys.executable, *TWO, "train", "config.toml", "-o", "two"],
         cwd=folder,
         capture_output=True,
         text=True,
         timeout=240,
         check=False,
     )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-def test_two_processes_end_with_the_weights_of_one(folder):
-    train(folder, "one")
-    out = train(folder, "two", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
-    assert out.count("test frames") == 1  # only the first process reports
+    assert two.returncode == 0, two.stderr
+    assert two.stdout.count("test frames") == 1  # only the first process reports
     one, two = (load_checkpoint(folder / name / "checkpoint.safetensors")[0] for name in ("one", "two"))
     assert one.keys() == two.keys()
     for name in one:

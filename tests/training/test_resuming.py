@@ -48,22 +48,14 @@ def test_resumed_equals_uninterrupted(config, data, tmp_path, device, optimizer)
     assert [x.rsplit(",", 1)[0] for x in columns[0]] == [x.rsplit(",", 1)[0] for x in columns[1]]
 
 
-def test_killed_process_resumes(config, data, tmp_path):
+def test_killed_process_resumes(run, data, tmp_path):
     """SIGKILL at no particular moment; the run ends with the weights of an undisturbed one."""
     folder = tmp_path / "run"
-    options = ["--steps", "400", "--n-train", "24", "--n-validation", "8", "--n-features", "16"]
-    options += ["--n-interactions", "2", "--threads", "1"]
+    arguments = ["train", str(tmp_path / "c.toml"), "--data", str(data), "--steps", "200", "--threads", "1"]
+    arguments += ["--n-train", "24", "--n-validation", "8", "--n-features", "16", "--n-interactions", "2"]
     (tmp_path / "c.toml").write_text("[training]\nvalidate_every = 20\n")
-    command = [
-        sys.executable,
-        "-m",
-        "schnet_calc.cli",
-        "train",
-        str(tmp_path / "c.toml"),
-        "--data",
-        str(data),
-    ]
-    process = subprocess.Popen([*command, *options, "-o", str(folder)], stderr=subprocess.PIPE)
+    command = [sys.executable, "-m", "schnet_calc.cli", *arguments, "-o", str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
     try:
         deadline = time.monotonic() + 120
         while not (folder / "checkpoint.safetensors").exists():
@@ -73,11 +65,12 @@ def test_killed_process_resumes(config, data, tmp_path):
     finally:
         process.kill()
         process.communicate()
-    assert load_checkpoint(folder / "checkpoint.safetensors")[1]["step"] < 400
+    assert load_checkpoint(folder / "checkpoint.safetensors")[1]["step"] < 200
     for where in (folder, tmp_path / "undisturbed"):
-        subprocess.run([*command, *options, "-o", str(where), "--resume"], check=True, capture_output=True)
+        code, _, err = run(*arguments, "-o", where, "--resume")
+        assert code == 0, err
     ends = [load_checkpoint(f / "checkpoint.safetensors") for f in (folder, tmp_path / "undisturbed")]
-    assert ends[0][1]["step"] == ends[1][1]["step"] == 400
+    assert ends[0][1]["step"] == ends[1][1]["step"] == 200
     for name, value in ends[0][0].items():
         torch.testing.assert_close(ends[1][0][name], value, atol=0, rtol=0)
 
