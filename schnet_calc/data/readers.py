@@ -1,5 +1,12 @@
 """Labelled data from files, in eV and Å; each layout has a reader that ends in :class:`Frames`."""
 
+import bz2
+import gzip
+import lzma
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +22,9 @@ from schnet_calc.data.properties import ENERGY_UNITS, LENGTH_UNITS, PROPERTIES
 from schnet_calc.data.qm9 import is_qm9, read_qm9
 from schnet_calc.data.stress import StressLabels, read_virials
 from schnet_calc.errors import DataError
+
+COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+"""By ending: what opens a compressed file."""
 
 
 def read_frames(path: str | Path, labels: Labels | None = None, **named: Any) -> Frames:
@@ -72,13 +82,31 @@ def read_structures(path: str | Path) -> list[ase.Atoms]:
 
 def _read_images(path: Path, index: str) -> Any:
     try:
-        return ase.io.read(path, index=index)
+        with _decompressed(path) as plain:
+            return ase.io.read(plain, index=index)
     except UnknownFileTypeError as error:
         raise DataError(f"{path}: ASE knows no such format ({error})") from error
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Exception as error:  # ASE's readers raise anything for what is no structure
         raise DataError(f"{path} holds no structure that ASE can read ({error!r:.200})") from error
+
+
+@contextmanager
+def _decompressed(path: Path) -> Iterator[Path]:
+    """The file, or a copy of it without compression.
+
+    ASE goes back in a file for every frame, and a compressed one has then to be read from its beginning.
+    """
+    opened = COMPRESSED.get(path.suffix)
+    if opened is None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / path.stem
+        with opened(path, "rb") as source, plain.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        yield plain
 
 
 def _read_ase(path: Path, labels: Labels, stress: StressLabels | None) -> Frames:

@@ -161,3 +161,17 @@ def test_labels_that_are_not_there_are_named(tmp_path, options, message):
     ase.io.write(tmp_path / "a.extxyz", label(ethanol()))
     with pytest.raises(ValueError, match=message):
         read_frames(tmp_path / "a.extxyz", **options)
+
+
+@pytest.mark.parametrize("ending", ["gz", "bz2", "xz"])
+def test_a_compressed_file_is_read_once(tmp_path, ending, monkeypatch):
+    """ASE goes back for every frame: hours, where the file is decompressed from its beginning each time."""
+    images = [label(ethanol(), energy=1.0 + k) for k in range(4)]
+    ase.io.write(tmp_path / "frames.extxyz", images)
+    ase.io.write(tmp_path / f"frames.extxyz.{ending}", images)
+    read, seen = ase.io.read, []
+    monkeypatch.setattr(ase.io, "read", lambda path, **more: seen.append(path) or read(path, **more))
+    plain, compressed = (read_frames(tmp_path / f"frames.extxyz{end}") for end in ("", f".{ending}"))
+    assert seen[1].name == "frames.extxyz"
+    np.testing.assert_array_equal(compressed.positions, plain.positions)
+    np.testing.assert_array_equal(compressed.energies, plain.energies)
