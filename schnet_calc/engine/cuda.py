@@ -26,6 +26,7 @@ from schnet_calc.kernels.torch.explicit import (
     filter_tables,
     forces_from_slopes,
     look_up,
+    table_basis,
     virials_from_slopes,
 )
 from schnet_calc.modelfile import Potential
@@ -80,7 +81,7 @@ class TensorSequence:
         self.device, self.dtype = device, dtype
         self.cutoff = network.config.reach
         self.grid = SplineGrid.covering(0.0, table_end(network.config), 1.0 / KNOTS_PER_ANGSTROM)
-        self.tables = [table.to(device, dtype) for table in filter_tables(network, self.grid)]
+        self.tables = filter_tables(network, table_basis(network, self.grid)).to(device, dtype)
         self.network = network.to(device, dtype)
 
     @torch.no_grad()

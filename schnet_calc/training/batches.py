@@ -25,6 +25,8 @@ class TrainingBatch(NamedTuple):
 
     def to(self, device: torch.device) -> "TrainingBatch":
         """Return the same batch on another device."""
+        if self.counts.device == device:
+            return self
         labels = {name: x.to(device) for name, x in self.labels.items()}
         return TrainingBatch(self.graph.to(device, self.counts.dtype), self.counts.to(device), labels)
 

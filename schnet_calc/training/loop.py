@@ -44,6 +44,7 @@ from schnet_calc.training.setup import (
     start_from,
     training_frames,
 )
+from schnet_calc.training.subnormals import no_subnormals
 
 
 class Run:
@@ -88,6 +89,8 @@ class Run:
         if training.start_from and not checkpoint.exists():
             start_from(training.start_from, self.network, self.optimizer)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self._parameters: list[Tensor] = list(self.network.parameters())
+        self._averages: list[Tensor] = list(self.average.parameters())
         self.step, self.stale = 0, 0
         self.best, self.seconds, self.constant = math.inf, 0.0, 0.0
         self.errors = Errors({})
@@ -129,17 +132,18 @@ class Run:
 
     def _predictor(self) -> Predict:
         training, model = self.config.training, self.config.model
-        explicit = isinstance(self.network, SchNet) and model.pooling == "sum"
+        network = self.network
+        explicit = isinstance(network, SchNet) and model.pooling == "sum"
         if training.gradients == "explicit" and not explicit:
             raise ValueError("gradients = 'explicit' needs a SchNet with pooling = 'sum': use 'auto'")
-        if training.gradients == "autograd" or not explicit:
+        if training.gradients == "autograd" or not isinstance(network, SchNet) or not explicit:
             return predict_autograd
         low, high = self.distance_range
         validated = self.validation.distance_range()
         low, high = min(low, validated[0]), max(high, validated[1])
         # Splines coarser than the Gaussians would train another function than the one exported.
         spacing = min(training.spline_spacing, 0.25 * model.width)
-        return explicit_predictor(SplineGrid.covering(low - 1e-3, high + 1e-3, spacing))
+        return explicit_predictor(network, SplineGrid.covering(low - 1e-3, high + 1e-3, spacing))
 
     def run(self, progress: Callable[["Run", Errors | None], None] | None = None) -> None:
         """Train until the last step, or until validation has stopped improving.
@@ -161,7 +165,7 @@ class Run:
         training = self.config.training
         started, before, saved = time.perf_counter(), self.seconds, time.perf_counter()
         held = locked(self.directory) if self.world.first else nullcontext()
-        with held, Interruptions() as interruptions:
+        with held, no_subnormals(), Interruptions() as interruptions:
             while self.step < training.steps and not self._exhausted():
                 self._loss = [self._loss[0] + self._one_step(), self._loss[1] + 1]
                 self.step += 1
@@ -194,8 +198,7 @@ class Run:
         loss = loss * (len(mine) / len(indices))
         if loss.requires_grad:  # else no structure of the batch has a label
             loss.backward()  # type: ignore[no-untyped-call]
-        parameters: list[Tensor] = list(self.network.parameters())
-        total = loss.detach()
+        parameters, total = self._parameters, loss.detach()
         self.world.add_up([total, *(p.grad for p in parameters if p.grad is not None)])
         value = float(total)
         if not math.isfinite(value):
@@ -207,8 +210,7 @@ class Run:
         # A young average follows faster, or it would remember the first random weights.
         decay = min(training.ema, (1.0 + self.step) / (10.0 + self.step))
         with torch.no_grad():
-            averages: list[Tensor] = list(self.average.parameters())
-            torch._foreach_lerp_(averages, parameters, 1.0 - decay)
+            torch._foreach_lerp_(self._averages, parameters, 1.0 - decay)
         return value
 
     def _indices(self) -> np.ndarray:

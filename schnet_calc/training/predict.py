@@ -6,12 +6,15 @@ import torch
 from torch import Tensor
 
 from schnet_calc.kernels.splines.cubic import SplineGrid
+from schnet_calc.kernels.torch import compiled
 from schnet_calc.kernels.torch.explicit import (
-    atomic_energies,
     features,
     filter_tables,
     forces_from_slopes,
     look_up,
+    read_out,
+    slopes,
+    table_basis,
     virials_from_slopes,
 )
 from schnet_calc.nn import Network, SchNet
@@ -50,34 +53,67 @@ def predict_autograd(network: Network, batch: TrainingBatch) -> dict[str, Tensor
     return found
 
 
-def explicit_predictor(grid: SplineGrid) -> Predict:
-    """Predict with explicit derivatives, filters from tables on the grid (see ``kernels.torch``)."""
+def explicit_predictor(network: SchNet, grid: SplineGrid, in_one_call: bool = True) -> Predict:
+    """Predict with explicit derivatives, filters from tables on the grid (see ``kernels``).
+
+    Parameters
+    ----------
+    network : SchNet
+        Tells the radial basis, the device and the type; the networks to come may have other weights.
+    grid : SplineGrid
+        For the tables.
+    in_one_call : bool
+        Whether the blocks are compiled as a whole where the device is the CPU; else they are tensor operations.
+    """
+    basis = table_basis(network, grid)
 
     def predict(network: Network, batch: TrainingBatch) -> dict[str, Tensor]:
         if not isinstance(network, SchNet):
             raise TypeError(f"explicit forces are written for SchNet, not {type(network).__name__}")
-        graph, names = batch.graph, set(batch.labels)
-        vectors = graph.vectors()
-        distances = torch.linalg.vector_norm(vectors, dim=1)
-        pairs = look_up(network, grid, graph.i, graph.j, distances)
-        tables = filter_tables(network, grid)
-        found: dict[str, Tensor] = {}
-        if names & DERIVATIVES:
-            atomic, slope, x = atomic_energies(network, tables, graph.numbers, pairs)
-            unit = vectors / distances[:, None]
-            found["energy"] = batch.sums(atomic)
-            found["forces"] = forces_from_slopes(slope, unit, graph.i, graph.j, len(graph.numbers))
-            if "virial" in names:
-                of_pairs = graph.system[graph.i]
-                found["virial"] = virials_from_slopes(slope, unit, vectors, of_pairs, len(batch.counts))
-        else:
-            x, _ = features(network, tables, graph.numbers, pairs)
-            if "energy" in names:
-                found["energy"] = batch.sums(network.read_energies(x, graph.system))
+        how = _compiled if in_one_call and batch.counts.device.type == "cpu" else _as_tensors
+        atomic, x, forces, virials = how(network, grid, basis, batch, bool(set(batch.labels) & DERIVATIVES))
+        found = {"energy": batch.sums(atomic)}
+        if forces is not None and virials is not None:
+            found |= {"forces": forces, "virial": virials}
         outputs = {name: head(x) for name, head in network.heads.items()}
         return found | read_heads(network, outputs, batch)
 
     return predict
+
+
+Explicit = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
+"""Atomic energies (N,), features (N, F), forces (N, 3), virials (B, 3, 3)."""
+
+
+def _compiled(
+    network: SchNet, grid: SplineGrid, basis: Tensor, batch: TrainingBatch, derivatives: bool
+) -> Explicit:
+    graph = batch.graph
+    geometry = (graph.positions, graph.i, graph.j, graph.shifts, batch.counts)
+    blocks = compiled.stack_blocks(network, filter_tables(network, basis))
+    step = compiled.Step(network, blocks, compiled.tiled_pairs(network, grid, *geometry))
+    x, y, a = compiled.features(network.embedding(graph.numbers), step, blocks)
+    atomic, gx = read_out(network, x)
+    if not derivatives:
+        return atomic, x, None, None
+    return atomic, x, *compiled.forces(gx, y, a, step, blocks, len(batch.counts))
+
+
+def _as_tensors(
+    network: SchNet, grid: SplineGrid, basis: Tensor, batch: TrainingBatch, derivatives: bool
+) -> Explicit:
+    graph = batch.graph
+    vectors = graph.vectors()
+    distances = torch.linalg.vector_norm(vectors, dim=1)
+    pairs, tables = look_up(network, grid, graph.i, graph.j, distances), filter_tables(network, basis)
+    x, tape = features(network, tables, graph.numbers, pairs)
+    atomic, gx = read_out(network, x)
+    if not derivatives:
+        return atomic, x, None, None
+    slope, unit = slopes(network, gx, tape, pairs), vectors / distances[:, None]
+    forces = forces_from_slopes(slope, unit, graph.i, graph.j, len(graph.numbers))
+    of_pairs = graph.system[graph.i]
+    return atomic, x, forces, virials_from_slopes(slope, unit, vectors, of_pairs, len(batch.counts))
 
 
 def read_heads(network: Network, outputs: dict[str, Tensor], batch: TrainingBatch) -> dict[str, Tensor]:

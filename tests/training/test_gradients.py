@@ -15,7 +15,7 @@ def both_ways(network, batch, config):
     """Predictions, and gradients of the loss by the weights, of automatic and of explicit differentiation."""
     grid = SplineGrid.covering(0.5, table_end(network.config), 0.005)
     results = []
-    for predict in (predict_autograd, explicit_predictor(grid)):
+    for predict in (predict_autograd, explicit_predictor(network, grid)):
         network.zero_grad()
         found = predict(network, batch)
         loss_function(found, batch, terms(config, dict.fromkeys(batch.labels, 1.0))).backward()
@@ -71,15 +71,58 @@ def test_further_heads_have_the_same_gradients(batch, with_forces):
         assert float((gradient - by_hand[parameter]).abs().max()) < 1e-4 * largest, parameter
 
 
-def test_threads_change_nothing(batch):
+def gradients_of(predict, network, batch):
+    network.zero_grad()
+    found = predict(network, batch)
+    loss_function(
+        found, batch, terms(TrainingConfig(rho=0.1, stress_weight=1.0), dict.fromkeys(batch.labels, 1.0))
+    ).backward()
+    return {n: p.grad.clone() for n, p in network.named_parameters() if p.grad is not None}, found
+
+
+@pytest.mark.parametrize("name", [*OPTIONS, *(name for name in VARIANTS if name != "mean")])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_compiled_blocks_are_the_tensor_operations(batch, name, n_threads, threads):
+    """To rounding: both look into the same tables."""
+    threads(n_threads)
+    network = random_network(**{**OPTIONS, **VARIANTS}[name])
+    grid = SplineGrid.covering(0.5, table_end(network.config), 0.03)
+    virials = torch.ones(len(batch.counts), 3, 3, dtype=torch.float64)
+    batch = batch._replace(labels={**batch.labels, "virial": virials})
+    (ours, found), (oracle, expected) = (
+        gradients_of(explicit_predictor(network, grid, how), network, batch) for how in (True, False)
+    )
+    for label in ("energy", "forces", "virial"):
+        torch.testing.assert_close(found[label], expected[label], atol=1e-9, rtol=1e-9)
+    assert ours.keys() == oracle.keys()
+    for parameter, gradient in oracle.items():
+        torch.testing.assert_close(
+            ours[parameter], gradient, rtol=1e-8, atol=1e-9 * float(gradient.abs().max()) + 1e-12
+        )
+
+
+def test_a_step_is_the_same_at_every_run(batch, threads):
+    threads(2)
     network = random_network(n_features=64)
-    predict = explicit_predictor(SplineGrid.covering(0.5, 4.0, 0.01))
-    before = torch.get_num_threads()
+    predict = explicit_predictor(network, SplineGrid.covering(0.5, 4.0, 0.01))
+    (first, _), (second, _) = (gradients_of(predict, network, batch) for _ in range(2))
+    for name, gradient in first.items():
+        assert torch.equal(gradient, second[name]), name
+
+
+def test_threads_change_nothing(batch, threads):
+    network = random_network(n_features=64)
+    predict = explicit_predictor(network, SplineGrid.covering(0.5, 4.0, 0.01))
     forces = []
-    try:
-        for n_threads in (1, 2):
-            torch.set_num_threads(n_threads)
-            forces.append(predict(network, batch)["forces"])
-    finally:
-        torch.set_num_threads(before)
+    for n_threads in (1, 2):
+        threads(n_threads)
+        forces.append(predict(network, batch)["forces"])
     torch.testing.assert_close(forces[0], forces[1], atol=1e-12, rtol=0)
+
+
+@pytest.fixture
+def threads():
+    """Set the number of torch's threads for a test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

@@ -40,7 +40,7 @@ def terms_of(**options):
 
 def test_explicit_virials_and_their_gradient_equal_autograd(data):
     network, batch, results = random_network(), batch_of(data), []
-    for predict in (predict_autograd, explicit_predictor(SplineGrid.covering(0.5, 4.0, 0.005))):
+    for predict in (predict_autograd, explicit_predictor(network, SplineGrid.covering(0.5, 4.0, 0.005))):
         network.zero_grad()
         found = predict(network, batch)
         loss_function(found, batch, terms_of(stress_weight=3.0, force_weight=0.0)).backward()

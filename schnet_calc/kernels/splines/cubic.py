@@ -58,14 +58,14 @@ def spline_table(values: Tensor) -> Tensor:
     Parameters
     ----------
     values : Tensor
-        (K + 5, F), at :meth:`SplineGrid.samples`.
+        (..., K + 5, F), at :meth:`SplineGrid.samples`.
 
     Returns
     -------
     Tensor
-        (K + 3, F); row k to k + 3 belong to interval k.
+        (..., K + 3, F); row k to k + 3 belong to interval k.
     """
-    return (8.0 * values[1:-1] - values[:-2] - values[2:]) / 6.0
+    return (8.0 * values[..., 1:-1, :] - values[..., :-2, :] - values[..., 2:, :]) / 6.0
 
 
 def spline_pairs(

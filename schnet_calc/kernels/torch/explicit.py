@@ -2,25 +2,42 @@
 
 Automatic differentiation would need two passes for the forces and two more for the gradient of a loss
 on them. Written out, the forces are part of the forward pass and one ordinary backward pass remains.
+On the CPU ``compiled`` does the same with fewer, larger steps.
 Filters come from a table that is computed anew from the filter networks at every call: its cost does
 not depend on the number of pairs, and it is as differentiable as the networks.
 """
 
 from typing import NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
 
 from schnet_calc.kernels.splines.cubic import SplineGrid, SplinePairs, spline_pairs, spline_table
 from schnet_calc.kernels.torch.ops import convolve, convolve_adjoint
 from schnet_calc.nn import Interaction, SchNet
 from schnet_calc.nn.activation import slope
+from schnet_calc.nn.schnet import FilterNetwork
 
 
-def filter_tables(network: SchNet, grid: SplineGrid) -> list[Tensor]:
-    """Return one (K + 3, F) table per filter network, without the cutoff function."""
+def table_basis(network: SchNet, grid: SplineGrid) -> Tensor:
+    """Return the radial basis (rows + 2, n_gaussians) that :func:`filter_tables` starts from; it has no weights."""
     samples = grid.samples(network.output.weight.dtype, network.output.weight.device)
-    basis = network.basis(samples)
-    return [spline_table(filters(basis)) for filters in network.filters]
+    basis: Tensor = network.basis(samples)
+    # Of Gaussians far away; subnormal numbers would make products ten times as slow.
+    return torch.where(basis.abs() < 1e-30, 0.0, basis).detach()
+
+
+def filter_tables(network: SchNet, basis: Tensor) -> Tensor:
+    """Return (n_tables, rows, K) coefficients of the filter networks, without the cutoff function."""
+    networks = cast(list[FilterNetwork], list(network.filters))
+    values = basis.expand(len(networks), *basis.shape)
+    for k, layers in enumerate(([f.dense1 for f in networks], [f.dense2 for f in networks])):
+        weights = torch.stack([layer.weight for layer in layers])
+        biases = torch.stack([layer.bias for layer in layers])
+        values = torch.baddbmm(biases[:, None], values, weights.mT)
+        if k == 0 or networks[0].last_activation:
+            values = networks[0].activation(values)
+    return spline_table(values)
 
 
 def look_up(network: SchNet, grid: SplineGrid, i: Tensor, j: Tensor, d: Tensor) -> SplinePairs:
@@ -46,7 +63,7 @@ class Tape(NamedTuple):
 
 
 def features(
-    network: SchNet, tables: list[Tensor], numbers: Tensor, pairs: SplinePairs
+    network: SchNet, tables: Tensor, numbers: Tensor, pairs: SplinePairs
 ) -> tuple[Tensor, list[Tape]]:
     """Return the (N, F) features after all interactions (thesis Eq. 4.7), and what the way back needs.
 
@@ -54,7 +71,7 @@ def features(
     ----------
     network : SchNet
         With sum pooling.
-    tables : list of Tensor
+    tables : Tensor
         From :func:`filter_tables`.
     numbers : Tensor
         int64 (N,).
@@ -73,7 +90,7 @@ def features(
 
 
 def atomic_energies(
-    network: SchNet, tables: list[Tensor], numbers: Tensor, pairs: SplinePairs
+    network: SchNet, tables: Tensor, numbers: Tensor, pairs: SplinePairs
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return atomic energies and their derivatives by the distances; arguments as for :func:`features`.
 
@@ -87,7 +104,7 @@ def atomic_energies(
         (N, F) features after all interactions, for further heads.
     """
     x, tape = features(network, tables, numbers, pairs)
-    energies, gx = _read_out(network, x)
+    energies, gx = read_out(network, x)
     return energies, slopes(network, gx, tape, pairs), x
 
 
@@ -107,8 +124,8 @@ def _blocks(network: SchNet) -> list[Interaction]:
     return cast(list[Interaction], list(network.interactions))
 
 
-def _read_out(network: SchNet, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Atomic energies (N,) of final features (N, F), and their derivatives (N, F)."""
+def read_out(network: SchNet, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return atomic energies (N,) of final features (N, F), and their derivatives (N, F)."""
     activation, before = network.config.head_activation, []
     layers = cast(list[nn.Linear], list(network.output_hidden))
     for layer in layers:

@@ -1,0 +1,300 @@
+"""Features and forces of a SchNet on the CPU as differentiable torch operations around compiled loops.
+
+What ``explicit`` writes as tensor operations, in four compiled calls a step: torch's own cost per operation is
+that of the work itself where structures are molecules. Heads, losses and filter networks stay with torch.
+"""
+
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from schnet_calc.kernels.cpu.activation import KINDS
+from schnet_calc.kernels.cpu.barrier import barrier
+from schnet_calc.kernels.cpu.cubic_pairs import geometry
+from schnet_calc.kernels.cpu.dense import Layers, panel_width
+from schnet_calc.kernels.cpu.envelope import CUTOFFS
+from schnet_calc.kernels.cpu.gradients import Gradients, Seen, forwards_gradient, slopes_gradient
+from schnet_calc.kernels.cpu.threads import team
+from schnet_calc.kernels.cpu.training import Adjoints, Network, Pairs, Tape, forwards, slopes
+from schnet_calc.kernels.splines.cubic import SplineGrid
+from schnet_calc.nn import Interaction, SchNet
+
+ROWS = 64
+"""Atoms of a tile, about: whole structures."""
+
+
+class Blocks(NamedTuple):
+    """Weights of all T blocks side by side, padded to whole vectors."""
+
+    tables: Tensor
+    """(n_tables, rows, K)"""
+    w_in: Tensor
+    """(T, K, F)"""
+    w_hidden: Tensor
+    """(T, F, K)"""
+    w_out: Tensor
+    """(T, F, F)"""
+    b_in: Tensor
+    """(T, K)"""
+    b_hidden: Tensor
+    """(T, F)"""
+    b_out: Tensor
+    """(T, F)"""
+
+
+def stack_blocks(network: SchNet, tables: Tensor) -> Blocks:
+    """Collect the blocks' weights, with the filters' tables (n_tables, rows, K) of the moment."""
+    blocks = cast(list[Interaction], list(network.interactions))
+    width = panel_width(np.dtype(str(tables.dtype).removeprefix("torch.")))
+
+    def stack(parts: list[Tensor], n_padded: int) -> Tensor:
+        return _padded(torch.stack(parts), n_padded, width)
+
+    layers = [[b.dense_in for b in blocks], [b.dense_hidden for b in blocks], [b.dense_out for b in blocks]]
+    weights = [stack([layer.weight for layer in kind], 2) for kind in layers]
+    biases = [stack([_bias(layer) for layer in kind], 1) for kind in layers]
+    return Blocks(_padded(tables, 1, width), *weights, *biases)
+
+
+def _bias(layer: nn.Linear) -> Tensor:
+    return layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias
+
+
+def _padded(x: Tensor, n_last: int, width: int) -> Tensor:
+    """Zeros behind the last dimensions, up to whole panels of this width."""
+    missing = [-size % width for size in reversed(x.shape[-n_last:])]
+    if not any(missing):
+        return x
+    return nn.functional.pad(x, [n for size in missing for n in (0, size)])
+
+
+def tiled_pairs(
+    network: SchNet,
+    grid: SplineGrid,
+    positions: Tensor,
+    i: Tensor,
+    j: Tensor,
+    shifts: Tensor,
+    counts: Tensor,
+) -> Pairs:
+    """Find where each pair looks into the tables, and which structures are taken together.
+
+    Parameters
+    ----------
+    network : SchNet
+        Its cutoff function and its neighbour average.
+    grid : SplineGrid
+        Of the tables.
+    positions : Tensor
+        (N, 3) Å, structure after structure.
+    i, j : Tensor
+        int64 (P,) atoms of the pairs, in the same order.
+    shifts : Tensor
+        (P, 3) Å, added to the position of j.
+    counts : Tensor
+        (B,) atoms of each structure.
+    """
+    config, kind, n_pairs = network.config, positions.numpy().dtype, len(i)
+    pairs = Pairs(
+        near=np.empty((n_pairs, 2), np.uint32),
+        knot=np.empty(n_pairs, np.uint32),
+        w=np.empty((n_pairs, 8), kind),
+        unit=np.empty((n_pairs, 3)),
+        length=np.empty(n_pairs),
+        system=np.repeat(np.arange(len(counts)), counts.numpy().astype(int)),
+        tiles=_tiles(counts.numpy().astype(int), i.numpy()),
+    )
+    cutoff = (config.reach, config.cutoff_onset, CUTOFFS[config.cutoff_function])
+    geometry(
+        *(x.numpy() for x in (positions, i, j, shifts)),
+        (grid.start, grid.spacing, grid.n_intervals),
+        (*cutoff, 1.0 / (config.neighbor_average or 1.0)),
+        *pairs[:5],
+    )
+    return pairs
+
+
+def _tiles(counts: NDArray[np.int64], i: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(tiles + 1, 2) first atoms and first pairs of whole structures with about :data:`ROWS` atoms."""
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    tile = starts[:-1] // ROWS
+    firsts = np.concatenate([starts[:-1][np.diff(tile, prepend=-1) > 0], starts[-1:]])
+    return np.stack([firsts, np.searchsorted(i, firsts)], axis=1)
+
+
+def _pack(blocks: Blocks, activation: str) -> Network:
+    """The blocks as compiled code reads them: panels of columns, each way."""
+    width = panel_width(blocks.tables.numpy().dtype)
+    n_blocks = len(blocks.w_in)
+    parts = [blocks.w_in.new_zeros(max(blocks.w_in.shape[1:]))]
+    places = np.empty((3 * n_blocks, 3), np.int64)
+    end = len(parts[0])
+    for kind, (weights, biases) in enumerate(zip(blocks[1:4], blocks[4:], strict=True)):
+        _, n_out, n_in = weights.shape
+        ahead = weights.view(n_blocks, n_out // width, width, n_in).transpose(2, 3)
+        back = weights.view(n_blocks, n_out, n_in // width, width).transpose(1, 2)
+        for column, part in enumerate((ahead, back, biases)):
+            size = part[0].numel()
+            places[kind::3, column] = end + size * np.arange(n_blocks)
+            end += n_blocks * size
+            parts.append(part.reshape(-1))
+    return Network(blocks.tables.numpy(), Layers(torch.cat(parts).numpy(), places), KINDS[activation])
+
+
+class Step:
+    """What the calls of one step share.
+
+    Parameters
+    ----------
+    network : SchNet
+        For its activation.
+    blocks : Blocks
+        From :func:`stack_blocks`.
+    pairs : Pairs
+        From :func:`tiled_pairs`.
+    """
+
+    tape: Tape
+
+    def __init__(self, network: SchNet, blocks: Blocks, pairs: Pairs) -> None:
+        self.pairs, self.shapes = pairs, [x.shape for x in blocks]
+        with torch.no_grad():
+            self.network = _pack(blocks, network.config.activation)
+        self.n_threads = max(min(torch.get_num_threads(), len(pairs.tiles) - 1), 1)
+
+    def run(self, part: Any, *arrays: Any) -> None:
+        """Let all threads take their tiles."""
+        n, given = self.n_threads, (self.pairs, self.network, *arrays)
+        if n == 1 or not team().run(part, n, n, *given):
+            part(0, barrier(), 1, *given)
+
+    def new(self, *shape: int) -> Tensor:
+        """A tensor of the network's type, not set."""
+        return torch.empty(shape, dtype=torch.from_numpy(self.network.tables).dtype)
+
+    def gradients(self) -> Gradients:
+        """Zeros for each thread."""
+        tables, w_in, w_hidden, w_out, *biases = self.shapes
+        widest = max(shape[1] for shape in biases)
+        shapes = (tables, w_in, w_hidden, w_out, (w_in[0], 3, widest))
+        return Gradients(*(self.new(self.n_threads, *shape).zero_().numpy() for shape in shapes))
+
+    def summed(self, gradients: Gradients) -> list[Tensor]:
+        """Gradients of all threads, in the order of :class:`Blocks`."""
+        tables, w_in, w_hidden, w_out, biases = (
+            torch.from_numpy(x[0] if len(x) == 1 else x.sum(0)) for x in gradients
+        )
+        widths = [shape[1] for shape in self.shapes[4:]]
+        return [tables, w_in, w_hidden, w_out, *(biases[:, k, :width] for k, width in enumerate(widths))]
+
+    def seen(self, gx: Tensor | None, gy: Tensor | None, ga: Tensor | None) -> Seen:
+        """Gradients to go on with, zeros or copies; compiled code changes them."""
+        n_blocks, n_atoms, n_filters = self.tape.y.shape
+        n_features = self.tape.a.shape[2]
+        return Seen(
+            x=_own(gx, (n_atoms, n_features), self),
+            y=_own(gy, (n_blocks, n_atoms, n_filters), self),
+            a=_own(ga, (n_blocks, n_atoms, n_features), self),
+            spare=self.new(2, n_atoms, n_filters).numpy(),
+        )
+
+
+def _own(x: Tensor | None, shape: tuple[int, ...], step: Step) -> NDArray:
+    if x is None:
+        return step.new(*shape).zero_().numpy()
+    return x.clone(memory_format=torch.contiguous_format).numpy()
+
+
+class _Features(torch.autograd.Function):
+    """First features (N, F) to the last ones, y and a, which :class:`_Forces` starts from."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, step: Step, *blocks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        (n_blocks, n_filters, n_features), n_atoms = blocks[1].shape, len(x)
+        xs = step.new(n_blocks + 1, n_atoms, n_features)
+        xs[0] = x
+        y, v = (step.new(n_blocks, n_atoms, n_filters) for _ in range(2))
+        a, h, slope = (step.new(n_blocks, n_atoms, n_features) for _ in range(3))
+        step.tape = Tape(*(part.numpy() for part in (xs, y, v, a, h, slope)))
+        step.run(forwards, step.tape)
+        ctx.step = step
+        ctx.set_materialize_grads(False)
+        return xs[-1], y, a
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor | None) -> tuple[Tensor | None, ...]:
+        step, gradients = ctx.step, ctx.step.gradients()
+        seen = step.seen(*given)
+        step.run(forwards_gradient, step.tape, seen, gradients)
+        return (torch.from_numpy(seen.x), None, *step.summed(gradients))
+
+
+class _Forces(torch.autograd.Function):
+    """The energy's derivative by the last features (N, F) to forces (N, 3) and virials (B, 3, 3)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, gx: Tensor, y: Tensor, a: Tensor, step: Step, n_systems: int, *blocks: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        n_atoms = len(gx)
+        by_x, by_h, by_a = (step.new(*a.shape) for _ in range(3))
+        by_x[-1] = gx
+        by_v, by_y = (step.new(*y.shape) for _ in range(2))
+        ctx.adjoints = Adjoints(*(part.numpy() for part in (by_x, by_v, by_h, by_a, by_y)))
+        s = step.new(len(step.pairs.near)).zero_()
+        forces = torch.zeros(n_atoms, 3, dtype=torch.float64)
+        virials = torch.zeros(n_systems, 3, 3, dtype=torch.float64)
+        step.run(slopes, step.tape, ctx.adjoints, s.numpy(), forces.numpy(), virials.numpy())
+        ctx.step, ctx.n_systems = step, n_systems
+        return forces.to(gx.dtype), virials.to(gx.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
+        step, gradients = ctx.step, ctx.step.gradients()
+        gforces, gvirials = (x.contiguous().numpy() for x in given)
+        seen = step.seen(None, None, None)
+        s = step.new(len(step.pairs.near)).numpy()
+        step.run(slopes_gradient, step.tape, ctx.adjoints, gforces, gvirials, s, seen, gradients)
+        gx, gy, ga = (torch.from_numpy(x) for x in (seen.x, seen.y, seen.a))
+        return (gx, gy, ga, None, None, *step.summed(gradients))
+
+
+def features(embedding: Tensor, step: Step, blocks: Blocks) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the (N, F) features after all interactions (thesis Eq. 4.7), and what :func:`forces` needs.
+
+    Parameters
+    ----------
+    embedding : Tensor
+        (N, F) first features.
+    step : Step
+        For one use.
+    blocks : Blocks
+        The same that the step was made with.
+    """
+    padded = nn.functional.pad(embedding, (0, blocks.w_in.shape[2] - embedding.shape[1]))
+    x, y, a = _Features.apply(padded, step, *blocks)
+    return x[:, : embedding.shape[1]], y, a
+
+
+def forces(
+    gx: Tensor, y: Tensor, a: Tensor, step: Step, blocks: Blocks, n_systems: int
+) -> tuple[Tensor, Tensor]:
+    """Return forces (N, 3), eV/Å, and virials (B, 3, 3), eV, from dE/dx (N, F) by the last features.
+
+    Parameters
+    ----------
+    gx : Tensor
+        (N, F)
+    y, a : Tensor
+        From :func:`features`.
+    step, blocks
+        As there.
+    n_systems : int
+        B.
+    """
+    padded = nn.functional.pad(gx, (0, blocks.w_in.shape[2] - gx.shape[1]))
+    result: tuple[Tensor, Tensor] = _Forces.apply(padded, y, a, step, n_systems, *blocks)
+    return result
