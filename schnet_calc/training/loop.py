@@ -105,10 +105,10 @@ class Run:
         self.split = self.world.tell(split)
         train = frames.select(training_frames(config, self.split))
         self.references = fit_references(train, config.training.reference)
-        missing = sorted(set(frames.elements) - set(self.references))
-        if missing:
-            raise ValueError(f"elements {missing} occur in the data, but in no training frame")
         validation = frames.select(self.split.validation)
+        missing = sorted(set(validation.elements) - set(self.references))
+        if missing:
+            raise ValueError(f"elements {missing} occur in validation frames, but in no training frame")
         reach = config.model.reach
         self.train = Batches(train, self.references, reach, self.dtype)
         self.validation = Batches(validation, self.references, reach, self.dtype)

@@ -1,11 +1,13 @@
 """What a run is made of: data, split, optimiser, first weights."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from torch import nn
 
@@ -77,8 +79,29 @@ def choose_split(config: RunConfig, frames: Frames, directory: Path, resumed: bo
             n_blocks=data.n_blocks,
             seed=data.split_seed,
         )
+        split = _without_strangers(split, frames)
     split.save(saved)
     return split
+
+
+def _without_strangers(split: Split, frames: Frames) -> Split:
+    """Leave out validation and test frames with elements that no training frame has, and warn of them."""
+    frame = np.repeat(np.arange(len(frames)), frames.n_atoms)
+    known = np.isin(frames.numbers, np.unique(frames.numbers[np.isin(frame, split.train)]))
+    strange = np.unique(frame[~known])
+    left = split._replace(
+        validation=split.validation[~np.isin(split.validation, strange)],
+        test=split.test[~np.isin(split.test, strange)],
+    )
+    n_left_out = sum(len(old) - len(new) for old, new in zip(split, left, strict=True))
+    if not n_left_out:
+        return split
+    symbols = ", ".join(chemical_symbols[z] for z in np.unique(frames.numbers[~known]))
+    warnings.warn(
+        f"{n_left_out} frames are not used to validate or to test: no training frame has {symbols}",
+        stacklevel=2,
+    )
+    return left
 
 
 def split_sizes(data: DataConfig, n_frames: int) -> tuple[int, int]:

@@ -1,12 +1,16 @@
 """Runs that learn, stop and are exported."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from ase.build import molecule
 
+from helpers import write_frames
 from schnet_calc import SchNetCalculator
+from schnet_calc.data import split_frames
 from schnet_calc.modelfile import load_potential
 from schnet_calc.nn import DTNNConfig, SchNetConfig
 from schnet_calc.training import Run, RunConfig, export_model
@@ -124,3 +128,19 @@ def test_divergence_is_an_error(config, data, tmp_path):
         run.network.output.weight.fill_(math.nan)
     with pytest.raises(FloatingPointError, match="loss is nan at step 0"):
         run.run()
+
+
+def test_frames_with_elements_that_no_training_frame_has_are_left_out_and_named(config, tmp_path):
+    images = [molecule("H2O") for _ in range(40)]
+    images[7] = molecule("CH4")
+    for k, atoms in enumerate(images):
+        atoms.rattle(0.02, seed=k)
+    data = write_frames(tmp_path / "frames.extxyz", images)
+    settings, sizes = config(data), {"n_train": 10, "n_validation": 20}
+    seed = next(s for s in range(20) if 7 not in split_frames(40, 10, 20, seed=s).train)
+    with pytest.warns(UserWarning, match="1 frames are not used .* no training frame has C"):
+        run = Run(
+            replace(settings, data=replace(settings.data, split_seed=seed, **sizes)), tmp_path / "run"
+        )
+    assert 7 not in np.concatenate(run.split)
+    assert sum(map(len, run.split)) == 39
