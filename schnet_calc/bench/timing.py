@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,6 +57,6 @@ def matrix_product() -> Call:
     return lambda: a @ a
 
 
-def gflops(milliseconds: float) -> float:
-    """10⁹ operations per second of :func:`matrix_product`, if it takes so long."""
+def gflops(milliseconds: Any) -> Any:
+    """10⁹ operations per second of :func:`matrix_product`, if it takes so long; numbers or arrays."""
     return 2e-6 * MATRIX**3 / milliseconds

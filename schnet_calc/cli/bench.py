@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 @app.command
 def bench(
     *,
+    training: bool = False,
     against: Literal["schnetpack"] | None = None,
     model: str | None = None,
     atoms: tuple[int, ...] = (64, 216, 1000, 4000, 20000),
@@ -28,6 +29,8 @@ def bench(
 
     Parameters
     ----------
+    training
+        Time training steps instead: aspirin, C20, energies alone, a crystal, and batches of other sizes.
     against
         schnetpack, which has to be installed, is timed in the same run.
     model
@@ -52,6 +55,9 @@ def bench(
 
     if threads is not None:
         torch.set_num_threads(threads)
+    if training:
+        _bench_training(against, seconds, json)
+        return
     found = run_bench(atoms, against, seconds, beads, lambda name: err.print(name), model)
     out.print(_table(found, against is not None))
     out.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
@@ -64,6 +70,35 @@ def bench(
     figure, axes = plots.new_figure(11, 3.6, len({t.group for t in found.timings}))
     plots.draw_bench(axes, found)
     plots.save_figure(figure, output)
+    write_json(json, found.to_dict())
+
+
+def _bench_training(against: str | None, seconds: float, json: Path | None) -> None:
+    """Print a table of training steps, and the parts of the first."""
+    from schnet_calc.bench.training import run_training_bench
+
+    found = run_training_bench(against, seconds, lambda name: err.print(name))
+    table = Table(
+        title=f"ms per training step, {found.threads} thread{'s' if found.threads > 1 else ''}, float32",
+        caption="×: over Adam, and Adam over the floor; random labels with forces unless it says energies alone",
+        title_style="bold",
+    )
+    table.add_column("", no_wrap=True)
+    for heading in ("Adam", "SOAP", "autograd", *(["SchNetPack", "×"] if against else []), "floor", "×"):
+        table.add_column(heading, justify="right")
+    for t in found.timings:
+        cells = [
+            t.name,
+            _digits(t.adam),
+            _digits(t.soap),
+            "" if t.autograd is None else _digits(t.autograd),
+        ]
+        cells += _beside(t.peer, t.peer_ratio) if against else []
+        table.add_row(*cells, _digits(t.floor), f"{t.over_floor:.1f}")
+    out.print(table)
+    parts = ", ".join(f"{name} {_digits(value)}" for name, value in found.parts.items())
+    out.print(f"ms of the first with Adam: {parts}")
+    out.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
     write_json(json, found.to_dict())
 
 

@@ -167,7 +167,7 @@ class Run:
         held = locked(self.directory) if self.world.first else nullcontext()
         with held, no_subnormals(), Interruptions() as interruptions:
             while self.step < training.steps and not self._exhausted():
-                self._loss = [self._loss[0] + self._one_step(), self._loss[1] + 1]
+                self._loss = [self._loss[0] + self.make_step(), self._loss[1] + 1]
                 self.step += 1
                 self.seconds = before + time.perf_counter() - started
                 errors = None
@@ -185,7 +185,8 @@ class Run:
     def _exhausted(self) -> bool:
         return 0 < self.config.training.patience <= self.stale
 
-    def _one_step(self) -> float:
+    def make_step(self) -> float:
+        """Update the weights once; return the loss of the batch before."""
         training = self.config.training
         indices = self._indices()
         mine = self.world.share(indices)

@@ -92,11 +92,11 @@ def _compiled(
     geometry = (graph.positions, graph.i, graph.j, graph.shifts, batch.counts)
     blocks = compiled.stack_blocks(network, filter_tables(network, basis))
     step = compiled.Step(network, blocks, compiled.tiled_pairs(network, grid, *geometry))
-    x, y, a = compiled.features(network.embedding(graph.numbers), step, blocks)
+    x, y = compiled.features(network.embedding(graph.numbers), step, blocks)
     atomic, gx = read_out(network, x)
     if not derivatives:
         return atomic, x, None, None
-    return atomic, x, *compiled.forces(gx, y, a, step, blocks, len(batch.counts))
+    return atomic, x, *compiled.forces(gx, y, step, len(batch.counts))
 
 
 def _as_tensors(

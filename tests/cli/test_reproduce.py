@@ -94,16 +94,16 @@ def test_a_killed_table_ends_as_if_it_had_not_been(run, data, tmp_path, monkeypa
     arguments += ("--n-train", "20", "--json", "t.json", "--dense-steps", "0")
     assert run(*arguments, "-o", "whole")[0] == 0
     whole = json.loads((tmp_path / "t.json").read_text())
-    step = Run._one_step
+    step = Run.make_step
 
     def killed(self):
         if self.step == 13:
             raise KeyboardInterrupt
         return step(self)
 
-    monkeypatch.setattr(Run, "_one_step", killed)
+    monkeypatch.setattr(Run, "make_step", killed)
     assert run(*arguments, "-o", "parts")[0] == 130
-    monkeypatch.setattr(Run, "_one_step", step)
+    monkeypatch.setattr(Run, "make_step", step)
     assert run(*arguments, "-o", "parts")[0] == 0
     assert json.loads((tmp_path / "t.json").read_text()) == whole
 

@@ -22,7 +22,7 @@ from schnet_calc.kernels.cpu.training import Adjoints, Network, Pairs, Tape, for
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import Interaction, SchNet
 
-ROWS = 64
+ROWS = 80
 """Atoms of a tile, about: whole structures."""
 
 
@@ -158,11 +158,13 @@ class Step:
     """
 
     tape: Tape
+    gradients: Gradients
 
     def __init__(self, network: SchNet, blocks: Blocks, pairs: Pairs) -> None:
         self.pairs, self.shapes = pairs, [x.shape for x in blocks]
         with torch.no_grad():
             self.network = _pack(blocks, network.config.activation)
+        self.seen: Seen | None = None
         self.n_threads = max(min(torch.get_num_threads(), len(pairs.tiles) - 1), 1)
 
     def run(self, part: Any, *arrays: Any) -> None:
@@ -175,44 +177,33 @@ class Step:
         """A tensor of the network's type, not set."""
         return torch.empty(shape, dtype=torch.from_numpy(self.network.tables).dtype)
 
-    def gradients(self) -> Gradients:
-        """Zeros for each thread."""
-        tables, w_in, w_hidden, w_out, *biases = self.shapes
-        widest = max(shape[1] for shape in biases)
-        shapes = (tables, w_in, w_hidden, w_out, (w_in[0], 3, widest))
-        return Gradients(*(self.new(self.n_threads, *shape).zero_().numpy() for shape in shapes))
+    def begin_gradients(self) -> Seen:
+        """Make room for the loss's gradients, with zeros where they are added up; not if that is done already."""
+        if self.seen is None:
+            tables, w_in, w_hidden, w_out, *biases = self.shapes
+            weights = (tables, w_in, w_hidden, w_out, (w_in[0], 3, max(shape[1] for shape in biases)))
+            self.gradients = Gradients(
+                *(self.new(self.n_threads, *shape).zero_().numpy() for shape in weights)
+            )
+            like = self.tape
+            shapes = (like.x.shape[1:], like.y.shape, like.a.shape, (2, *like.y.shape[1:]))
+            self.seen = Seen(*(self.new(*shape).numpy() for shape in shapes))
+        return self.seen
 
-    def summed(self, gradients: Gradients) -> list[Tensor]:
+    def summed(self) -> list[Tensor]:
         """Gradients of all threads, in the order of :class:`Blocks`."""
         tables, w_in, w_hidden, w_out, biases = (
-            torch.from_numpy(x[0] if len(x) == 1 else x.sum(0)) for x in gradients
+            torch.from_numpy(x[0] if len(x) == 1 else x.sum(0)) for x in self.gradients
         )
         widths = [shape[1] for shape in self.shapes[4:]]
         return [tables, w_in, w_hidden, w_out, *(biases[:, k, :width] for k, width in enumerate(widths))]
 
-    def seen(self, gx: Tensor | None, gy: Tensor | None, ga: Tensor | None) -> Seen:
-        """Gradients to go on with, zeros or copies; compiled code changes them."""
-        n_blocks, n_atoms, n_filters = self.tape.y.shape
-        n_features = self.tape.a.shape[2]
-        return Seen(
-            x=_own(gx, (n_atoms, n_features), self),
-            y=_own(gy, (n_blocks, n_atoms, n_filters), self),
-            a=_own(ga, (n_blocks, n_atoms, n_features), self),
-            spare=self.new(2, n_atoms, n_filters).numpy(),
-        )
-
-
-def _own(x: Tensor | None, shape: tuple[int, ...], step: Step) -> NDArray:
-    if x is None:
-        return step.new(*shape).zero_().numpy()
-    return x.clone(memory_format=torch.contiguous_format).numpy()
-
 
 class _Features(torch.autograd.Function):
-    """First features (N, F) to the last ones, y and a, which :class:`_Forces` starts from."""
+    """First features (N, F) to the last ones, and to y, from which :class:`_Forces` goes back."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, step: Step, *blocks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, step: Step, *blocks: Tensor) -> tuple[Tensor, Tensor]:
         (n_blocks, n_filters, n_features), n_atoms = blocks[1].shape, len(x)
         xs = step.new(n_blocks + 1, n_atoms, n_features)
         xs[0] = x
@@ -222,25 +213,33 @@ class _Features(torch.autograd.Function):
         step.run(forwards, step.tape)
         ctx.step = step
         ctx.set_materialize_grads(False)
-        return xs[-1], y, a
+        return xs[-1], y
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor | None) -> tuple[Tensor | None, ...]:
-        step, gradients = ctx.step, ctx.step.gradients()
-        seen = step.seen(*given)
-        step.run(forwards_gradient, step.tape, seen, gradients)
-        return (torch.from_numpy(seen.x), None, *step.summed(gradients))
+        step: Step = ctx.step
+        from_forces = step.seen is not None
+        seen = step.begin_gradients()
+        if not from_forces:
+            seen.y.fill(0.0)
+            seen.a.fill(0.0)
+        seen.x[...] = 0.0 if given[0] is None else given[0].numpy()
+        step.run(forwards_gradient, step.tape, seen, step.gradients)
+        step.seen = None
+        return (torch.from_numpy(seen.x), None, *step.summed())
 
 
 class _Forces(torch.autograd.Function):
-    """The energy's derivative by the last features (N, F) to forces (N, 3) and virials (B, 3, 3)."""
+    """The energy's derivative by the last features (N, F) to forces (N, 3) and virials (B, 3, 3).
+
+    Gradients by the tape and the weights go by way of the step, not of autograd, which would copy megabytes.
+    With y as an input, this backward comes before that of :class:`_Features`, which goes on with them.
+    """
 
     @staticmethod
-    def forward(
-        ctx: Any, gx: Tensor, y: Tensor, a: Tensor, step: Step, n_systems: int, *blocks: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, gx: Tensor, y: Tensor, step: Step, n_systems: int) -> tuple[Tensor, Tensor]:
         n_atoms = len(gx)
-        by_x, by_h, by_a = (step.new(*a.shape) for _ in range(3))
+        by_x, by_h, by_a = (step.new(*step.tape.a.shape) for _ in range(3))
         by_x[-1] = gx
         by_v, by_y = (step.new(*y.shape) for _ in range(2))
         ctx.adjoints = Adjoints(*(part.numpy() for part in (by_x, by_v, by_h, by_a, by_y)))
@@ -248,21 +247,20 @@ class _Forces(torch.autograd.Function):
         forces = torch.zeros(n_atoms, 3, dtype=torch.float64)
         virials = torch.zeros(n_systems, 3, 3, dtype=torch.float64)
         step.run(slopes, step.tape, ctx.adjoints, s.numpy(), forces.numpy(), virials.numpy())
-        ctx.step, ctx.n_systems = step, n_systems
+        ctx.step = step
         return forces.to(gx.dtype), virials.to(gx.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
-        step, gradients = ctx.step, ctx.step.gradients()
-        gforces, gvirials = (x.contiguous().numpy() for x in given)
-        seen = step.seen(None, None, None)
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor, None, None, None]:
+        step: Step = ctx.step
+        seen = step.begin_gradients()
         s = step.new(len(step.pairs.near)).numpy()
-        step.run(slopes_gradient, step.tape, ctx.adjoints, gforces, gvirials, s, seen, gradients)
-        gx, gy, ga = (torch.from_numpy(x) for x in (seen.x, seen.y, seen.a))
-        return (gx, gy, ga, None, None, *step.summed(gradients))
+        of_results = [x.contiguous().numpy() for x in given]
+        step.run(slopes_gradient, step.tape, ctx.adjoints, *of_results, s, seen, step.gradients)
+        return torch.from_numpy(seen.x.copy()), None, None, None
 
 
-def features(embedding: Tensor, step: Step, blocks: Blocks) -> tuple[Tensor, Tensor, Tensor]:
+def features(embedding: Tensor, step: Step, blocks: Blocks) -> tuple[Tensor, Tensor]:
     """Return the (N, F) features after all interactions (thesis Eq. 4.7), and what :func:`forces` needs.
 
     Parameters
@@ -275,26 +273,24 @@ def features(embedding: Tensor, step: Step, blocks: Blocks) -> tuple[Tensor, Ten
         The same that the step was made with.
     """
     padded = nn.functional.pad(embedding, (0, blocks.w_in.shape[2] - embedding.shape[1]))
-    x, y, a = _Features.apply(padded, step, *blocks)
-    return x[:, : embedding.shape[1]], y, a
+    x, y = _Features.apply(padded, step, *blocks)
+    return x[:, : embedding.shape[1]], y
 
 
-def forces(
-    gx: Tensor, y: Tensor, a: Tensor, step: Step, blocks: Blocks, n_systems: int
-) -> tuple[Tensor, Tensor]:
+def forces(gx: Tensor, y: Tensor, step: Step, n_systems: int) -> tuple[Tensor, Tensor]:
     """Return forces (N, 3), eV/Å, and virials (B, 3, 3), eV, from dE/dx (N, F) by the last features.
 
     Parameters
     ----------
     gx : Tensor
         (N, F)
-    y, a : Tensor
+    y : Tensor
         From :func:`features`.
-    step, blocks
+    step : Step
         As there.
     n_systems : int
         B.
     """
-    padded = nn.functional.pad(gx, (0, blocks.w_in.shape[2] - gx.shape[1]))
-    result: tuple[Tensor, Tensor] = _Forces.apply(padded, y, a, step, n_systems, *blocks)
+    padded = nn.functional.pad(gx, (0, step.tape.a.shape[2] - gx.shape[1]))
+    result: tuple[Tensor, Tensor] = _Forces.apply(padded, y, step, n_systems)
     return result
