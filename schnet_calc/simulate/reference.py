@@ -13,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
 from schnet_calc.simulate.modes import NormalModes, normal_modes
+from schnet_calc.simulate.pyscf import PySCF
 from schnet_calc.simulate.relax import relax
 
 XTB = ("GFN2-xTB", "GFN1-xTB", "IPEA1-xTB")
@@ -51,12 +52,12 @@ class ModeComparison:
 
 
 def reference_calculator(name: str) -> Any:
-    """An ASE calculator by name: a method of tblite such as ``"GFN2-xTB"``, or one of ASE's.
+    """Return an ASE calculator by name: ``"GFN2-xTB"`` of tblite, ``"PBE/def2-SVP"`` of PySCF, or one of ASE's.
 
     Raises
     ------
     ModuleNotFoundError
-        tblite is not installed (``pip install 'schnet-calc[xtb]'``).
+        tblite or PySCF is not installed (``pip install 'schnet-calc[xtb]'``, ``'schnet-calc[dft]'``).
     ValueError
         ASE has no calculator of that name, or it needs more than its name.
     """
@@ -69,9 +70,12 @@ def reference_calculator(name: str) -> Any:
                 f"{method} is computed by tblite: pip install 'schnet-calc[xtb]'"
             ) from error
         return TBLite(method=method, verbosity=0)
+    if "/" in name:
+        return PySCF(name)
     if name not in calculator_names:
         raise ValueError(
-            f"the reference is one of {', '.join(XTB)} or the name of an ASE calculator, got {name!r}"
+            f"the reference is one of {', '.join(XTB)}, a functional and a basis as in PBE/def2-SVP, or the name "
+            f"of an ASE calculator, got {name!r}"
         )
     try:
         return get_calculator_class(name)()

@@ -69,23 +69,31 @@ def choose_split(config: RunConfig, frames: Frames, directory: Path, resumed: bo
     if data.split not in ("random", "blocks"):
         split = _checked(Split.load(data.split), frames, Path(data.split))
     else:
-        n_train, n_validation = split_sizes(data, len(frames))
-        split = split_frames(
-            len(frames),
-            n_train,
-            n_validation,
-            method=data.split,
-            n_test=data.n_test,
-            n_blocks=data.n_blocks,
-            seed=data.split_seed,
-        )
-        split = _without_strangers(split, frames)
+        split = new_split(data, frames)
     split.save(saved)
     return split
 
 
+def new_split(data: DataConfig, frames: Frames) -> Split:
+    """Split at random or by blocks, as a configuration says: the same whenever it is asked for.
+
+    Frames with elements that no training frame has are left out of validation and test, with a warning.
+    """
+    n_train, n_validation = split_sizes(data, len(frames))
+    split = split_frames(
+        len(frames),
+        n_train,
+        n_validation,
+        method=data.split,
+        n_test=data.n_test,
+        n_blocks=data.n_blocks,
+        seed=data.split_seed,
+    )
+    return _without_strangers(split, frames)
+
+
 def _without_strangers(split: Split, frames: Frames) -> Split:
-    """Leave out validation and test frames with elements that no training frame has, and warn of them."""
+    """The split without validation and test frames whose elements can't be learned."""
     frame = np.repeat(np.arange(len(frames)), frames.n_atoms)
     known = np.isin(frames.numbers, np.unique(frames.numbers[np.isin(frame, split.train)]))
     strange = np.unique(frame[~known])
