@@ -121,6 +121,7 @@ class Run:
         if kill:
             self.server.process.kill()
             self.server.process.wait()
+            time.sleep(0.3)  # whoever starts another one has to notice first
             (self.folder / "schnet").unlink(missing_ok=True)
         else:
             self.server.stop()

@@ -86,7 +86,6 @@ def server_restarted(run: Run) -> None:
     def restart() -> None:
         run.wait_for_step(run.rng.randint(0, STEPS - 5))
         run.restart_server(kill=True)
-        run.server.wait(30.0)  # i-PI is told to end when the thread that started it does
 
     thread = threading.Thread(target=restart, daemon=True)
     thread.start()

@@ -38,8 +38,8 @@ class Reconnector:
         """Note that a connection broke.
 
         One that was never greeted says nothing about a server behind it: a tunnel accepts, too. One that
-        ended in order, when nothing was owed, is a farewell if the UNIX socket's file is gone as well; the
-        file of a server that was killed stays.
+        ended in order, when nothing was owed, is a farewell if the UNIX socket's file is gone at the next look
+        as well; that of a server that was killed stays until somebody starts another one.
         """
         if greeted:
             self.released, self.parted = False, orderly
@@ -76,6 +76,9 @@ class Reconnector:
             self._later()
             gone = isinstance(error, FileNotFoundError)
             self.closed = alone and (self.released or (self.parted and gone))
+            self.parted = (
+                False  # a file that goes away later is no farewell, but makes room for a new server
+            )
             return None
 
     def _later(self) -> None:

@@ -7,14 +7,43 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 WITH_PARENT = Path(__file__).with_name("with_parent.py")
 LOG = "i-pi.log"
 PATIENCE = 30.0
 """Seconds that i-PI gets to write its restart file before it is killed."""
+
+
+def _started(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a process from a thread that lives as long as it does.
+
+    Linux tells a process of the end of its parent when the *thread* that started it ends.
+    """
+    if sys.platform != "linux":
+        return subprocess.Popen(command, **options)
+    answer: SimpleQueue[subprocess.Popen[bytes] | BaseException] = SimpleQueue()
+
+    def start() -> None:
+        try:
+            process = subprocess.Popen(command, **options)
+        except BaseException as error:
+            answer.put(error)
+            return
+        answer.put(process)
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+
+    threading.Thread(target=start, daemon=True, name="i-pi").start()
+    found = answer.get()
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 class Server:
@@ -57,7 +86,7 @@ class Server:
         ]  # killed alone, we leave no i-PI behind
         command = [*watched, sys.executable, str(_script()), input_file]
         with self.log.open("a") as stream:
-            self.process = subprocess.Popen(
+            self.process = _started(
                 command + (["-S", prefix] if prefix else []),
                 cwd=directory,
                 stdout=stream,

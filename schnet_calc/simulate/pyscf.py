@@ -79,6 +79,9 @@ class PySCF(Calculator):
         super().calculate(atoms, list(properties), list(system_changes))
         field = self._field()
         energy = field.kernel(dm0=self._start())
+        if not field.converged:  # far from a minimum; slower, and nearly always to an end
+            field = field.newton()
+            energy = field.kernel()
         if not field.converged:
             raise CalculationFailed(
                 f"{self.method}: the orbitals did not converge in {field.max_cycle} steps"

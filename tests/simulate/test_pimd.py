@@ -1,9 +1,11 @@
 """Path integrals with a known answer; runs that are killed, lengthened, moved and refused."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +19,10 @@ from ase import units
 from helpers import FOREIGN, Harmonic, ethanol, pimd_rows, pimd_settings, write_foreign
 from schnet_calc import SchNetCalculator
 from schnet_calc.analysis.path_integrals import harmonic_energy
+from schnet_calc.folders import locked
 from schnet_calc.ipi import StructureError
+from schnet_calc.ipi.input import write_input
+from schnet_calc.ipi.server import Server
 from schnet_calc.simulate import pimd as pimd_task
 from schnet_calc.simulate.modes import MODE_UNIT
 from schnet_calc.simulate.pimd import run_pimd
@@ -185,6 +190,61 @@ pimd.run_pimd(dodecahedron(), "c20", {pimd_settings(beads=2, time=50.0, transpor
             resume=True,
         )
     os.kill(orphans[0], signal.SIGKILL)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems don't tell of a parent's end")
+@pytest.mark.parametrize("transport", ["socket", "direct"])
+def test_i_pi_ends_with_a_launcher_that_is_killed_alone(folder, transport):
+    """There is a checkpoint to go on from, nobody is in the folder, and no socket stays behind."""
+    sockets = set(Path("/tmp").glob("ipi_*"))
+    script = f"""
+import os, signal
+import schnet_calc.simulate.pimd as pimd
+import schnet_calc.simulate.pimd_process as pimd_process
+from schnet_calc.ipi.input import PIMDSettings
+from schnet_calc.studies.c20 import dodecahedron
+pimd_process.POLL = 0.01
+pimd.run_pimd(dodecahedron(), "c20", {pimd_settings(beads=2, time=50.0, transport=transport)!r}, {str(folder)!r},
+    device="cpu", progress=lambda step, row: os.kill(os.getpid(), signal.SIGKILL))
+"""
+    subprocess.run([sys.executable, "-c", script], check=False)
+    deadline = time.monotonic() + 60
+    while _at_work_in(folder):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert (folder / "RESTART").exists() or list(folder.glob("simulation.checkpoint*"))
+    assert set(Path("/tmp").glob("ipi_*")) <= sockets
+    with locked(folder, pimd_task.LOCK):
+        pass
+
+
+def _at_work_in(folder):
+    """Processes whose working directory is a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").resolve() == folder.resolve():
+                found.append(int(process.name))
+    return found
+
+
+def test_i_pi_outlives_the_thread_that_started_it(folder):
+    write_input(
+        dodecahedron(), pimd_settings(beads=2, time=50.0, transport="direct"), folder, models=["c20"]
+    )
+    started = []
+    thread = threading.Thread(target=lambda: started.append(Server(folder, "input.xml")))
+    thread.start()
+    thread.join()
+    (server,) = started
+    try:
+        deadline = time.monotonic() + 60
+        while not (folder / "simulation.out").exists():
+            assert server.running, server.log.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        server.stop()
 
 
 def test_an_i_pi_that_dies_is_told_at_once(folder, monkeypatch):
