@@ -1,6 +1,6 @@
 """Elastic constants from the stress of strained crystals."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import ase
 import numpy as np
@@ -60,3 +60,41 @@ def elastic_constants(
             stresses.append(strained.get_stress())
         columns.append((stresses[0] - stresses[1]) / (2.0 * strain))
     return np.stack(columns, axis=1)
+
+
+class ElasticAverages(NamedTuple):
+    """What a polycrystal shows, in the unit of the constants; Hill's means of the bounds of Voigt and Reuss."""
+
+    bulk: float
+    shear: float
+    young: float
+    poisson: float
+    """Without unit."""
+    lowest: float
+    """Smallest eigenvalue of the constants; a crystal is stable against strain if it is positive (Born)."""
+
+
+def elastic_averages(constants: NDArray[np.float64]) -> ElasticAverages:
+    """Return averages over directions of (6, 6) elastic constants (R. Hill, Proc. Phys. Soc. A 65, 349 (1952)).
+
+    Parameters
+    ----------
+    constants : array
+        (6, 6) in Voigt order, in any unit.
+    """
+    c = 0.5 * (constants + constants.T)
+    lowest = float(np.linalg.eigvalsh(c)[0])
+    bounds = []
+    for matrix, voigt in ((c, True), (np.linalg.inv(c), False)):
+        straight, across, shear = matrix[:3, :3].trace(), _off_diagonal(matrix), matrix[3:, 3:].trace()
+        if voigt:
+            bounds.append(((straight + 2 * across) / 9, (straight - across + 3 * shear) / 15))
+        else:
+            bounds.append((1 / (straight + 2 * across), 15 / (4 * straight - 4 * across + 3 * shear)))
+    bulk, shear = (float(np.mean(x)) for x in zip(*bounds, strict=True))
+    young = 9 * bulk * shear / (3 * bulk + shear)
+    return ElasticAverages(bulk, shear, young, (3 * bulk - 2 * shear) / (6 * bulk + 2 * shear), lowest)
+
+
+def _off_diagonal(matrix: Any) -> float:
+    return float(matrix[0, 1] + matrix[0, 2] + matrix[1, 2])

@@ -1,6 +1,5 @@
 """Estimators of path-integral simulations, with statistical errors from blocks of time."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -8,20 +7,9 @@ import numpy as np
 from ase import units
 from numpy.typing import NDArray
 
+from schnet_calc.analysis.averages import N_BLOCKS, Estimate, block_average, blocks_of
+
 FloatArray = NDArray[np.float64]
-N_BLOCKS = 10
-
-
-class Estimate(NamedTuple):
-    """A mean and its standard error."""
-
-    value: float
-    error: float
-
-    def __str__(self) -> str:
-        """Both to the second digit of the error."""
-        digits = 4 if not self.error > 0 else min(max(1 - math.floor(math.log10(self.error)), 0), 9)
-        return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
 
 
 class PathIntegralEstimators(NamedTuple):
@@ -48,21 +36,6 @@ class PathIntegralEstimators(NamedTuple):
             name: {"value": estimate.value, "error": estimate.error}
             for name, estimate in self._asdict().items()
         }
-
-
-def block_average(values: FloatArray, n_blocks: int = N_BLOCKS) -> Estimate:
-    """Mean of a series (M,) and its standard error over blocks.
-
-    Blocks have to be longer than the correlation time for the error to be honest.
-
-    Raises
-    ------
-    ValueError
-        There are fewer values than blocks.
-    """
-    blocks = _blocks(values, n_blocks)
-    means = np.array([b.mean() for b in blocks])
-    return Estimate(float(np.mean(values)), float(means.std(ddof=1) / np.sqrt(n_blocks)))
 
 
 def path_integral_estimators(
@@ -129,7 +102,7 @@ def heat_capacity(
     def capacity(a: FloatArray, b: FloatArray) -> float:
         return float(beta**2 * np.mean((a - a.mean()) * (b - b.mean())) + 1.5 * n_atoms)
 
-    blocks = list(zip(_blocks(virial, n_blocks), _blocks(primitive, n_blocks), strict=True))
+    blocks = list(zip(blocks_of(virial, n_blocks), blocks_of(primitive, n_blocks), strict=True))
     without = np.array([capacity(*_all_but(blocks, k)) for k in range(n_blocks)])
     error = np.sqrt((n_blocks - 1) * np.mean((without - without.mean()) ** 2))
     return Estimate(capacity(virial, primitive), float(error))
@@ -152,12 +125,6 @@ def harmonic_energy(frequency: float, temperature: float, beads: int) -> float:
     beta = 1.0 / (units.kB * temperature)
     springs = 2.0 * beads / beta * np.sin(np.pi * np.arange(beads) / beads)
     return float((frequency**2 / (frequency**2 + springs**2)).sum() / beta)
-
-
-def _blocks(values: FloatArray, n_blocks: int) -> list[FloatArray]:
-    if len(values) < n_blocks:
-        raise ValueError(f"{len(values)} values are too few for {n_blocks} blocks")
-    return np.array_split(np.asarray(values, dtype=float), n_blocks)
 
 
 def _all_but(blocks: list[Any], k: int) -> tuple[FloatArray, FloatArray]:

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from schnet_calc.cli import (
     bench,
     c20,
+    crystal,
     data,
     h2co,
     importing,
@@ -30,6 +31,7 @@ __all__ = [
     "app",
     "bench",
     "c20",
+    "crystal",
     "data",
     "h2co",
     "importing",

@@ -154,6 +154,7 @@ def md(
     timestep: float = 0.5,
     thermostat: str = "langevin",
     time_constant: float = 100.0,
+    pressure: float | None = None,
     interval: int = 10,
     seed: int = 0,
     replicas: int = 1,
@@ -183,7 +184,9 @@ def md(
     thermostat
         none (NVE), langevin, bussi or nose-hoover.
     time_constant
-        fs, of the thermostat.
+        fs, of the thermostat; of the barostat ten times as much.
+    pressure
+        GPa: the cell of a crystal takes the volume that this needs (NPT); with nose-hoover only.
     interval
         Steps between frames.
     replicas
@@ -205,7 +208,7 @@ def md(
     from schnet_calc.simulate.md_files import MDSettings
     from schnet_calc.simulate.replicas import run_replicas
 
-    settings = MDSettings(temperature, time, timestep, thermostat, time_constant, interval, seed)
+    settings = MDSettings(temperature, time, timestep, thermostat, time_constant, interval, seed, pressure)
     if replicas < 1:
         raise ValueError(f"replicas must be at least 1, got {replicas}")
     atoms = read_structure(structure)
@@ -224,17 +227,34 @@ def md(
             run = run_replicas([atoms] * replicas, calculator, settings, output, resume, progress).run
         else:
             run = run_md(atoms, calculator, settings, output, resume, progress)
-    table = run.table()
     figure, axes = plots.new_figure(9, 3.2, 2)
-    plots.draw_energy_and_temperature(axes, table)
+    plots.draw_energy_and_temperature(axes, run.table())
     plots.save_figure(figure, output / "md")
-    numbers = {
-        "time_ps": float(table["time_ps"][-1]),
-        "mean_temperature_k": float(table["temperature_k"].mean()),
-        "total_energy_change_ev": float(table["total_ev"][-1] - table["total_ev"][0]),
-        "speed": speed(settings.n_steps),
-        "doubtful_structures": calculator.guard.count,
-    }
-    print_table(f"MD of {structure.name}", {**numbers, "trajectory": run.trajectory})
-    write_json(json, numbers)
+    _tell_md(structure, run, atoms, speed(settings.n_steps), calculator.guard.count, json)
     tell_doubts(calculator)
+
+
+def _tell_md(structure: Path, run: Any, atoms: Any, rate: str, n_doubts: int, json: Path | None) -> None:
+    """Print means of a run with their errors, and write them."""
+    from schnet_calc.simulate.md_files import EQUILIBRATION
+
+    means, time, drift = run.averages(), float(run.table()["time_ps"][-1]), run.drift(len(atoms))
+    rows: dict[str, Any] = {
+        "time": f"{time:g} ps, means without the first {EQUILIBRATION:.0%}",
+        "temperature": f"{means['temperature_k']} K",
+        "potential energy": f"{means['potential_ev']} eV",
+        "total energy": f"{means['total_ev']} eV, drift {1e3 * drift:.2g} meV/atom/ps",
+    }
+    if run.npt:
+        means["volume_ang3"] = run.volume()
+        rows["volume"] = f"{means['volume_ang3']} Å³"
+    rows |= {"speed": rate, "doubtful structures": n_doubts, "trajectory": run.trajectory}
+    print_table(f"MD of {structure.name}", rows)
+    numbers = {
+        "time_ps": time,
+        **{name: {"value": mean.value, "error": mean.error} for name, mean in means.items()},
+        "total_energy_drift_ev_per_atom_ps": drift,
+        "speed": rate,
+        "doubtful_structures": n_doubts,
+    }
+    write_json(json, numbers)

@@ -1,5 +1,6 @@
 """One function per figure: results in, axes drawn on."""
 
+from schnet_calc.plots.crystals import draw_equation_of_state, draw_phonons
 from schnet_calc.plots.datasets import draw_overview
 from schnet_calc.plots.dynamics import draw_distribution, draw_energy_and_temperature, draw_pimd
 from schnet_calc.plots.insight import (
@@ -40,6 +41,7 @@ __all__ = [
     "draw_dynamic_spectra",
     "draw_embeddings",
     "draw_energy_and_temperature",
+    "draw_equation_of_state",
     "draw_errors",
     "draw_filter_curves",
     "draw_filter_cuts",
@@ -49,6 +51,7 @@ __all__ = [
     "draw_learning_curve",
     "draw_learning_curves",
     "draw_overview",
+    "draw_phonons",
     "draw_pimd",
     "draw_relaxation",
     "draw_rings",

@@ -15,7 +15,7 @@ from ase.io.trajectory import Trajectory
 from ase.md.bussi import Bussi
 from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
-from ase.md.nose_hoover_chain import NoseHooverChainNVT
+from ase.md.nose_hoover_chain import IsotropicMTKNPT, NoseHooverChainNVT
 from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
@@ -61,11 +61,14 @@ def run_md(
     FileExistsError
         The folder holds a trajectory and ``resume`` is false.
     ValueError
-        The folder's run has other settings, another model or other atoms.
+        The folder's run has other settings, another model or other atoms; a pressure for what is no crystal.
     """
     directory = Path(directory)
     with locked(directory):
-        run = MDRun(directory / "md.traj", directory / "md.csv", settings.n_steps)
+        npt = settings.pressure is not None
+        if npt and not atoms.pbc.all():
+            raise ValueError(f"a pressure needs a crystal, pbc is {atoms.pbc.tolist()}")
+        run = MDRun(directory / "md.traj", directory / "md.csv", settings.n_steps, npt)
         identity = _identity(atoms, calculator, settings)
         free = degrees_of_freedom(atoms, settings.thermostat) if n_free is None else n_free
         found = last_frame(run, identity, settings, free) if run.trajectory.exists() else None
@@ -126,7 +129,7 @@ def degrees_of_freedom(atoms: ase.Atoms, thermostat: str) -> int:
 def _identity(atoms: ase.Atoms, calculator: Any, settings: MDSettings) -> dict[str, Any]:
     """What has to be the same for a run to go on."""
     hashes = [p.sha256 for p in getattr(calculator, "potentials", [])]
-    kept = {k: v for k, v in asdict(settings).items() if k != "time"}
+    kept = {k: v for k, v in asdict(settings).items() if k != "time" and (k, v) != ("pressure", None)}
     return {
         **kept,
         "atomic_numbers": atoms.numbers.tolist(),
@@ -172,4 +175,13 @@ def _integrator(
         return dynamics
     # ASE's chain counts 3N degrees of freedom: ask for the kinetic energy that n_free of them have.
     shared = kelvin * n_free / (3 * len(atoms))
+    if settings.pressure is not None:
+        return IsotropicMTKNPT(
+            atoms,
+            timestep,
+            temperature_K=shared,
+            pressure_au=settings.pressure * units.GPa,
+            tdamp=tau,
+            pdamp=10.0 * tau,
+        )
     return NoseHooverChainNVT(atoms, timestep, temperature_K=shared, tdamp=tau)

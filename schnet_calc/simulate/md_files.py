@@ -11,6 +11,8 @@ import numpy as np
 from ase import units
 from ase.io.trajectory import Trajectory
 
+from schnet_calc.analysis.averages import Estimate, mean_with_error
+
 THERMOSTATS = ("none", "langevin", "bussi", "nose-hoover")
 EQUILIBRATION = 0.2
 """Share of a run that is left out of averages and distributions."""
@@ -34,10 +36,18 @@ class MDSettings:
     interval: int = 10
     """Steps between two frames written."""
     seed: int = 0
+    pressure: float | None = None
+    """GPa, at which the cell keeps its shape and finds its volume (NPT); fixed cell if None."""
 
     def __post_init__(self) -> None:
         if self.thermostat not in THERMOSTATS:
             raise ValueError(f"thermostat is one of {', '.join(THERMOSTATS)}, got {self.thermostat!r}")
+        if self.pressure is not None and self.thermostat != "nose-hoover":
+            raise ValueError(
+                f"pressure {self.pressure:g} GPa asks for the thermostat nose-hoover, got {self.thermostat}"
+            )
+        if self.pressure is not None and not math.isfinite(self.pressure):
+            raise ValueError(f"pressure must be finite, got {self.pressure}")
         for name in ("temperature", "time", "timestep", "time_constant", "interval"):
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
@@ -60,6 +70,8 @@ class MDRun:
     """CSV of :data:`CSV_FIELDS`, a row per frame."""
     steps: int
     """Steps of the whole run."""
+    npt: bool = False
+    """Whether the volume changes."""
 
     def table(self) -> dict[str, np.ndarray]:
         """The columns of the log."""
@@ -70,6 +82,16 @@ class MDRun:
         """Slope of the total energy, eV/atom/ps; meaningful without a thermostat."""
         table = self.table()
         return float(np.polyfit(table["time_ps"], table["total_ev"], 1)[0] / n_atoms)
+
+    def averages(self) -> dict[str, Estimate]:
+        """Return means of the log's columns, by name, without the first part (:data:`EQUILIBRATION`) of the run."""
+        table = self.table()
+        first = int(EQUILIBRATION * len(table["time_ps"]))
+        return {name: mean_with_error(x[first:]) for name, x in table.items() if name != "time_ps"}
+
+    def volume(self) -> Estimate:
+        """Return the mean volume, Å³, without the first part of the run."""
+        return mean_with_error(np.array([atoms.get_volume() for atoms in self.late_frames()]))
 
     def late_frames(self) -> list[ase.Atoms]:
         """The frames without the first part (:data:`EQUILIBRATION`) of the run."""

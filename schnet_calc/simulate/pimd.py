@@ -10,11 +10,8 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
-from schnet_calc.analysis.path_integrals import (
-    N_BLOCKS,
-    PathIntegralEstimators,
-    path_integral_estimators,
-)
+from schnet_calc.analysis.averages import N_BLOCKS
+from schnet_calc.analysis.path_integrals import PathIntegralEstimators, path_integral_estimators
 from schnet_calc.folders import locked
 from schnet_calc.ipi import ModelSpec
 from schnet_calc.ipi.input import (

@@ -211,19 +211,36 @@ def _with_cells(
     positions: NDArray[np.float64], box: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
 ) -> HalfPairs:
     folded = fold(positions, box, pbc, cutoff)
-    if _vesin_would_crash(folded, cutoff):
+    walled = _walled(folded, cutoff)
+    if _vesin_would_crash(walled, cutoff):
         i, j, images = _by_ase(folded, cutoff)
     else:
         neighbors = NeighborList(cutoff=cutoff, full_list=False)
-        i, j, images = neighbors.compute(folded.positions, folded.box, folded.pbc.tolist(), "ijS")
+        i, j, images = neighbors.compute(folded.positions, walled, True, "ijS")
     i, j = i.astype(np.int64), j.astype(np.int64)
     return HalfPairs(i, j, (images + folded.home[i] - folded.home[j]) @ box)
 
 
-def _vesin_would_crash(folded: Folded, cutoff: float) -> bool:
+def _walled(folded: Folded, cutoff: float) -> NDArray[np.float64]:
+    """The box (3, 3), with vacuum wider than the cutoff along open directions, perpendicular to the others.
+
+    vesin's own open directions divide by zero where a long, skewed vector carries atoms far along them.
+    """
+    if folded.pbc.all():
+        return folded.box
+    walled = folded.box.copy()
+    periodic, n_periodic = folded.box[folded.pbc], int(folded.pbc.sum())
+    # The last rows of V are an orthonormal basis of what is perpendicular to all periodic vectors.
+    normals = np.linalg.svd(periodic)[2][n_periodic:] if n_periodic else np.eye(3)
+    widths = np.ptp(folded.positions @ normals.T, axis=0) + 1.01 * cutoff
+    walled[~folded.pbc] = widths[:, None] * normals
+    return walled
+
+
+def _vesin_would_crash(box: NDArray[np.float64], cutoff: float) -> bool:
     """Whether vesin would divide by zero: it has 1e5 cells at most, and then none along a short axis."""
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(folded.box), axis=0)
-    cells = np.where(folded.pbc, np.maximum(heights / cutoff, 1.0), 1.0)
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(box), axis=0)
+    cells = np.maximum(heights / cutoff, 1.0)
     excess = float(np.prod(cells)) / 9e4
     return excess > 1.0 and float(cells.min()) < 2.0 * excess ** (1.0 / 3.0)
 

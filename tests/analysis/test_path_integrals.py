@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from ase import units
 
+from schnet_calc.analysis.averages import block_average
 from schnet_calc.analysis.path_integrals import (
-    block_average,
     harmonic_energy,
     heat_capacity,
     path_integral_estimators,

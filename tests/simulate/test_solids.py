@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from ase import units
-from ase.build import bulk
+from ase.build import bulk, molecule
 from ase.eos import EquationOfState
 from ase.filters import FrechetCellFilter
 from ase.md.nose_hoover_chain import IsotropicMTKNPT
@@ -15,6 +15,8 @@ from ase.phonons import Phonons
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.analysis.elasticity import elastic_constants
+from schnet_calc.simulate.md import run_md
+from schnet_calc.simulate.md_files import MDSettings
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +96,24 @@ def test_npt(relaxed):
     assert np.mean(pressures[250:]) == pytest.approx(2.0, abs=0.8)
     compressed = np.mean(volumes[250:]) / (8 * relaxed.get_volume())
     assert compressed == pytest.approx(1 - 2.0 / 90, abs=0.01)
+
+
+def test_npt_as_a_run(relaxed, tmp_path):
+    """A crystal under pressure is smaller, by its bulk modulus; the run goes on where it stopped."""
+    atoms = bulk("Si", cubic=True, a=5.4687)
+    calculator = SchNetCalculator("silicon", device="cpu")
+
+    def settings(time, pressure):
+        return MDSettings(300, time, 2.0, "nose-hoover", 50.0, 10, pressure=pressure)
+
+    volumes = []
+    for pressure in (0.0, 5.0):
+        folder = tmp_path / str(pressure)
+        run_md(atoms, calculator, settings(1.0, pressure), folder)
+        run = run_md(atoms, calculator, settings(4.0, pressure), folder, resume=True)
+        volumes.append(run.volume().value)
+    assert volumes[1] / volumes[0] == pytest.approx(1 - 5.0 / 89, abs=0.015)
+    with pytest.raises(ValueError, match="a pressure needs a crystal"):
+        run_md(molecule("H2O"), calculator, settings(1.0, 0.0), tmp_path / "water")
+    with pytest.raises(ValueError, match="asks for the thermostat nose-hoover, got langevin"):
+        MDSettings(300, 1.0, pressure=1.0)

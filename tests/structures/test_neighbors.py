@@ -112,3 +112,14 @@ def test_all_pairs_of_a_large_molecule_are_found_once(monkeypatch):
     assert len(first.i) == 150 * 149 // 2
     assert kept.pairs(rng.uniform(0, 90, (150, 3)), *where) is first
     assert len(kept.pairs(rng.uniform(0, 30, (140, 3)), *where).i) == 140 * 139 // 2
+
+
+@pytest.mark.parametrize("pbc", [(False, False, True), (True, True, False), (True, False, True)])
+def test_long_skewed_vectors_beside_open_directions(pbc):
+    """Alone, vesin divides by zero here and takes the process with it."""
+    cell = np.array([[95.7, 0.0, 495.2], [2200.5, 122.7, 0.0], [0.0, 2821.8, 21.5]])
+    positions = np.random.default_rng(0).normal(scale=2.0, size=(18, 3))
+    found = half_pairs(positions, cell, np.array(pbc), 4.0)
+    distances = np.linalg.norm(positions[:, None] - positions, axis=2)
+    assert len(found.i) == (np.triu(distances, 1) > 0).sum() - (np.triu(distances, 1) >= 4.0).sum()
+    assert not found.shifts.any()

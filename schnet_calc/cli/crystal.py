@@ -1,0 +1,83 @@
+"""The command for crystals."""
+
+from pathlib import Path
+
+from schnet_calc.cli.app import Output, app, open_model, tell_doubts
+from schnet_calc.cli.console import print_table, write_json
+
+
+@app.command
+def crystal(
+    structure: Path,
+    *,
+    model: str,
+    supercell: tuple[int, int, int] | None = None,
+    phonons: bool = True,
+    fmax: float = 1e-4,
+    device: str = "auto",
+    engine: str = "auto",
+    on_doubt: str = "warn",
+    output: Output = Path("crystal"),
+) -> None:
+    """Lattice, equation of state, elastic constants and phonons of a crystal; NPT is md --pressure.
+
+    Parameters
+    ----------
+    structure
+        Any file that ASE reads; best a primitive cell, which is relaxed first.
+    model
+        A model file, or the name of a shipped model.
+    supercell
+        Repetitions for the phonons; by default 20 Å along each vector at least.
+    phonons
+        Whether to compute them.
+    fmax
+        Largest force that relaxations leave, eV/Å.
+    engine
+        auto, compiled or script; script runs the TorchScript of foreign files.
+    on_doubt
+        Structures outside of what the model knows: warn, ignore, stop, or an .extxyz file to write them to.
+    output
+        Folder for relaxed.extxyz, crystal.json and the figures.
+    """
+    import ase.io
+
+    from schnet_calc import plots
+    from schnet_calc.data import read_structure
+    from schnet_calc.simulate.crystal import crystal_properties
+
+    calculator = open_model(model, device, "float64", engine=engine, on_doubt=on_doubt)
+    found = crystal_properties(read_structure(structure), calculator, supercell, phonons, fmax)
+    output.mkdir(parents=True, exist_ok=True)
+    ase.io.write(output / "relaxed.extxyz", found.atoms)
+    figure, axes = plots.new_figure(5.5, 3.6)
+    plots.draw_equation_of_state(axes, found.volumes, found.energies)
+    plots.save_figure(figure, output / "equation_of_state")
+    lengths, angles = found.atoms.cell.lengths(), found.atoms.cell.angles()
+    c, averages = found.elastic, found.averages
+    rows = {
+        "cell": f"{', '.join(f'{x:.4f}' for x in lengths)} Å, {', '.join(f'{x:.2f}' for x in angles)}°",
+        "volume": f"{found.atoms.get_volume() / len(found.atoms):.4f} Å³ per atom",
+        "bulk modulus": f"{found.bulk_modulus:.1f} GPa by volumes, {averages.bulk:.1f} by elastic constants",
+        "elastic constants": ", ".join(f"C{a}{b} {c[a - 1, b - 1]:.1f}" for a, b in CONSTANTS) + " GPa",
+        "polycrystal": f"shear {averages.shear:.1f}, Young {averages.young:.1f} GPa",
+        "Poisson": f"{averages.poisson:.3f}",
+        "stable against strain": "yes"
+        if averages.lowest > 0
+        else f"no: an eigenvalue of {averages.lowest:.1f} GPa",
+    }
+    if found.phonons is not None:
+        lowest, highest = found.phonons.frequencies.min(), found.phonons.frequencies.max()
+        rows["phonons"] = f"up to {highest:.0f} cm⁻¹, " + (
+            "all real" if found.phonons.stable else f"imaginary ones down to {-lowest:.0f}i cm⁻¹"
+        )
+        figure, axes = plots.new_figure(5.5, 3.6)
+        plots.draw_phonons(axes, found.phonons.distances, found.phonons.frequencies, found.phonons.corners)
+        plots.save_figure(figure, output / "phonons")
+    print_table(f"crystal of {found.atoms.get_chemical_formula()}", {**rows, "folder": output})
+    write_json(output / "crystal.json", {"task": "crystal", **calculator.todict(), **found.to_dict()})
+    tell_doubts(calculator)
+
+
+CONSTANTS = ((1, 1), (2, 2), (3, 3), (1, 2), (1, 3), (2, 3), (4, 4), (5, 5), (6, 6))
+"""Those that a crystal of any symmetry but the lowest shows; all are in the JSON file."""
