@@ -22,6 +22,9 @@ from schnet_calc.simulate.reference import reference_calculator
 KINDS = (("H", "H", 0.65, 1.68, 60), ("O", "H", 0.9, 1.8, 30), ("C", "H", 1.4, 2.1, 30))
 """Two atoms, the distances in Å between which they are brought, and how many frames."""
 
+MOST = 6.0
+"""eV above the minimum; what lies higher is kept, but not trained on: it would weigh too much."""
+
 
 def displaced(images: list[ase.Atoms], rng: np.random.Generator) -> list[ase.Atoms]:
     """Frames of low energy, with two atoms brought closer or further apart."""
@@ -67,7 +70,8 @@ def main(data: str, folder: str) -> None:
         atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
         ase.io.write(kept, atoms, append=True)
         print(f"{n} of {len(frames)}: {energy - lowest.get_potential_energy():.2f} eV", flush=True)
-    labelled = ase.io.read(kept, ":")
+    highest = lowest.get_potential_energy() + MOST
+    labelled = [a for a in ase.io.read(kept, ":") if a.get_potential_energy() < highest]
     ase.io.write(target / "frames.extxyz", [*images, *labelled])
     split = split_frames(len(images), 2800, 200)
     more = np.arange(len(images), len(images) + len(labelled))

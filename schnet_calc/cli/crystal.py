@@ -28,7 +28,7 @@ def crystal(
     model
         A model file, or the name of a shipped model.
     supercell
-        Repetitions for the phonons; by default 20 Å along each vector at least.
+        Repetitions for the phonons; by default 20 Å along each vector at least, and a multiple of 4.
     phonons
         Whether to compute them.
     fmax
@@ -67,7 +67,7 @@ def crystal(
         else f"no: an eigenvalue of {averages.lowest:.1f} GPa",
     }
     if found.phonons is not None:
-        lowest, highest = found.phonons.frequencies.min(), found.phonons.frequencies.max()
+        lowest, highest = found.phonons.lowest, found.phonons.frequencies.max()
         rows["phonons"] = f"up to {highest:.0f} cm⁻¹, " + (
             "all real" if found.phonons.stable else f"imaginary ones down to {-lowest:.0f}i cm⁻¹"
         )

@@ -20,8 +20,9 @@ from schnet_calc.simulate.relax import relax, relax_many
 FloatArray = NDArray[np.float64]
 SCALES = np.linspace(0.97, 1.03, 9)
 """Of the lattice vectors, for the equation of state."""
-SHORTEST_SUPERCELL = 20.0
-"""Å; what a supercell for phonons measures at least along each lattice vector, if nothing else is asked for."""
+SHORTEST_SUPERCELL, MULTIPLE = 20.0, 4
+"""Å that a supercell for phonons measures at least along each lattice vector, and what its repetitions are
+multiples of, if nothing else is asked for: most special points then fit into it."""
 DISPLACEMENT = 0.01
 """Å, of the phonons' differences."""
 UNSTABLE = -1.0
@@ -38,12 +39,19 @@ class Dispersion:
     """(points, 3N) cm⁻¹; negative for imaginary ones"""
     corners: list[tuple[str, int]]
     """Names of special points, and which of the points they are"""
+    exact: NDArray[np.bool_]
+    """(points,) whether a wave vector fits into the supercell; corners that don't are interpolated"""
     supercell: tuple[int, int, int]
 
     @property
+    def lowest(self) -> float:
+        """Lowest frequency at a wave vector that fits into the supercell, cm⁻¹."""
+        return float(self.frequencies[self.exact].min())
+
+    @property
     def stable(self) -> bool:
-        """Whether no frequency is imaginary."""
-        return bool(self.frequencies.min() > UNSTABLE)
+        """Whether no frequency is imaginary, where they are exact."""
+        return self.lowest > UNSTABLE
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ class Crystal:
             else {
                 "supercell": list(phonons.supercell),
                 "corners": {name: phonons.frequencies[k].tolist() for name, k in phonons.corners},
-                "lowest_cm1": float(phonons.frequencies.min()),
+                "lowest_cm1": phonons.lowest,
             },
         }
 
@@ -101,7 +109,7 @@ def crystal_properties(
     calculator : SchNetCalculator
         In float64.
     supercell : three int, optional
-        Repetitions for the phonons; by default so many that each vector has :data:`SHORTEST_SUPERCELL` Å.
+        Repetitions for the phonons; see :data:`SHORTEST_SUPERCELL`.
     phonons : bool
         Whether to compute them.
     fmax : float
@@ -173,25 +181,38 @@ def phonon_dispersion(
         Repetitions; see :func:`crystal_properties`.
     """
     if supercell is None:
-        supercell = tuple(int(n) for n in np.ceil(SHORTEST_SUPERCELL / crystal.cell.lengths()))  # type: ignore[assignment]
-    assert supercell is not None
+        repeats = np.ceil(SHORTEST_SUPERCELL / crystal.cell.lengths() / MULTIPLE).astype(int) * MULTIPLE
+        supercell = (int(repeats[0]), int(repeats[1]), int(repeats[2]))
     with tempfile.TemporaryDirectory() as folder:
         phonons = Phonons(crystal, calculator, supercell=supercell, delta=DISPLACEMENT, name=f"{folder}/p")
         phonons.run()
         phonons.read(acoustic=True)
-    q, corners, jumps = _path(crystal, max(supercell))
+    q, corners, jumps = _path(crystal, np.array(supercell))
     lengths = np.linalg.norm(np.diff(q, axis=0) @ crystal.cell.reciprocal(), axis=1)
     lengths[jumps] = 0.0
     frequencies = phonons.band_structure(q, verbose=False) / invcm
-    return Dispersion(np.concatenate([[0.0], np.cumsum(lengths)]), frequencies, corners, supercell)
+    distances = np.concatenate([[0.0], np.cumsum(lengths)])
+    return Dispersion(distances, frequencies, corners, _fits(q, np.array(supercell)), supercell)
 
 
-def _path(crystal: ase.Atoms, fineness: int) -> tuple[FloatArray, list[tuple[str, int]], list[int]]:
-    """Wave vectors (points, 3) along the lattice's standard path, its corners, and the points before its jumps."""
+def _fits(q: FloatArray, supercell: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which wave vectors (points, 3) have a whole number of periods in the supercell."""
+    periods = q * supercell
+    return np.asarray(np.abs(periods - np.round(periods)).max(axis=1) < 1e-6)
+
+
+def _path(
+    crystal: ase.Atoms, supercell: NDArray[np.int64]
+) -> tuple[FloatArray, list[tuple[str, int]], list[int]]:
+    """Wave vectors (points, 3) along the lattice's standard path, its corners, and the points before its jumps.
+
+    Between corners there are those that fit into the supercell.
+    """
     path = crystal.cell.bandpath(npoints=0)
     points: list[FloatArray] = []
     corners: list[tuple[str, int]] = []
     jumps: list[int] = []
+    shares = np.arange(1, 24 * supercell.max()) / (24 * supercell.max())
     for line in path.path.split(","):
         names = _names(line, path.special_points)
         jumps += [len(points) - 1] if points else []
@@ -199,8 +220,8 @@ def _path(crystal: ase.Atoms, fineness: int) -> tuple[FloatArray, list[tuple[str
         corners.append((names[0], len(points) - 1))
         for first, last in pairwise(names):
             a, b = path.special_points[first], path.special_points[last]
-            steps = max(round(fineness * np.abs(b - a).max()), 1)
-            points += [a + (b - a) * k / steps for k in range(1, steps + 1)]
+            between = a + (b - a) * shares[:, None]
+            points += [*between[_fits(between, supercell)], b]
             corners.append((last, len(points) - 1))
     return np.array(points), corners, jumps
 

@@ -10,7 +10,7 @@ from ase.build import bulk, molecule
 
 def test_crystal(run, tmp_path, figures):
     ase.io.write(tmp_path / "si.cif", bulk("Si", a=5.4))
-    code, out, err = run("crystal", "si.cif", "--model", "silicon", "--supercell", "3", "3", "3")
+    code, out, err = run("crystal", "si.cif", "--model", "silicon", "--supercell", "4", "4", "4")
     assert code == 0, err
     found = json.loads((tmp_path / "crystal" / "crystal.json").read_text())
     assert found["bulk_modulus_gpa"] == pytest.approx(89, abs=3)

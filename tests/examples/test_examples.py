@@ -25,9 +25,10 @@ def small(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
-def test_example(path, capsys):
+def test_example(path, capsys, monkeypatch):
     if path.stem in NEED_DATA and not DATA.is_dir():
         pytest.skip(f"no reference data in {DATA}; set SCHNET_CALC_DATA")
+    monkeypatch.setattr("sys.argv", [str(path)])
     runpy.run_path(str(path), run_name="__main__")
     assert capsys.readouterr().out.strip()
 
