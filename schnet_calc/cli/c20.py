@@ -1,12 +1,10 @@
 """The C20 study, and pages of other molecules."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 from schnet_calc.cli.app import Output, app
-from schnet_calc.cli.console import Stages, out, print_table, progress_bar
+from schnet_calc.cli.console import Stages, command_line, out, print_table, progress_bar
 
 
 @app.command
@@ -53,8 +51,7 @@ def c20(
             device=device,
             progress=Stages(bar),
         )
-    command = shlex.join(["schnet-calc", *sys.argv[1:]])
-    page = write_c20_report(study, output, load_potential(model).metadata.raw, model, command)
+    page = write_c20_report(study, output, load_potential(model).metadata.raw, model, command_line())
     lengths = ", ".join(f"{c.mean:.3f} Å ({len(c.members)})" for c in study.bond_classes)
     print_table(
         "C20",

@@ -1,6 +1,7 @@
 """Tables, progress bars and errors of the command line."""
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,19 @@ def write_json(path: Path | None, values: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values, indent=1) + "\n")
         out.print(f"numbers in {escape(str(path))}")
+
+
+def command_line() -> str:
+    """Return this command as it may be shown to others: paths as seen from here, or names alone."""
+    return shlex.join(["schnet-calc", *map(_portable, sys.argv[1:])])
+
+
+def _portable(argument: str) -> str:
+    option, equals, value = argument.rpartition("=") if argument.startswith("-") else ("", "", argument)
+    if Path(value).is_absolute():
+        path = Path(value)
+        value = str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
+    return option + equals + value
 
 
 @contextmanager

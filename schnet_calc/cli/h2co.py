@@ -1,11 +1,9 @@
 """The formaldehyde study."""
 
-import shlex
-import sys
 from pathlib import Path
 
 from schnet_calc.cli.app import Output, app
-from schnet_calc.cli.console import Stages, print_table, progress_bar
+from schnet_calc.cli.console import Stages, command_line, print_table, progress_bar
 
 
 @app.command
@@ -51,8 +49,7 @@ def h2co(
             device=device,
             progress=Stages(bar),
         )
-    command = shlex.join(["schnet-calc", *sys.argv[1:]])
-    page = write_h2co_report(study, output, load_potential(model).metadata.raw, model, command)
+    page = write_h2co_report(study, output, load_potential(model).metadata.raw, model, command_line())
     rows = {}
     for m in study.molecules:
         for name, values in (

@@ -1,7 +1,6 @@
 """Commands that repeat the paper's tables."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from cyclopts import App
 from rich.table import Table
 
 from schnet_calc.cli.app import Output, app
-from schnet_calc.cli.console import Stages, out, progress_bar, write_json
+from schnet_calc.cli.console import Stages, command_line, out, progress_bar, write_json
 from schnet_calc.cli.reproduce_tables import print_rows
 from schnet_calc.studies.configs import config_folder
 
@@ -89,7 +88,7 @@ def md17(
             if evaluate_only:
                 tested = study.evaluate_molecule(name, config, device)
             else:
-                tested = study.train_molecule(config, place, _command(), _steps_of(stages, place.name))
+                tested = study.train_molecule(config, place, command_line(), _steps_of(stages, place.name))
             dense = study.dense_baseline(config, place, dense_steps) if dense_steps else None
             rows.append(study.Row(name, tested, study.PAPER[name], seed, dense))
             if not evaluate_only:
@@ -160,7 +159,7 @@ def ablation(
     if steps is not None:
         config = config.changed({"steps": steps})
     with progress_bar() as bar:
-        found = run_ablation(config, output, _command(), Stages(bar))
+        found = run_ablation(config, output, command_line(), Stages(bar))
     table = Table(title=f"{name}, mean absolute errors", title_justify="left", title_style="bold")
     for heading in ("", "energy, kcal/mol", "force, kcal/mol/Å"):
         table.add_column(heading, justify="right" if heading else "left")
@@ -177,10 +176,6 @@ def ablation(
 
 def _data_folder() -> Path:
     return Path(os.environ.get("SCHNET_CALC_DATA", "../shared/data")) / "md17"
-
-
-def _command() -> str:
-    return "schnet-calc " + " ".join(sys.argv[1:])
 
 
 def _steps_of(stages: Stages, label: str) -> Callable[[Any, Any], None]:

@@ -1,6 +1,5 @@
 """The command that trains; loaded when it is asked for, since its options are the configuration's keys."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ from rich.markup import escape
 
 from schnet_calc import plots
 from schnet_calc.cli.app import Output
-from schnet_calc.cli.console import Stages, err, print_table, progress_bar, write_json
+from schnet_calc.cli.console import Stages, command_line, err, print_table, progress_bar, write_json
 from schnet_calc.cli.options import Options
 from schnet_calc.data import Split
 from schnet_calc.data.checks import label_warnings
@@ -80,7 +79,7 @@ def train(
             return
         test = finish(
             run,
-            command="schnet-calc " + " ".join(sys.argv[1:]),
+            command=command_line(),
             progress=lambda done, total: stages("test frames", done, total),
         )
     _show(run, test, output, json)
@@ -115,7 +114,7 @@ def _check_labels(run: Run, strict: bool) -> None:
 
 
 def _train_committee(settings: Any, output: Path, members: int, resume: bool, json: Path | None) -> None:
-    command = "schnet-calc " + " ".join(sys.argv[1:])
+    command = command_line()
     with progress_bar() as bar:
         stages = Stages(bar)
 

@@ -51,6 +51,8 @@ class Labels:
     """eAng, Debye or au."""
     scalars: tuple[str, ...] = ()
     """Further numbers of a structure as NAME[=KEY][:UNIT][:sum|mean], such as gap:eV:mean."""
+    theory: str = ""
+    """Level of theory of the labels, for the model's card; by default what the file says."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scalars", tuple(self.scalars))

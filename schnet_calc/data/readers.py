@@ -50,7 +50,14 @@ def read_frames(path: str | Path, labels: Labels | None = None, **named: Any) ->
         Unknown units.
     """
     labels = labels or Labels(**named)
-    path = Path(path)
+    frames = _read(Path(path), labels)
+    if labels.theory:
+        frames.info["theory"] = labels.theory
+    return frames
+
+
+def _read(path: Path, labels: Labels) -> Frames:
+    """Read the frames of a file by what it is."""
     if is_qm9(path):
         return read_qm9(path)
     if not path.exists():
