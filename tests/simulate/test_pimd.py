@@ -294,3 +294,48 @@ def test_forces_that_are_no_numbers_end_the_run_by_name(folder, transport):
         )
     failed = ase.io.read(folder / "run" / "failed_structure.xyz")
     assert abs(failed.get_distance(0, 1) - 1.0) > 0.004
+
+
+FULL = """
+import resource, sys
+import ase.io
+from helpers import pimd_settings
+from schnet_calc.simulate.pimd import run_pimd
+resource.setrlimit(resource.RLIMIT_FSIZE, (15000, resource.RLIM_INFINITY))  # like a disk that is full
+settings = pimd_settings(beads=2, time=0.01, timestep=0.1, stride=1, frame_stride=5, transport="socket")
+run_pimd(ase.io.read("start.xyz"), sys.argv[1], settings, "run", device="cpu")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no limits on the size of files elsewhere")
+def test_a_full_disk_under_i_pi_costs_no_rows(folder, models):
+    """After room is made the run goes on: the same rows before, the same within rounding after.
+
+    Positions that i-PI reads from its checkpoint differ from those it had by the rounding of one
+    transformation to normal modes.
+    """
+    ase.io.write(folder / "start.xyz", ethanol())
+    command = [sys.executable, "-c", FULL, str(models["float64"])]
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    failed = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert failed.returncode == 1, failed.stderr
+    assert "File too large" in failed.stderr
+    kept = (folder / "run" / "simulation.out").read_text()
+    settings = pimd_settings(beads=2, time=0.01, timestep=0.1, stride=1, frame_stride=5, transport="socket")
+    atoms = ase.io.read(folder / "start.xyz")
+    run_pimd(atoms, models["float64"], settings, folder / "run", resume=True, device="cpu")
+    run_pimd(atoms, models["float64"], settings, folder / "whole", device="cpu")
+    rows, whole = (pimd_rows(folder / name) for name in ("run", "whole"))
+    assert 30 < kept.count("\n") < len(whole)
+    np.testing.assert_allclose(rows, whole, rtol=1e-9, atol=1e-9)
+    for name in ("simulation.out", "simulation.pos_0.xyz"):
+        texts = [(folder / run / name).read_text() for run in ("run", "whole")]
+        assert texts[0][:5000] == texts[1][:5000]
+        assert texts[0].count("\n") == texts[1].count("\n")
