@@ -3,13 +3,15 @@
     python benchmarks/fuzz.py --minutes 10 --seed 0
 
 Every case follows from its number alone (``--case N`` repeats one). Cases run in a child process: one that
-dies or takes longer than ``--patience`` seconds is a failure, and so is a result that is no number, that
-differs between the two engines, or an error of another kind than those that are documented.
+dies, takes longer than ``--patience`` seconds or needs a GiB more than before is a failure, and so is a result
+that is no number, that differs between the two engines, or an error of another kind than those that are
+documented.
 """
 
 import argparse
 import collections
 import queue
+import resource
 import subprocess
 import sys
 import tempfile
@@ -110,6 +112,7 @@ class Child:
 def serve() -> None:
     """Run the cases that arrive on standard input."""
     fuzzer = Fuzzer()
+    most = peak_memory() + 2**30
     print("ready", flush=True)
     for line in sys.stdin:
         try:
@@ -117,7 +120,17 @@ def serve() -> None:
         except Exception as error:  # a failure of the case, or of the fuzzer
             where = traceback.extract_tb(error.__traceback__)[-1]
             outcome = f"FAILURE: {type(error).__name__}: {error} ({where.filename}, {where.lineno})"
+        if peak_memory() > most:
+            most, outcome = (
+                peak_memory() + 2**30,
+                f"FAILURE: {peak_memory() / 2**30:.1f} GiB, then {outcome}",
+            )
         print(outcome.replace("\n", " ")[:300], flush=True)
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process ever held."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 class Fuzzer:

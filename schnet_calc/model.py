@@ -2,7 +2,7 @@
 
 >>> from ase.build import molecule
 >>> from schnet_calc import load_model
->>> model = load_potential("ethanol")
+>>> model = load_model("ethanol")
 >>> prediction = model.evaluate([molecule("CH3CH2OH")])[0]
 >>> prediction.forces.shape
 (9, 3)

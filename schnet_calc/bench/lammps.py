@@ -118,12 +118,12 @@ def rows_of(costs: Sequence[Cost]) -> list[list[str]]:
         "route",
         "atoms",
         "ranks",
-        "ms/step",
+        "ms",
         "µs/atom",
         "exchange",
         "coupling",
-        "guests/atom",
-        "MB/step",
+        "guests",
+        "MB",
     ]
     return [header] + [
         [

@@ -1,8 +1,10 @@
 """The command that measures speed."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from schnet_calc.cli.app import Output, app
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
 def bench(
     *,
     training: bool = False,
+    lammps: bool = False,
     against: Literal["schnetpack"] | None = None,
     model: str | None = None,
-    atoms: tuple[int, ...] = (64, 216, 1000, 4000, 20000),
+    atoms: tuple[int, ...] | None = None,
     beads: tuple[int, ...] = (1, 8, 32),
+    ranks: tuple[int, ...] = (1, 2, 4),
+    plugin: Path | None = None,
     threads: int | None = None,
     seconds: float = 1.0,
     output: Output = Path("bench"),
@@ -31,14 +36,20 @@ def bench(
     ----------
     training
         Time training steps instead: aspirin, C20, energies alone, a crystal, and batches of other sizes.
+    lammps
+        Time silicon in LAMMPS instead, beside threads of one process.
     against
         schnetpack, which has to be installed, is timed in the same run.
     model
         A SchNet that knows carbon, in place of random weights: an imported one, say.
     atoms
-        Sizes of diamond.
+        Sizes of diamond (64 to 20,000 by default), or of silicon in LAMMPS (1,000 to 32,000).
     beads
         Of the steps of path integrals.
+    ranks
+        Of MPI, with --lammps.
+    plugin
+        What ``schnet-calc lammps build`` made, to be timed with --lammps, too.
     threads
         CPU threads.
     seconds
@@ -58,6 +69,10 @@ def bench(
     if training:
         _bench_training(against, seconds, json)
         return
+    if lammps:
+        _bench_lammps(atoms or (1000, 8000, 32000), ranks, plugin, model or "silicon", json)
+        return
+    atoms = atoms or (64, 216, 1000, 4000, 20000)
     found = run_bench(atoms, against, seconds, beads, lambda name: err.print(name), model)
     out.print(_table(found, against is not None))
     out.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
@@ -100,6 +115,42 @@ def _bench_training(against: str | None, seconds: float, json: Path | None) -> N
     out.print(f"ms of the first with Adam: {parts}")
     out.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
     write_json(json, found.to_dict())
+
+
+def _bench_lammps(
+    atoms: tuple[int, ...], ranks: tuple[int, ...], plugin: Path | None, model: str, json: Path | None
+) -> None:
+    """Print what silicon costs on ranks, and what 64 nodes would cost."""
+    from schnet_calc.bench.lammps import measure, rows_of, weak_scaling
+
+    costs = measure(
+        atoms,
+        ranks,
+        plugin=plugin,
+        model=model,
+        report=lambda c: err.print(f"{c.route} {c.atoms} {c.ranks}"),
+    )
+    header, *rows = rows_of(costs)
+    table = Table(
+        title="silicon in LAMMPS, NVE",
+        caption="Per step. threads: one process without LAMMPS; on the first rank, of the fix: ms of exchange and "
+        "coupling, rows of other ranks' atoms for each own one, and what is sent",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for heading in header:
+        table.add_column(heading, justify="left" if heading == "route" else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+    largest = max((c for c in costs if c.route == "fix"), key=lambda c: (c.ranks > 1, c.atoms, -c.ranks))
+    on_paper = weak_scaling(largest, 64)
+    out.print(
+        f"on paper, 64 nodes with {largest.atoms:,} atoms each: {on_paper:.1f} ms per step instead of "
+        f"{largest.milliseconds:.1f} (messages of 2 µs and 10 GB/s, nothing of it hidden)"
+    )
+    write_json(json, {"costs": [asdict(c) for c in costs], "on_64_nodes_ms": on_paper})
 
 
 def _table(found: "Bench", against: bool) -> Table:

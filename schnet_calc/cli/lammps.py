@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from schnet_calc.cli.app import DOUBTFUL, Output
+
 lammps = App(name="lammps", help="Run a LAMMPS input file with a model, on any number of MPI ranks.")
 Several = Parameter(consume_multiple=True, negative="")
 
@@ -76,7 +78,6 @@ def run(
             sys.exit(1)
         raise
     if comm.rank == 0 and coupling.guard.count:
-        from schnet_calc.cli.app import DOUBTFUL
         from schnet_calc.cli.console import err
 
         err.print(f"[yellow]doubtful:[/yellow] {coupling.guard.count} steps; exit status {DOUBTFUL}")
@@ -85,7 +86,7 @@ def run(
 
 @lammps.command
 def build(
-    output: Path = Path("schnetplugin.so"), *, include: Path | None = None, compiler: str = "mpicxx"
+    output: Output = Path("schnetplugin.so"), *, include: Path | None = None, compiler: str = "mpicxx"
 ) -> None:
     """Compile pair_style schnet for the installed LAMMPS.
 
