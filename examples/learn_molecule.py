@@ -28,7 +28,7 @@ clock = time.perf_counter()
 options = {"temperature": 300, "beads": 8, "time": 5.0}
 if quick:
     options |= {"beads": 2, "time": 0.05, "start": 24, "reference_steps": 20, "rounds": 1, "members": 2}
-    options |= {"first_steps": 30, "features": 8, "check": 6}
+    options |= {"first_steps": 30, "steps_per_label": 0, "features": 8, "check": 6}
 
 
 def say(line: str) -> None:

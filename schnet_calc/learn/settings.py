@@ -43,9 +43,11 @@ class LearnSettings:
     rounds: int = 10
     """Trainings, at most."""
     first_steps: int = 6000
-    """Training steps of the first round."""
+    """Training steps of the first round, at least."""
     steps: int = 3000
-    """Training steps of every later round."""
+    """Training steps of every later round, at least."""
+    steps_per_label: int = 24
+    """Training steps for each label, where these are more."""
     features: int = 64
     """Width of the networks."""
     check: int = 60
@@ -60,7 +62,7 @@ class LearnSettings:
     """Of all random numbers."""
 
     def __post_init__(self) -> None:
-        free = {"relax", "seed", "reference_steps", "check", "accuracy", "start"}
+        free = {"relax", "seed", "reference_steps", "check", "accuracy", "start", "steps_per_label"}
         for item in fields(self):
             value = getattr(self, item.name)
             if not math.isfinite(value) or value < 0 or (value == 0 and item.name not in free):

@@ -78,7 +78,8 @@ def training_config(
     """
     shared = set.intersection(*(set(atoms.calc.results) for atoms in labelled))
     periodic = "stress" in shared
-    steps = settings.steps if further else settings.first_steps
+    least = settings.steps if further else settings.first_steps
+    steps = max(least, settings.steps_per_label * len(labelled))
     data = DataConfig(
         file=str(folder / FRAMES),
         split=str(folder / SPLIT),

@@ -16,6 +16,7 @@ TINY = {
     "members": 2,
     "rounds": 2,
     "first_steps": 30,
+    "steps_per_label": 0,
     "steps": 20,
     "features": 8,
     "check": 6,

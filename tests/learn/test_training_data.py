@@ -44,12 +44,17 @@ def test_too_few_are_said_to_be_too_few(labelled, tmp_path):
 
 
 def test_later_rounds_are_shorter(labelled, tmp_path):
-    settings = LearnSettings(first_steps=100, steps=40)
+    settings = LearnSettings(first_steps=100, steps=40, steps_per_label=0)
     first, later = (training_config(tmp_path, labelled, settings, further) for further in (False, True))
     assert (first.training.steps, later.training.steps) == (100, 40)
     assert later.training.learning_rate < first.training.learning_rate
     assert first.model == later.model
     assert not first.data.stress_key
+
+
+def test_steps_follow_the_labels(labelled, tmp_path):
+    config = training_config(tmp_path, labelled, LearnSettings(steps_per_label=1000), False)
+    assert config.training.steps == 1000 * len(labelled)
 
 
 def test_stresses_and_dipoles_are_trained_on_where_all_have_them(labelled, tmp_path):
