@@ -1,15 +1,17 @@
-"""A molecule of your own, all the way: xTB labels, training, checks, spectrum, path integrals, a page.
+"""A molecule of your own, all the way: xTB labels, training, checks, infrared spectra, path integrals, a page.
 
     python examples/own_molecule.py [MOLECULE.xyz] [FOLDER]
 
 Acetamide without arguments. GFN2-xTB (pip install 'schnet-calc[xtb]') labels 1,200 structures: half from
 dynamics at 500 K, half from the quantum vibrations around the minimum, where the beads of path integrals
-will be. The model is then compared with GFN2-xTB at its minimum, in its frequencies, and on beads that it
-visited itself. About ten minutes on two cores; set CI=1 for a run of seconds, good for nothing.
+will be. The model is then compared with GFN2-xTB at its minimum, in its frequencies and infrared intensities,
+and on beads that it visited itself. About ten minutes on two cores; set CI=1 for a run of seconds, good for
+nothing.
 """
 
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,11 +19,13 @@ import ase.io
 import numpy as np
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.vibrations import Infrared
 
 from schnet_calc import MDSettings, SchNetCalculator, run_md
 from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.nn import SchNetConfig
 from schnet_calc.report import write_report
+from schnet_calc.simulate.infrared import infrared_intensities
 from schnet_calc.simulate.modes import normal_modes, write_modes
 from schnet_calc.simulate.pimd import run_pimd
 from schnet_calc.simulate.reference import compare_modes, reference_calculator, reference_modes
@@ -50,17 +54,22 @@ md = run_md(known.atoms, xtb, hot, folder / "sampling")
 frames = ase.io.read(md.trajectory, ":")[-n_frames:]
 for atoms in sample_modes(known, temperature=300, n_samples=n_frames):
     atoms.calc = xtb
-    labels = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
+    atoms.get_potential_energy()
+    labels = {name: xtb.results[name] for name in ("energy", "forces", "dipole")}
     atoms.calc = SinglePointCalculator(atoms, **labels)
     frames.append(atoms)
-for atoms in frames:
-    atoms.info["theory"] = "GFN2-xTB"
 ase.io.write(folder / "xtb.extxyz", frames)
 say(f"{len(frames)} structures labelled")
 
 # Train, and check on frames never used.
 config = RunConfig(
-    DataConfig(str(folder / "xtb.extxyz"), n_train=len(frames) * 5 // 6, n_validation=len(frames) // 12),
+    DataConfig(
+        file=str(folder / "xtb.extxyz"),
+        n_train=len(frames) * 5 // 6,
+        n_validation=len(frames) // 12,
+        dipole_key="dipole",
+        theory="GFN2-xTB",
+    ),
     SchNetConfig(n_features=64, n_interactions=3, n_gaussians=25, cutoff=6.0, basis_width=0.3),
     TrainingConfig(
         steps=40 if quick else 16_000,
@@ -86,12 +95,26 @@ relaxed = relax(known.atoms, precise, fmax=1e-4)
 ase.io.write(folder / "relaxed.xyz", relaxed.atoms)
 modes = normal_modes(relaxed.atoms, precise)
 compared = compare_modes(modes, known)
-record = {"reference": "GFN2-xTB", **compared.to_dict()}
+intensities = infrared_intensities(modes, precise.model)
+record = {
+    "reference": "GFN2-xTB",
+    "intensities_km_mol": intensities.tolist(),
+    **compared.to_dict(),
+}
 write_modes(folder / "modes.json", modes, precise, record)
 off = np.abs(compared.errors)
 say(
     f"minima {compared.rmsd:.3f} Å apart; frequencies off by {off.mean():.1f} cm⁻¹, at most {off.max():.1f}"
 )
+
+with tempfile.TemporaryDirectory() as scratch:
+    shaken = known.atoms.copy()
+    shaken.calc = xtb
+    infrared = Infrared(shaken, name=f"{scratch}/ir")  # by differences of the reference's own dipoles
+    infrared.run()
+    infrared.read()
+    exact = 42.2561 * infrared.intensities[-len(intensities) :]  # km/mol per D²/(Å² amu)
+say(f"infrared intensities off by {np.abs(intensities - exact).mean():.1f} km/mol of {exact.max():.0f}")
 
 # Classical and path-integral dynamics; beads are the model's own, so this is the test that counts.
 picoseconds = 0.02 if quick else 5.0
@@ -103,7 +126,7 @@ pimd = run_pimd(
 )
 visited = [beads[-k] for beads in pimd.beads() for k in range(1, 2 if quick else 26)]
 predicted = np.concatenate([p.forces for p in calculator.evaluate(visited)])
-exact = np.concatenate([xtb.get_forces(atoms) for atoms in visited])
-mae = 1e3 * np.abs(predicted - exact).mean()
+wanted = np.concatenate([xtb.get_forces(atoms) for atoms in visited])
+mae = 1e3 * np.abs(predicted - wanted).mean()
 say(f"on {len(visited)} beads: force MAE {mae:.1f} meV/Å against GFN2-xTB")
 say(f"page: {write_report(folder)}")
