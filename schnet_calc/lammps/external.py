@@ -88,7 +88,7 @@ class Coupling:
                 forces[:] = share.forces
             self._report(share)
         except BaseException as error:
-            _end_all(self._comm, error)
+            end_all(self._comm, error)
 
     def _evaluate(self, n_own: int) -> Share:
         lmp, reasons = self._lmp, []
@@ -219,7 +219,7 @@ def _array(lmp: Any, name: str, n: int, dim: int, kind: Any) -> NDArray[Any]:
     return np.array(lmp.numpy.extract_atom(name, nelem=n, dim=dim), dtype=kind).reshape(shape)
 
 
-def _end_all(comm: Any, error: BaseException) -> None:
+def end_all(comm: Any, error: BaseException) -> None:
     """Print what happened and end all ranks: LAMMPS can't be left through its own C++ code."""
     if isinstance(error, (SchNetCalcError, MemoryError)):
         print(f"error: rank {comm.rank}: {error}", file=sys.stderr, flush=True)

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from schnet_calc.lammps.errors import LammpsError
-from schnet_calc.lammps.external import Coupling, attach
+from schnet_calc.lammps.external import Coupling, attach, end_all
 from schnet_calc.lammps.ranks import together
 from schnet_calc.model import Model
 
 MARK = "# schnet"
 """The line of an input file where the model comes in."""
 MAKE_BOX = ("read_data", "create_box", "read_restart")
+FAREWELL = "Got EXIT message from i-PI"
+"""How ``fix ipi`` ends, on the first rank alone, where i-PI has made its steps."""
 BEGIN = ("fix", "run", "minimize", "rerun", "neb")
 """Commands that the model has to be there for."""
 
@@ -98,6 +100,20 @@ def _commands(lmp: Any, text: str) -> None:
     try:
         lmp.commands_string(text)
     except Exception as error:  # the lammps module has no other
-        if type(error) is not Exception and type(error).__name__ != "MPIAbortException":
+        alone = type(error).__name__ == "MPIAbortException"
+        if type(error) is not Exception and not alone:
             raise
-        raise LammpsError(str(error)) from None
+        said = LammpsError(str(error).strip("'"))
+        if FAREWELL in str(said):
+            _leave(lmp.get_mpi_comm())
+        if alone:  # an error of this rank only: the others would wait for it
+            end_all(lmp.get_mpi_comm(), said)
+        raise said from None
+
+
+def _leave(comm: Any) -> None:
+    """End all ranks in peace."""
+    print("i-PI has ended, and so does LAMMPS", flush=True)
+    if comm.size > 1:
+        comm.Abort(0)
+    raise SystemExit(0)
