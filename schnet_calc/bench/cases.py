@@ -57,15 +57,16 @@ def operations(atoms: ase.Atoms, config: SchNetConfig = NETWORK) -> float:
 
 def cage() -> ase.Atoms:
     """C20, slightly displaced and very heavy."""
-    return _still(dodecahedron())
+    return still(dodecahedron())
 
 
 def diamond(n_atoms: int) -> ase.Atoms:
     """A crystal of carbon, slightly displaced and very heavy."""
-    return _still(bulk("C", "diamond", a=3.567, cubic=True) * DIAMOND[n_atoms])
+    return still(bulk("C", "diamond", a=3.567, cubic=True) * DIAMOND[n_atoms])
 
 
-def _still(atoms: ase.Atoms) -> ase.Atoms:
+def still(atoms: ase.Atoms) -> ase.Atoms:
+    """Displace atoms slightly and make them very heavy."""
     atoms.rattle(0.02, seed=0)
     atoms.set_masses(np.full(len(atoms), MASS))
     return atoms

@@ -1,8 +1,7 @@
 """All timings of one run, and what they say beside each other."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from schnet_calc.bench.cases import BEADS, DIAMOND, NETWORK, Case, cage, cases, md_step, operations
 from schnet_calc.bench.memory import peak_memory
 from schnet_calc.bench.pimd import FREE, n_steps_for, pimd_step, with_ase
-from schnet_calc.bench.timing import Call, gflops, matrix_product, take_turns
+from schnet_calc.bench.timing import Call, gflops, matrix_product, take_turns, threads
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.modelfile import find_model, load_potential, save_model
 from schnet_calc.nn import SchNet, SchNetConfig
@@ -128,17 +127,6 @@ def run_bench(
     return Bench(timings, rate, overhead, memory, ipi_alone, torch.get_num_threads())
 
 
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """So many of torch's threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 class _Run:
     """A model in a folder, and what is timed with it."""
 
@@ -201,7 +189,7 @@ class _Run:
             n_steps = n_steps_for(20.0 * beads, 3.0 * self.seconds)
             # i-PI looks at its socket all the time, and torch's threads wait for the core that it takes.
             for n_threads in {1, torch.get_num_threads()}:
-                with _threads(n_threads):
+                with threads(n_threads):
                     times.append(pimd_step(cage(), beads, n_steps, serve=serve, batched=False))
         ours, theirs = times[0], min(times[1:], default=None)
         return Timing(

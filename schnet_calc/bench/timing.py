@@ -1,7 +1,8 @@
 """Times of several calls that take turns, so that a machine that is slower for a while is so for all."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -60,3 +61,14 @@ def matrix_product() -> Call:
 def gflops(milliseconds: Any) -> Any:
     """10⁹ operations per second of :func:`matrix_product`, if it takes so long; numbers or arrays."""
     return 2e-6 * MATRIX**3 / milliseconds
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

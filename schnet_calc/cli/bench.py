@@ -19,7 +19,7 @@ def bench(
     *,
     training: bool = False,
     lammps: bool = False,
-    against: Literal["schnetpack"] | None = None,
+    against: Literal["schnetpack", "nep", "mace"] | None = None,
     model: str | None = None,
     atoms: tuple[int, ...] | None = None,
     beads: tuple[int, ...] = (1, 8, 32),
@@ -39,7 +39,8 @@ def bench(
     lammps
         Time silicon in LAMMPS instead, beside threads of one process.
     against
-        schnetpack, which has to be installed, is timed in the same run.
+        schnetpack, which has to be installed, is timed in the same run. nep or mace: crystals of 1,000 atoms beside
+        these potentials on one thread, and nothing else.
     model
         A SchNet that knows carbon, in place of random weights: an imported one, say.
     atoms
@@ -68,6 +69,9 @@ def bench(
         torch.set_num_threads(threads)
     if training:
         _bench_training(against, seconds, json)
+        return
+    if against in ("nep", "mace"):
+        _bench_anchors(against, seconds, json)
         return
     if lammps:
         _bench_lammps(atoms or (1000, 8000, 32000), ranks, plugin, model or "silicon", json)
@@ -115,6 +119,21 @@ def _bench_training(against: str | None, seconds: float, json: Path | None) -> N
     out.print(f"ms of the first with Adam: {parts}")
     out.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
     write_json(json, found.to_dict())
+
+
+def _bench_anchors(against: str, seconds: float, json: Path | None) -> None:
+    """Print what crystals cost with another potential."""
+    from schnet_calc.bench.anchors import run_anchors
+
+    found = run_anchors(against, seconds)
+    theirs = against.upper()
+    table = Table(title="µs per atom and step of ASE, 1,000 atoms, one thread", title_style="bold")
+    for heading in ("crystal and our model", "ours", theirs, "×"):
+        table.add_column(heading, justify="left" if heading.startswith("crystal") else "right")
+    for a in found:
+        table.add_row(a.name, _digits(a.ours), _digits(a.theirs), f"{a.ratio:.1f}")
+    out.print(table)
+    write_json(json, {"against": against, "crystals": [asdict(a) for a in found]})
 
 
 def _bench_lammps(
