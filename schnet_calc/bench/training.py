@@ -196,7 +196,9 @@ def _timing(case: TrainingCase, times: dict[str, Any]) -> TrainingTiming:
     )
 
 
-def make_run(case: TrainingCase, folder: Path, optimizer: str, gradients: str = "auto") -> Run:
+def make_run(
+    case: TrainingCase, folder: Path, optimizer: str, gradients: str = "auto", device: str = "cpu"
+) -> Run:
     """Return a run on copies with random labels, whose values change no time."""
     rng, images = np.random.default_rng(0), []
     for k in range(2 * case.count + 1):
@@ -213,6 +215,7 @@ def make_run(case: TrainingCase, folder: Path, optimizer: str, gradients: str = 
         batch_size=case.count,
         optimizer=optimizer,
         gradients=gradients,
+        device=device,
         threads=torch.get_num_threads(),
         spline_spacing=SPACING,
     )
