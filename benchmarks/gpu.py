@@ -112,9 +112,12 @@ def deviations(device: str, quick: bool) -> dict[str, dict[str, float | str]]:
         images = structures(name)
         if not images:
             continue
-        exact = [p.forces for p in load_model(name, "cpu", "float64", on_doubt="ignore").evaluate(images)]
+        exact = [
+            p.forces
+            for p in load_model(name, device="cpu", dtype="float64", on_doubt="ignore").evaluate(images)
+        ]
         for dtype, tolerance in TOLERANCE.items():
-            model = load_model(name, device, dtype, on_doubt="ignore")
+            model = load_model(name, device=device, dtype=dtype, on_doubt="ignore")
             for _ in range(3):
                 forces = [p.forces for p in model.evaluate(images)]
             worst = max(float(np.abs(a - b).max()) for a, b in zip(forces, exact, strict=True))
