@@ -73,14 +73,23 @@ def draw_spectrum(
 
 
 def draw_frequency_errors(axes: Axes, frequencies: NDArray[np.float64], reference: ArrayLike) -> Axes:
-    """Difference to the reference, in percent of it, mode by mode."""
+    """Difference to the reference, in percent of it, mode by mode; those far off stand at the edge, labelled."""
     known = np.asarray(reference)
     axes.axhspan(-1, 1, color="0.9", lw=0)
     axes.axhline(0, color="0.5", lw=0.6)
     there = np.abs(known) > 1.0  # no percentages of nothing
     off = 100 * (frequencies - known)[there] / np.abs(known[there])
-    axes.plot(known[there], off, "o", ms=4, color=COLORS[0])
+    shown = max(2.0, 3.0 * float(np.quantile(np.abs(off), 0.8))) if len(off) else 2.0
+    for x, y in zip(known[there], off, strict=True):
+        if abs(y) > shown:  # one of them would squash all the others
+            edge = np.sign(y) * shown
+            axes.plot(x, edge, "^" if y > 0 else "v", ms=5, color=COLORS[1])
+            axes.annotate(f"{y:+.0f} %", (x, edge), (6, -3), textcoords="offset points", fontsize="small")
+    near = np.abs(off) <= shown
+    axes.plot(known[there][near], off[near], "o", ms=4, color=COLORS[0])
     axes.set(xlabel="reference frequency, cm⁻¹", ylabel="difference, %")
+    if not near.all():
+        axes.set_ylim(-1.15 * shown, 1.15 * shown)
     return plain(axes)
 
 

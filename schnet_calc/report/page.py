@@ -78,12 +78,27 @@ class Structure3D:
     """Colour and label of each class of bonds."""
 
 
+DEGENERATE = 0.5
+"""cm⁻¹"""
+
+
 @dataclass(frozen=True)
 class Modes3D:
-    """A molecule that vibrates, with a button for each mode."""
+    """A molecule that vibrates, with a button for each mode; degenerate ones stand together."""
 
     kind: ClassVar[str] = "modes"
-    frequencies: Sequence[str]
+    frequencies: Sequence[float]
+    """cm⁻¹, ascending"""
+
+    @property
+    def groups(self) -> list[list[tuple[int, str]]]:
+        """Number and text of each button, by groups of equal frequencies."""
+        groups: list[list[tuple[int, str]]] = []
+        for k, frequency in enumerate(self.frequencies):
+            if not k or frequency - self.frequencies[k - 1] > DEGENERATE:
+                groups.append([])
+            groups[-1].append((k, f"{frequency:.0f}"))
+        return groups
 
 
 Part = Picture | Table | Text | Commands | Structure3D | Modes3D

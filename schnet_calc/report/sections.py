@@ -66,7 +66,7 @@ def mode_parts(
         )
     alt = "Vibrational spectrum" + (", model above, reference below" if both else "")
     parts: list[Part] = [save_picture(figure, folder / "spectrum", alt, caption, inline=True)]
-    parts.append(Modes3D([f"{f:.0f}" for f in modes.frequencies]))
+    parts.append(Modes3D(modes.frequencies.tolist()))
     header = ["mode", "model, cm⁻¹"]
     columns = [[str(k + 1) for k in range(len(modes.frequencies))], [f"{f:.1f}" for f in modes.frequencies]]
     if reference is not None:

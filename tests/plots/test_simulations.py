@@ -75,6 +75,16 @@ def test_errors_of_frequencies_are_percentages():
     np.testing.assert_allclose(points.get_ydata(), [-1, 1])
 
 
+def test_a_mode_far_off_leaves_room_for_the_others():
+    reference = np.linspace(300.0, 1500.0, 10)
+    found = reference * 1.005
+    found[0] *= 0.6
+    ax = plots.draw_frequency_errors(axes(), found, reference)
+    assert ax.get_ylim()[0] > -3
+    assert [text.get_text() for text in ax.texts] == ["-40 %"]
+    assert len(ax.lines[-1].get_xdata()) == 9
+
+
 def test_infrared_lines_have_their_intensities():
     frequencies, intensities = np.array([-20.0, 1000.0, 1700.0]), np.array([5.0, 30.0, 90.0])
     measured = np.array([[1010.0, 0.5], [1720.0, 1.0]])

@@ -5,6 +5,7 @@ from ase.build import molecule
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.report.molecule import bond_classes, molecule_data
+from schnet_calc.report.page import Modes3D
 from schnet_calc.simulate.modes import normal_modes
 
 
@@ -32,3 +33,9 @@ def test_bonds_are_grouped_by_elements_and_length():
     np.testing.assert_allclose(
         [found.lengths[c.members].mean() for c in found.classes], [c.mean for c in found.classes]
     )
+
+
+def test_buttons_of_degenerate_modes_stand_together():
+    groups = Modes3D([100.2, 100.3, 322.0, 461.0, 461.2, 461.4]).groups
+    assert [[k for k, _ in group] for group in groups] == [[0, 1], [2], [3, 4, 5]]
+    assert groups[1] == [(2, "322")]
