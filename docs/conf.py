@@ -1,6 +1,7 @@
 """Sphinx: the documentation site."""
 
 import io
+import os
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +13,7 @@ project = "schnet_calc"
 author = "The schnet_calc developers"
 release = schnet_calc.__version__
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
@@ -23,6 +24,14 @@ html_title = "schnet_calc"
 html_show_copyright = False
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
+# What commands print in the tutorials; one thread, since two tutorials may share a machine with tests.
+os.environ |= {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100", "OMP_NUM_THREADS": "1"}
+# Tutorials are executed, each in a folder of its own; one that fails fails the build.
+nb_execution_mode = "cache"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_merge_streams = True
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
@@ -36,7 +45,7 @@ nitpick_ignore_regex = [
     ("py:meth", r".*"),
     ("py:exc", r".*"),
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", ".jupyter_cache", "jupyter_execute"]
 
 # The cards lie beside the models; the site shows them as pages.
 _here = Path(__file__).parent

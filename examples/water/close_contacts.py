@@ -19,7 +19,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from schnet_calc.data import Split, split_frames
 from schnet_calc.simulate.reference import reference_calculator
 
-COUNT = 60
+COUNT = 36
 """Changed frames."""
 CONTACTS = 6
 """Changed molecules in each."""

@@ -18,6 +18,8 @@ app = App(
     suppress_keyboard_interrupt=False,  # main() says what an interruption leaves behind
 )
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+Several = Parameter(consume_multiple=True, negative="")
+"""For a list: ``--elements H C O``."""
 
 
 def open_model(model: str, device: str, dtype: str | None = None, **options: Any) -> "SchNetCalculator":

@@ -1,9 +1,9 @@
 """The command that imports other codes' models."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from schnet_calc.cli.app import Output, app
+from schnet_calc.cli.app import Output, Several, app
 from schnet_calc.cli.console import print_table
 
 
@@ -14,7 +14,7 @@ def import_(
     output: Output,
     energy_unit: str | None = None,
     length_unit: str = "Ang",
-    elements: tuple[str, ...] = (),
+    elements: Annotated[tuple[str, ...], Several] = (),
     mean: float | None = None,
     std: float | None = None,
     readout: str | None = None,

@@ -4,12 +4,11 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from schnet_calc.cli.app import DOUBTFUL, Output
+from schnet_calc.cli.app import DOUBTFUL, Output, Several
 
 lammps = App(name="lammps", help="Run a LAMMPS input file with a model, on any number of MPI ranks.")
-Several = Parameter(consume_multiple=True, negative="")
 
 
 @lammps.default

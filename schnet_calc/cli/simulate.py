@@ -57,6 +57,7 @@ def relax(
         )
     if pressure and not cell:
         raise ValueError(f"--pressure {pressure:g} (GPa) acts on the cell: say --cell, too")
+    output.parent.mkdir(parents=True, exist_ok=True)
     calculator = open_model(model, device, dtype, engine=engine)
     result = run(read_structure(structure), calculator, fmax, steps, optimizer, cell, pressure * GPa)
     ase.io.write(output, result.atoms)
@@ -123,6 +124,7 @@ def neb(
 
     ends = (read_structure(first), read_structure(last))
     band = relax_band(*ends, open_model(model, device, dtype, engine=engine), images, fmax, steps)
+    output.parent.mkdir(parents=True, exist_ok=True)
     path = Path(f"{output}.traj")
     ase.io.write(path, band.images)
     figure, axes = plots.new_figure(5.5, 3.6)
@@ -152,7 +154,7 @@ def md(
     temperature: float,
     time: float,
     timestep: float = 0.5,
-    thermostat: str = "langevin",
+    thermostat: str | None = None,
     time_constant: float = 100.0,
     pressure: float | None = None,
     interval: int = 10,
@@ -182,7 +184,7 @@ def md(
     timestep
         fs.
     thermostat
-        none (NVE), langevin, bussi or nose-hoover.
+        none (NVE), langevin, bussi or nose-hoover; langevin by default, nose-hoover with a pressure.
     time_constant
         fs, of the thermostat; of the barostat ten times as much.
     pressure
@@ -208,6 +210,7 @@ def md(
     from schnet_calc.simulate.md_files import MDSettings
     from schnet_calc.simulate.replicas import run_replicas
 
+    thermostat = thermostat or ("langevin" if pressure is None else "nose-hoover")
     settings = MDSettings(temperature, time, timestep, thermostat, time_constant, interval, seed, pressure)
     if replicas < 1:
         raise ValueError(f"replicas must be at least 1, got {replicas}")
@@ -230,21 +233,36 @@ def md(
     figure, axes = plots.new_figure(9, 3.2, 2)
     plots.draw_energy_and_temperature(axes, run.table())
     plots.save_figure(figure, output / "md")
-    _tell_md(structure, run, atoms, speed(settings.n_steps), calculator.guard.count, json)
+    size, rate = (len(atoms), replicas), speed(settings.n_steps)
+    _tell_md(structure, run, settings, size, rate, calculator.guard.count, json)
     tell_doubts(calculator)
 
 
-def _tell_md(structure: Path, run: Any, atoms: Any, rate: str, n_doubts: int, json: Path | None) -> None:
-    """Print means of a run with their errors, and write them."""
+def _tell_md(
+    structure: Path,
+    run: Any,
+    settings: Any,
+    size: tuple[int, int],
+    rate: str,
+    n_doubts: int,
+    json: Path | None,
+) -> None:
+    """Print means of a run of so many atoms and replicas with their errors, and write them."""
     from schnet_calc.simulate.md_files import EQUILIBRATION
 
-    means, time, drift = run.averages(), float(run.table()["time_ps"][-1]), run.drift(len(atoms))
+    n_atoms, replicas = size
+    means, time, drift = run.averages(), float(run.table()["time_ps"][-1]), run.drift(n_atoms * replicas)
+    for name in ("potential_ev", "kinetic_ev", "total_ev"):  # of all replicas together
+        means[name] = type(means[name])(*(value / replicas for value in means[name]))
+    each = " per replica" if replicas > 1 else ""
     rows: dict[str, Any] = {
         "time": f"{time:g} ps, means without the first {EQUILIBRATION:.0%}",
         "temperature": f"{means['temperature_k']} K",
-        "potential energy": f"{means['potential_ev']} eV",
-        "total energy": f"{means['total_ev']} eV, drift {1e3 * drift:.2g} meV/atom/ps",
+        "potential energy": f"{means['potential_ev']} eV{each}",
+        "total energy": f"{means['total_ev']} eV{each}",
     }
+    if settings.thermostat == "none":
+        rows["drift"] = f"{1e3 * drift:.2g} meV/atom/ps"
     if run.npt:
         means["volume_ang3"] = run.volume()
         rows["volume"] = f"{means['volume_ang3']} Å³"

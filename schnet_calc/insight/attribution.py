@@ -46,7 +46,7 @@ def attribute(
 
     Parameters
     ----------
-    model : path, str or Potential
+    model : path, str, Potential or Model
         A SchNet or DTNN.
     atoms : Atoms
         One structure.

@@ -63,7 +63,7 @@ def atom_contributions(model: Model, structures: Sequence[ase.Atoms]) -> Contrib
 
     Parameters
     ----------
-    model : path, str or Potential
+    model : path, str, Potential or Model
         Any model file, or a shipped name.
     structures : sequence of Atoms
         At least one.
@@ -93,7 +93,7 @@ def ring_energies(model: Model, atoms: ase.Atoms, size: int = 6, symbol: str | N
 
     Parameters
     ----------
-    model : path, str or Potential
+    model : path, str, Potential or Model
         Any model file, or a shipped name.
     atoms : Atoms
         A molecule.

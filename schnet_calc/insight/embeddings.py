@@ -26,7 +26,7 @@ def embedding_components(model: Model) -> Components:
 
     Parameters
     ----------
-    model : path, str or Potential
+    model : path, str, Potential or Model
         A SchNet or DTNN.
 
     Raises

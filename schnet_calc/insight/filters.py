@@ -17,7 +17,7 @@ def filter_curves(model: Model, distances: NDArray[np.float64]) -> NDArray[np.fl
 
     Parameters
     ----------
-    model : path, str or Potential
+    model : path, str, Potential or Model
         A SchNet, or a DTNN, whose factors of the distance take the place of filters.
     distances : array
         (M,) Å.
@@ -49,7 +49,7 @@ def filter_cuts(
 
     Parameters
     ----------
-    model : path, str or Potential
+    model : path, str, Potential or Model
         As for :func:`filter_curves`.
     extent : float
         Å from edge to edge.

@@ -5,14 +5,17 @@ from pathlib import Path
 import torch
 from ase.data import atomic_numbers, chemical_symbols
 
+from schnet_calc import model as models
 from schnet_calc.modelfile import Potential, load_potential
 from schnet_calc.nn import ARCHITECTURES, Network
 
-Model = str | Path | Potential
+Model = str | Path | Potential | models.Model
 
 
 def open_potential(model: Model) -> Potential:
-    """A loaded model, from a file or a shipped name if it isn't one."""
+    """Return the file behind a model, loaded from a path or a shipped name if it isn't one yet."""
+    if isinstance(model, models.Model):
+        return model.potential
     return model if isinstance(model, Potential) else load_potential(model)
 
 

@@ -71,7 +71,7 @@ def local_chemical_potential(
 
     Parameters
     ----------
-    model : path, str or Potential
+    model : path, str, Potential or Model
         Any model file, or a shipped name.
     atoms : Atoms
         A molecule, or a crystal.

@@ -14,7 +14,7 @@ def distance_sensitivity(
 
     Parameters
     ----------
-    model : path, str or Potential
+    model : path, str, Potential or Model
         A SchNet or DTNN.
     pair : tuple of str
         Symbols of two elements that the model knows.

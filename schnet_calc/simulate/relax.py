@@ -33,6 +33,11 @@ class Relaxation:
     energies: NDArray[np.float64]
     """(steps + 1,) eV."""
 
+    @property
+    def energy(self) -> float:
+        """Energy at the end, eV."""
+        return float(self.energies[-1])
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
