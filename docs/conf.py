@@ -4,6 +4,7 @@ import io
 import os
 from pathlib import Path
 
+from nbclient import NotebookClient
 from rich.console import Console
 
 import schnet_calc
@@ -31,7 +32,7 @@ nb_execution_mode = "cache"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
-nb_merge_streams = True
+NotebookClient.coalesce_streams.default_value = True  # else commands' output breaks every 100 characters
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}

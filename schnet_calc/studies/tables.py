@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ase.units import Debye
+
 from schnet_calc.analysis.errors import KCAL_MOL
 from schnet_calc.data import Frames
 from schnet_calc.model import Model
@@ -35,6 +37,10 @@ UNITS = {
     "kcal/mol/Å": 1.0 / KCAL_MOL,
     "eV": 1.0,
     "eV/atom": 1.0,
+    "D": 1.0 / Debye,
+    "Bohr³": 1.0,
+    "Bohr²": 1.0,
+    "cal/mol/K": 1.0,
 }
 ROWS = {
     "qm9": (
@@ -45,6 +51,25 @@ ROWS = {
             "qm9/u0.toml",
             {"energy, kcal/mol": 0.32},
             "U0; molecules at their minima",
+        ),
+        Row("4.2", "dipole, latent charges", "qm9_dipole", "qm9/dipole.toml", {"dipole_length, D": 0.033}),
+        Row("4.2", "gap", "qm9_gap", "qm9/gap.toml", {"gap, kcal/mol": 1.45}),
+        Row(
+            "4.2",
+            "eight properties at once",
+            "qm9_eight",
+            "qm9/eight.toml",
+            {
+                "homo, kcal/mol": 0.95,
+                "lumo, kcal/mol": 0.78,
+                "gap, kcal/mol": 1.45,
+                "zpve, kcal/mol": 0.039,
+                "dipole_length, D": 0.033,
+                "polarizability, Bohr³": 0.235,
+                "r2, Bohr²": 0.073,
+                "cv, cal/mol/K": 0.033,
+            },
+            "theirs one network each",
         ),
     ),
     "materials": (
