@@ -2,8 +2,8 @@
 
     python examples/water/distributions.py [FOLDER] [PICOSECONDS]
 
-2 ps without arguments. Distances within molecules are where quantum nuclei spread most: the first O-H peak gets
-two to three times as wide. Set CI=1 for a few steps.
+2 ps without arguments. Distances within the molecules are where quantum nuclei spread most. Set CI=1 for a
+few steps.
 """
 
 import os
