@@ -7,6 +7,8 @@ from ase.calculators.lj import LennardJones
 
 from schnet_calc.bench import anchors
 
+pytestmark = pytest.mark.slow
+
 
 def test_both_crystals_are_timed(monkeypatch):
     monkeypatch.setattr(anchors, "nep_calculator", lambda symbol, folder: LennardJones(sigma=1.5, rc=3.0))

@@ -10,6 +10,8 @@ from schnet_calc.bench.pimd import FREE, STRIDE, n_steps_for, pimd_step
 from schnet_calc.bench.run import run_bench
 from schnet_calc.bench.timing import take_turns
 
+pytestmark = pytest.mark.slow
+
 
 def test_calls_take_turns():
     order = []

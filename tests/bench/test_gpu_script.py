@@ -7,6 +7,8 @@ import pytest
 
 from helpers import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_runs_to_its_end(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

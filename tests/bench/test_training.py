@@ -11,6 +11,8 @@ from schnet_calc.bench.training import (
     training_operations,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_operations_of_a_step_are_counted():
     """Of two atoms that see each other once, by hand."""

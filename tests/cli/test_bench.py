@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_bench(run, tmp_path, figures):
     code, out, err = run("bench", "--atoms", "64", "--beads", "2", "--seconds", "0.02", "--json", "b.json")

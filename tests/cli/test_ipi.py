@@ -12,6 +12,8 @@ import pytest
 
 from schnet_calc.ipi.server import Server
 
+pytestmark = pytest.mark.slow
+
 SHORT = ("--model", "c20", "--temperature", "300", "--beads", "2", "--device", "cpu")
 
 

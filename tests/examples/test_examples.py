@@ -24,6 +24,7 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setenv("SCHNET_CALC_DATA", str(DATA))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_example(path, capsys, monkeypatch):
     if path.stem in NEED_DATA and not DATA.is_dir():
@@ -33,6 +34,7 @@ def test_example(path, capsys, monkeypatch):
     assert capsys.readouterr().out.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", I_PI, ids=lambda p: p.name)
 def test_commands_of_i_pi_examples(folder, tmp_path):
     """What the README of the example says, as it stands, for a few steps."""

@@ -8,6 +8,8 @@ import pytest
 
 from schnet_calc import SchNetCalculator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def undisturbed():

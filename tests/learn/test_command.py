@@ -8,6 +8,8 @@ from schnet_calc.cli.app import DOUBTFUL
 from schnet_calc.cli.learn import learn
 from schnet_calc.learn import LearnSettings
 
+pytestmark = pytest.mark.slow
+
 REFERENCE = "from ase.calculators.emt import EMT\n\ndef calculator():\n    return EMT()\n"
 
 

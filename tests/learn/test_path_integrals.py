@@ -7,6 +7,8 @@ from schnet_calc.ipi.outputs import bead_files
 from schnet_calc.learn import learn
 from schnet_calc.learn.store import LabelStore
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_beads_are_looked_at_and_checked(water, tiny, folder):

@@ -22,6 +22,8 @@ from schnet_calc.simulate.pimd import run_pimd
 from schnet_calc.simulate.reference import compare_modes
 from schnet_calc.simulate.relax import relax
 
+pytestmark = pytest.mark.slow
+
 DRIVER = shutil.which("chromedriver")
 
 

@@ -15,6 +15,8 @@ from helpers import ethanol
 from schnet_calc import SchNetCalculator
 from schnet_calc.simulate.md import MDSettings, run_md
 
+pytestmark = pytest.mark.slow
+
 
 def finished(folder, *command):
     """What a command prints; it has to succeed."""

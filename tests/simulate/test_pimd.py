@@ -28,6 +28,8 @@ from schnet_calc.simulate.modes import MODE_UNIT
 from schnet_calc.simulate.pimd import run_pimd
 from schnet_calc.studies.c20 import dodecahedron
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_dtnn_drives_i_pi(folder, networks):
     """Any network through both ways, and the energies that i-PI writes are the calculator's."""

@@ -12,6 +12,8 @@ from helpers import write_frames
 from schnet_calc.training.checkpoint import load_checkpoint
 from schnet_calc.training.distributed import join_world, local_device
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [data]
 file = "frames.extxyz"
