@@ -101,6 +101,8 @@ def _bench_training(against: str | None, seconds: float, json: Path | None) -> N
         title=f"ms per training step, {found.threads} thread{'s' if found.threads > 1 else ''}, float32",
         caption="×: over Adam, and Adam over the floor; random labels with forces unless it says energies alone",
         title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
     )
     table.add_column("", no_wrap=True)
     for heading in ("Adam", "SOAP", "autograd", *(["SchNetPack", "×"] if against else []), "floor", "×"):
@@ -179,6 +181,8 @@ def _table(found: "Bench", against: bool) -> Table:
         title=f"ms per step or batch, {found.threads} thread{'s' if found.threads > 1 else ''}",
         caption="T = 6, F = 128, 50 Gaussians, 5 Å, float32, or --model; ×: over fused, and fused over the floor",
         title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
     )
     table.add_column("", no_wrap=True)
     for heading in columns:
