@@ -11,7 +11,6 @@ documented.
 import argparse
 import collections
 import queue
-import resource
 import subprocess
 import sys
 import tempfile
@@ -111,8 +110,10 @@ class Child:
 
 def serve() -> None:
     """Run the cases that arrive on standard input."""
+    from schnet_calc.bench.memory import held_at_most
+
     fuzzer = Fuzzer()
-    most = peak_memory() + 2**30
+    allowed = held_at_most() + 1024
     print("ready", flush=True)
     for line in sys.stdin:
         try:
@@ -120,17 +121,10 @@ def serve() -> None:
         except Exception as error:  # a failure of the case, or of the fuzzer
             where = traceback.extract_tb(error.__traceback__)[-1]
             outcome = f"FAILURE: {type(error).__name__}: {error} ({where.filename}, {where.lineno})"
-        if peak_memory() > most:
-            most, outcome = (
-                peak_memory() + 2**30,
-                f"FAILURE: {peak_memory() / 2**30:.1f} GiB, then {outcome}",
-            )
+        held = held_at_most()
+        if held > allowed:
+            outcome, allowed = f"FAILURE: {held:.0f} MiB, then {outcome}", held + 1024
         print(outcome.replace("\n", " ")[:300], flush=True)
-
-
-def peak_memory() -> int:
-    """Return the most bytes that this process ever held."""
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 class Fuzzer:

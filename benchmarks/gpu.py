@@ -17,20 +17,28 @@ import tempfile
 import time
 from pathlib import Path
 
+import ase
 import numpy as np
 import torch
 from ase.build import bulk, molecule
 
 from schnet_calc import SchNetCalculator, load_model
-from schnet_calc.bench.cases import BATCHES, cage, diamond, md_step
+from schnet_calc.bench.cases import BATCHES, cage, diamond, md_step, write_random_model
 from schnet_calc.bench.timing import take_turns
 from schnet_calc.bench.training import make_run, step_of, training_cases
-from schnet_calc.modelfile import save_model, shipped_models
-from schnet_calc.nn import SchNet, SchNetConfig
 
 SIZES = (64, 1000, 20000)
 TOLERANCE = {"float32": 2e-4, "float64": 2e-6}
 """eV/Å"""
+MAKERS = {
+    "c20": cage,
+    "c20_accurate": cage,
+    "silicon": lambda: bulk("Si", cubic=True) * 2,
+    "ethanol": lambda: molecule("CH3CH2OH"),
+    "benzene": lambda: molecule("C6H6"),
+    "h2co": lambda: molecule("H2CO"),
+}
+"""A structure for each shipped model that is tried."""
 
 
 def main() -> int:
@@ -85,21 +93,11 @@ def marked_tests() -> dict[str, str]:
     return {"status": str(done.returncode), "end": done.stdout[-3000:]}
 
 
-def structures(name: str) -> list:
+def structures(name: str) -> list[ase.Atoms]:
     """Some that a shipped model knows, shaken."""
-    makers = {
-        "c20": cage,
-        "c20_accurate": cage,
-        "silicon": lambda: bulk("Si", cubic=True) * 2,
-        "ethanol": lambda: molecule("CH3CH2OH"),
-        "benzene": lambda: molecule("C6H6"),
-        "h2co": lambda: molecule("H2CO"),
-    }
-    if name not in makers:
-        return []
     found = []
     for seed in range(4):
-        atoms = makers[name]()
+        atoms = MAKERS[name]()
         atoms.rattle(0.03, seed=seed)
         found.append(atoms)
     return found
@@ -108,14 +106,10 @@ def structures(name: str) -> list:
 def deviations(device: str, quick: bool) -> dict[str, dict[str, float | str]]:
     """Largest differences of forces from the CPU in float64, eV/Å; the last of three calls, a replay, counts."""
     found: dict[str, dict[str, float | str]] = {}
-    for name in ["ethanol"] if quick else shipped_models():
+    for name in ["ethanol"] if quick else MAKERS:
         images = structures(name)
-        if not images:
-            continue
-        exact = [
-            p.forces
-            for p in load_model(name, device="cpu", dtype="float64", on_doubt="ignore").evaluate(images)
-        ]
+        precise = load_model(name, device="cpu", dtype="float64", on_doubt="ignore")
+        exact = [p.forces for p in precise.evaluate(images)]
         for dtype, tolerance in TOLERANCE.items():
             model = load_model(name, device=device, dtype=dtype, on_doubt="ignore")
             for _ in range(3):
@@ -129,12 +123,10 @@ def deviations(device: str, quick: bool) -> dict[str, dict[str, float | str]]:
 
 def steps_of_md(device: str, quick: bool) -> dict[str, float]:
     """Milliseconds of MD steps and batches: T = 6, F = 128, random weights."""
-    path = Path("gpu_model.pt")
-    torch.manual_seed(0)
-    save_model(
-        path, SchNet(SchNetConfig(n_features=128, n_interactions=6, n_gaussians=50, cutoff=5.0)), {6: 0.0}
-    )
-    calculator = SchNetCalculator(path, device=device, on_doubt="ignore")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pt"
+        write_random_model(path)
+        calculator = SchNetCalculator(path, device=device, on_doubt="ignore")
     calls = {"C20, step of ASE": md_step(cage(), calculator)}
     for count in BATCHES[:1] if quick else BATCHES:
         images = [cage() for _ in range(count)]
@@ -142,7 +134,6 @@ def steps_of_md(device: str, quick: bool) -> dict[str, float]:
     for size in SIZES[:1] if quick else SIZES:
         calls[f"diamond, {size}"] = md_step(diamond(size), calculator)
     times = take_turns(calls, 0.05 if quick else 5.0, rounds=3)
-    path.unlink()
     return {name: float(np.median(t)) for name, t in times.items()}
 
 

@@ -45,9 +45,9 @@ def clusters(values: NDArray[np.float64], gap: float) -> list[Cluster]:
     Parameters
     ----------
     values : array
-        (n,) Å.
+        (n,).
     gap : float
-        Å.
+        In the same unit.
     """
     order = np.argsort(values)
     breaks = np.flatnonzero(np.diff(values[order]) > gap) + 1

@@ -8,14 +8,11 @@ from typing import Any
 import ase
 import numpy as np
 import torch
-from ase.build import bulk
 from ase.calculators.calculator import Calculator
 
-from schnet_calc.bench.cases import NETWORK, diamond, md_step, still
+from schnet_calc.bench.cases import diamond, md_step, silicon, write_random_model
 from schnet_calc.bench.timing import take_turns, threads
 from schnet_calc.calculator import SchNetCalculator
-from schnet_calc.modelfile import save_model
-from schnet_calc.nn import SchNet
 
 NEP = {"C": (7.0, 4.0), "Si": (5.0, 5.0)}
 """Å; radial and angular cutoffs that published models have."""
@@ -57,9 +54,7 @@ def run_anchors(against: str, seconds: float = 3.0) -> list[Anchor]:
     found = []
     with tempfile.TemporaryDirectory() as name, threads(1):
         random = Path(name) / "c20.pt"
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            save_model(random, SchNet(NETWORK), {6: 0.0})
+        write_random_model(random)
         for title, atoms, model in (
             ("diamond, T = 6, F = 128, 5 Å", diamond(1000), random),
             ("silicon, the shipped model, 11 Å", silicon(), "silicon"),
@@ -77,11 +72,6 @@ def run_anchors(against: str, seconds: float = 3.0) -> list[Anchor]:
                 )
             )
     return found
-
-
-def silicon() -> ase.Atoms:
-    """Return a crystal of 1,000 silicon atoms, slightly displaced and very heavy."""
-    return still(bulk("Si", "diamond", a=5.469, cubic=True) * 5)
 
 
 def nep_calculator(symbol: str, folder: Path) -> Calculator:

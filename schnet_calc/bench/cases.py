@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import ase
 import numpy as np
+import torch
 from ase import units
 from ase.build import bulk
 from ase.calculators.calculator import Calculator
@@ -12,7 +14,8 @@ from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
 from schnet_calc.analysis.fullerene import dodecahedron
-from schnet_calc.nn import SchNetConfig
+from schnet_calc.modelfile import save_model
+from schnet_calc.nn import SchNet, SchNetConfig
 from schnet_calc.structures.neighbors import half_pairs
 
 NETWORK = SchNetConfig(n_features=128, n_interactions=6, n_gaussians=50, cutoff=5.0)
@@ -21,6 +24,8 @@ BATCHES = (1, 8, 32, 128)
 DIAMOND = {64: (2, 2, 2), 216: (3, 3, 3), 1000: (5, 5, 5), 4000: (5, 10, 10), 20000: (10, 10, 25)}
 """Atoms, and repetitions of the cubic cell."""
 BEADS = (1, 8, 32)
+LATTICE = 5.469
+"""Å, of the shipped model's silicon."""
 MASS = 1e8
 """amu: atoms so heavy stay where they are. Random weights hold nothing together, and who is faster would
 soon have fewer pairs to look at."""
@@ -55,18 +60,29 @@ def operations(atoms: ase.Atoms, config: SchNetConfig = NETWORK) -> float:
     return pairs + 2.0 * n * t * 6 * f * f + 2.0 * n * f * f
 
 
+def write_random_model(path: Path) -> None:
+    """Write :data:`NETWORK` for carbon with the same random weights each time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        save_model(path, SchNet(NETWORK), {6: -1000.0})
+
+
 def cage() -> ase.Atoms:
     """C20, slightly displaced and very heavy."""
-    return still(dodecahedron())
+    return _still(dodecahedron())
 
 
 def diamond(n_atoms: int) -> ase.Atoms:
     """A crystal of carbon, slightly displaced and very heavy."""
-    return still(bulk("C", "diamond", a=3.567, cubic=True) * DIAMOND[n_atoms])
+    return _still(bulk("C", "diamond", a=3.567, cubic=True) * DIAMOND[n_atoms])
 
 
-def still(atoms: ase.Atoms) -> ase.Atoms:
-    """Displace atoms slightly and make them very heavy."""
+def silicon(repeats: int | tuple[int, int, int] = 5) -> ase.Atoms:
+    """A crystal of silicon of so many cubic cells, slightly displaced and very heavy; 1,000 atoms by default."""
+    return _still(bulk("Si", "diamond", a=LATTICE, cubic=True) * repeats)
+
+
+def _still(atoms: ase.Atoms) -> ase.Atoms:
     atoms.rattle(0.02, seed=0)
     atoms.set_masses(np.full(len(atoms), MASS))
     return atoms

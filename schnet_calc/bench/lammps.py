@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-LATTICE = 5.469
-"""Å, of the shipped model's silicon."""
+from schnet_calc.bench.cases import LATTICE
+
 COMMANDS = """
 units metal
 atom_style atomic

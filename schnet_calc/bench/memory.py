@@ -35,10 +35,11 @@ def evaluate_alone(model: str, n_atoms: int, threads: int) -> None:
     step = md_step(diamond(n_atoms), SchNetCalculator(model, device="cpu"))
     step()
     step()
-    sys.stdout.write(f"{_peak():.1f}\n")
+    sys.stdout.write(f"{held_at_most():.1f}\n")
 
 
-def _peak() -> float:
+def held_at_most() -> float:
+    """Return the most MiB that this process ever held."""
     status = Path("/proc/self/status")
     if status.exists():  # getrusage would count what the parent had when it made this process
         line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))

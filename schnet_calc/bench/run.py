@@ -11,13 +11,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from schnet_calc.bench.cases import BEADS, DIAMOND, NETWORK, Case, cage, cases, md_step, operations
+from schnet_calc.bench.cases import (
+    BEADS,
+    DIAMOND,
+    NETWORK,
+    Case,
+    cage,
+    cases,
+    md_step,
+    operations,
+    write_random_model,
+)
 from schnet_calc.bench.memory import peak_memory
 from schnet_calc.bench.pimd import FREE, n_steps_for, pimd_step, with_ase
 from schnet_calc.bench.timing import Call, gflops, matrix_product, take_turns, threads
 from schnet_calc.calculator import SchNetCalculator
-from schnet_calc.modelfile import find_model, load_potential, save_model
-from schnet_calc.nn import SchNet, SchNetConfig
+from schnet_calc.modelfile import find_model, load_potential
+from schnet_calc.nn import SchNetConfig
 from schnet_calc.structures.structure import Structure
 
 PEER_LIMIT = 1000
@@ -143,9 +153,7 @@ class _Run:
                 raise ValueError(f"{model} is no SchNet that knows carbon, which is what is timed")
             self.config = known.metadata.config
             return
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            save_model(self.model, SchNet(NETWORK), {6: -1000.0})
+        write_random_model(self.model)
 
     def turns(self, case: Case) -> Timing:
         """Everybody's step or batch, and a matrix product, in turn."""

@@ -92,17 +92,19 @@ def bench(
     write_json(json, found.to_dict())
 
 
+def _new_table(title: str, caption: str) -> Table:
+    """Return a table that is narrow enough for 80 columns."""
+    return Table(title=title, caption=caption, title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+
+
 def _bench_training(against: str | None, seconds: float, json: Path | None) -> None:
     """Print a table of training steps, and the parts of the first."""
     from schnet_calc.bench.training import run_training_bench
 
     found = run_training_bench(against, seconds, lambda name: err.print(name))
-    table = Table(
+    table = _new_table(
         title=f"ms per training step, {found.threads} thread{'s' if found.threads > 1 else ''}, float32",
         caption="×: over Adam, and Adam over the floor; random labels with forces unless it says energies alone",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
     )
     table.add_column("", no_wrap=True)
     for heading in ("Adam", "SOAP", "autograd", *(["SchNetPack", "×"] if against else []), "floor", "×"):
@@ -152,13 +154,10 @@ def _bench_lammps(
         report=lambda c: err.print(f"{c.route} {c.atoms} {c.ranks}"),
     )
     header, *rows = rows_of(costs)
-    table = Table(
+    table = _new_table(
         title="silicon in LAMMPS, NVE",
         caption="Per step. threads: one process without LAMMPS; on the first rank, of the fix: ms of exchange and "
         "coupling, rows of other ranks' atoms for each own one, and what is sent",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
     )
     for heading in header:
         table.add_column(heading, justify="left" if heading == "route" else "right", no_wrap=True)
@@ -177,12 +176,9 @@ def _bench_lammps(
 def _table(found: "Bench", against: bool) -> Table:
     """A line for each timing."""
     columns = ["fused", "script", "×", *(["SchNetPack", "×"] if against else []), "floor", "×"]
-    table = Table(
+    table = _new_table(
         title=f"ms per step or batch, {found.threads} thread{'s' if found.threads > 1 else ''}",
         caption="T = 6, F = 128, 50 Gaussians, 5 Å, float32, or --model; ×: over fused, and fused over the floor",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
     )
     table.add_column("", no_wrap=True)
     for heading in columns:

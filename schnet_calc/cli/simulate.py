@@ -122,9 +122,9 @@ def neb(
     from schnet_calc.data import read_structure
     from schnet_calc.simulate.neb import relax_band
 
+    output.parent.mkdir(parents=True, exist_ok=True)
     ends = (read_structure(first), read_structure(last))
     band = relax_band(*ends, open_model(model, device, dtype, engine=engine), images, fmax, steps)
-    output.parent.mkdir(parents=True, exist_ok=True)
     path = Path(f"{output}.traj")
     ase.io.write(path, band.images)
     figure, axes = plots.new_figure(5.5, 3.6)
@@ -248,12 +248,13 @@ def _tell_md(
     json: Path | None,
 ) -> None:
     """Print means of a run of so many atoms and replicas with their errors, and write them."""
+    from schnet_calc.analysis.averages import Estimate
     from schnet_calc.simulate.md_files import EQUILIBRATION
 
     n_atoms, replicas = size
     means, time, drift = run.averages(), float(run.table()["time_ps"][-1]), run.drift(n_atoms * replicas)
     for name in ("potential_ev", "kinetic_ev", "total_ev"):  # of all replicas together
-        means[name] = type(means[name])(*(value / replicas for value in means[name]))
+        means[name] = Estimate(*(value / replicas for value in means[name]))
     each = " per replica" if replicas > 1 else ""
     rows: dict[str, Any] = {
         "time": f"{time:g} ps, means without the first {EQUILIBRATION:.0%}",

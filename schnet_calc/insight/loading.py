@@ -1,7 +1,5 @@
 """The plain network of a model, in float64: what an analysis looks into."""
 
-from pathlib import Path
-
 import torch
 from ase.data import atomic_numbers, chemical_symbols
 
@@ -9,7 +7,7 @@ from schnet_calc import model as models
 from schnet_calc.modelfile import Potential, load_potential
 from schnet_calc.nn import ARCHITECTURES, Network
 
-Model = str | Path | Potential | models.Model
+Model = models.Source | models.Model
 
 
 def open_potential(model: Model) -> Potential:

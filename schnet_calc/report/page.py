@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import jinja2
+import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure as Drawing
 
 from schnet_calc import __version__, plots
+from schnet_calc.analysis.bonds import clusters
 
 PACKAGES = ("torch", "ase", "numpy", "numba", "ipi")
 
@@ -93,12 +95,8 @@ class Modes3D:
     @property
     def groups(self) -> list[list[tuple[int, str]]]:
         """Number and text of each button, by groups of equal frequencies."""
-        groups: list[list[tuple[int, str]]] = []
-        for k, frequency in enumerate(self.frequencies):
-            if not k or frequency - self.frequencies[k - 1] > DEGENERATE:
-                groups.append([])
-            groups[-1].append((k, f"{frequency:.0f}"))
-        return groups
+        found = clusters(np.asarray(self.frequencies), DEGENERATE)
+        return [[(int(k), f"{self.frequencies[k]:.0f}") for k in group.members] for group in found]
 
 
 Part = Picture | Table | Text | Commands | Structure3D | Modes3D

@@ -13,7 +13,6 @@ pytestmark = pytest.mark.slow
 REFERENCE = "from ase.calculators.emt import EMT\n\ndef calculator():\n    return EMT()\n"
 
 
-@pytest.mark.slow
 def test_a_file_of_ones_own_and_several_starts(tiny, tmp_path, capsys):
     (tmp_path / "my_dft.py").write_text(REFERENCE)
     stretched = molecule("H2O")

@@ -10,7 +10,6 @@ from schnet_calc.learn.store import LabelStore
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.slow
 def test_beads_are_looked_at_and_checked(water, tiny, folder):
     water.set_initial_charges([0.0, 0.5, -0.5])
     result = learn(water, EMT(), folder, **{**tiny, "beads": 2, "rounds": 1, "accuracy": 0.0})

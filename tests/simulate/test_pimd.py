@@ -221,12 +221,12 @@ pimd.run_pimd(dodecahedron(), "c20", {pimd_settings(beads=2, time=50.0, transpor
 
 
 def _at_work_in(folder):
-    """Processes whose working directory is a folder."""
+    """Threads whose working directory is a folder; the last of a process keeps its files, and so its lock, open."""
     found = []
-    for process in Path("/proc").glob("[0-9]*"):
+    for thread in Path("/proc").glob("[0-9]*/task/[0-9]*"):
         with contextlib.suppress(OSError):
-            if (process / "cwd").resolve() == folder.resolve():
-                found.append(int(process.name))
+            if (thread / "cwd").resolve() == folder.resolve():
+                found.append(int(thread.name))
     return found
 
 
@@ -299,13 +299,12 @@ def test_forces_that_are_no_numbers_end_the_run_by_name(folder, transport):
 
 
 FULL = """
-import resource, sys
+import resource
 import ase.io
-from helpers import pimd_settings
+from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.simulate.pimd import run_pimd
 resource.setrlimit(resource.RLIMIT_FSIZE, (15000, resource.RLIM_INFINITY))  # like a disk that is full
-settings = pimd_settings(beads=2, time=0.01, timestep=0.1, stride=1, frame_stride=5, transport="socket")
-run_pimd(ase.io.read("start.xyz"), sys.argv[1], settings, "run", device="cpu")
+run_pimd(ase.io.read("start.xyz"), {model!r}, {settings!r}, "run", device="cpu")
 """
 
 
@@ -317,20 +316,14 @@ def test_a_full_disk_under_i_pi_costs_no_rows(folder, models):
     transformation to normal modes.
     """
     ase.io.write(folder / "start.xyz", ethanol())
-    command = [sys.executable, "-c", FULL, str(models["float64"])]
-    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    settings = pimd_settings(beads=2, time=0.01, timestep=0.1, stride=1, frame_stride=5, transport="socket")
+    script = FULL.format(model=str(models["float64"]), settings=settings)
     failed = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False
     )
     assert failed.returncode == 1, failed.stderr
     assert "File too large" in failed.stderr
     kept = (folder / "run" / "simulation.out").read_text()
-    settings = pimd_settings(beads=2, time=0.01, timestep=0.1, stride=1, frame_stride=5, transport="socket")
     atoms = ase.io.read(folder / "start.xyz")
     run_pimd(atoms, models["float64"], settings, folder / "run", resume=True, device="cpu")
     run_pimd(atoms, models["float64"], settings, folder / "whole", device="cpu")
