@@ -18,6 +18,9 @@ from schnet_calc.simulate.relax import relax
 
 XTB = ("GFN2-xTB", "GFN1-xTB", "IPEA1-xTB")
 """Methods of tblite."""
+ACCURACY = 0.01
+"""Of tblite's self-consistency, its default being 1: there, differences of forces are too noisy for the Hessian
+of some 20 atoms (caffeine: its sum rule off by 0.1 eV/Å², and by 0.001 with this)."""
 DEGENERATE = 1.0
 """cm⁻¹; modes this close together may be mixed at will."""
 
@@ -69,7 +72,7 @@ def reference_calculator(name: str) -> Any:
             raise ModuleNotFoundError(
                 f"{method} is computed by tblite: pip install 'schnet-calc[xtb]'"
             ) from error
-        return TBLite(method=method, verbosity=0)
+        return TBLite(method=method, accuracy=ACCURACY, verbosity=0)
     if "/" in name:
         return PySCF(name)
     if name not in calculator_names:

@@ -92,3 +92,10 @@ def test_charges_belong_to_the_molecule():
     assert modes.frequencies.min() > 1000
     again = NormalModes.from_dict(modes.to_dict())
     assert again.atoms.get_initial_charges().sum() == 1
+
+
+def test_forces_of_xtb_are_smooth_enough_for_a_hessian():
+    pytest.importorskip("tblite", reason="the extra [xtb] is not installed")
+    benzene = molecule("C6H6")
+    benzene.rattle(0.02, seed=1)
+    assert normal_modes(benzene, reference_calculator("GFN2-xTB")).sum_rule < 3e-3
