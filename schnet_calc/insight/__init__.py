@@ -1,5 +1,6 @@
 """What a network has learned (thesis Sections 3.6 and 4.5): arrays, which ``plots`` draws."""
 
+from schnet_calc.insight.alchemy import alchemical_path
 from schnet_calc.insight.attribution import Attribution, attribute
 from schnet_calc.insight.contributions import Contributions, Rings, atom_contributions, ring_energies
 from schnet_calc.insight.embeddings import Components, embedding_components
@@ -20,6 +21,7 @@ __all__ = [
     "PotentialGrid",
     "Rings",
     "Surface",
+    "alchemical_path",
     "atom_contributions",
     "attribute",
     "distance_sensitivity",
