@@ -16,6 +16,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from schnet_calc import Model, plots
+from schnet_calc.analysis.errors import KCAL_MOL
 from schnet_calc.data import read_frames
 from schnet_calc.insight import alchemical_path
 
@@ -27,7 +28,6 @@ MOLECULES = {
 }
 """Row of QM9, and where the ring has its nitrogens."""
 POINTS = 20
-KCAL_MOL = 23.060548
 
 
 def in_order(atoms: ase.Atoms, nitrogens: tuple[int, ...]) -> ase.Atoms:
@@ -77,7 +77,7 @@ def main(picture: str) -> None:
     )
     line = np.interp(np.arange(len(paths["relaxed"])), np.arange(len(stages)) * POINTS, references)
     for name, path in paths.items():
-        binding = (path - line) * KCAL_MOL
+        binding = (path - line) / KCAL_MOL
         axes.plot(np.arange(len(path)) / POINTS, binding, label=name)
         print(
             name,
@@ -86,7 +86,7 @@ def main(picture: str) -> None:
             sep="  ",
         )
     labels = [
-        (frames.energies[row] - a) * KCAL_MOL
+        (frames.energies[row] - a) / KCAL_MOL
         for (row, _), a in zip(MOLECULES.values(), references, strict=True)
     ]
     axes.plot(range(len(stages)), labels, "k_", ms=12, label="QM9 (DFT)")
