@@ -1,5 +1,6 @@
 """Small models, structures and files that many tests use."""
 
+import csv
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from matplotlib.figure import Figure
 
+from schnet_calc.data.qm9 import COLUMNS, PARTS
 from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.ipi.outputs import read_properties
 from schnet_calc.modelfile import save_model
@@ -255,3 +257,23 @@ def remember_figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
 
     monkeypatch.setattr(Figure, "savefig", saving)
     return found
+
+
+def write_qm9(folder: Path, molecules: Sequence[ase.Atoms]) -> Path:
+    """The files of QM9 with these molecules and made-up labels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fields = ["XYZ_file", "Elements", "XYZ_Ang", *(column for column, _, _ in COLUMNS.values())]
+    for part, mine in zip(PARTS, (molecules, [], []), strict=True):
+        with (folder / part).open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, fields)
+            writer.writeheader()
+            for k, atoms in enumerate(mine):
+                row = {
+                    "XYZ_file": f"{k}.xyz",
+                    "Elements": "[" + ",".join(f"'{s}'" for s in atoms.symbols) + "]",
+                    "XYZ_Ang": json.dumps(atoms.positions.tolist()).replace(" ", ""),
+                }
+                for j, (column, _, _) in enumerate(COLUMNS.values()):
+                    row[column] = str(-1.0 - 0.1 * j - 0.01 * len(atoms))
+                writer.writerow(row)
+    return folder

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import ase
 import numpy as np
-from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
+from vesin import ase_neighbor_list
 
 
 class PairCorrelation(NamedTuple):
@@ -74,7 +74,7 @@ def _correlation(
     n_pairs = first.sum() * (second.sum() - same)
     if n_pairs < 1:
         raise ValueError(f"no pairs of {elements[0]} and {elements[1]} in {atoms.get_chemical_formula()}")
-    i, j, distances = neighbor_list("ijd", atoms, float(edges[-1]))
+    i, j, distances = ase_neighbor_list("ijd", atoms, float(edges[-1]))
     counts = np.histogram(distances[first[i] & second[j]], bins=edges)[0]
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
     return np.asarray(counts * atoms.get_volume() / (n_pairs * shells))

@@ -3,18 +3,60 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from cyclopts import App
 from rich.table import Table
 
-from schnet_calc.cli.app import Output, app
+from schnet_calc.cli.app import Output, Several, app
 from schnet_calc.cli.console import Stages, command_line, out, progress_bar, write_json
 from schnet_calc.cli.reproduce_tables import print_rows
 from schnet_calc.studies.configs import config_folder
 
 reproduce = App(name="reproduce", help="Repeat the paper's tables.")
 app.command(reproduce)
+
+
+@reproduce.default
+def everything(
+    *,
+    page: bool = False,
+    data: Path | None = None,
+    trained: Path = Path("runs/learning_curve"),
+    stages: Annotated[list[str] | None, Several] = None,
+    output: Output = Path("reproduction"),
+) -> None:
+    """Repeat the paper's tables: one of the commands below, or a page of all of them.
+
+    Parameters
+    ----------
+    page
+        Write a page with every table and figure of the paper and the thesis, theirs and ours side by side.
+    data
+        Folder of the data, with md17; $SCHNET_CALC_DATA by default.
+    trained
+        Folder of reproduce learning-curve.
+    stages
+        Only some: inside, isomers, md17, materials, c20_errors, c20, qm9, qm9_inside.
+    output
+        Folder of the page; what is there is not computed again.
+    """
+    if not page:
+        reproduce.help_print()
+        return
+    from schnet_calc.report.reproduction import write_reproduction
+    from schnet_calc.report.reproduction.stages import STAGES
+
+    with progress_bar() as bar:
+        path = write_reproduction(
+            output,
+            command_line(),
+            data=data,
+            trained=trained,
+            stages=stages or tuple(STAGES),
+            progress=Stages(bar),
+        )
+    out.print(f"page in {path}")
 
 
 @reproduce.command

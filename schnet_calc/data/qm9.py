@@ -57,17 +57,17 @@ def read_qm9(path: Path) -> Frames:
     values: dict[str, list[float]] = {name: [] for name in COLUMNS}
     for row in _rows(path):
         try:
-            symbols = _items(row["Elements"].replace("'", ""))
-            places = np.array(_items(row["XYZ_Ang"]), dtype=float).reshape(len(symbols), 3)
+            elements = [atomic_numbers[s] for s in _items(row["Elements"].replace("'", ""))]
+            places = np.array(_items(row["XYZ_Ang"]), dtype=float).reshape(len(elements), 3)
             for name, (column, _, _) in COLUMNS.items():
                 values[name].append(float(row[column]))
         except (KeyError, ValueError, TypeError) as error:
             raise DataError(
                 f"{path}: {row.get('XYZ_file')} is not as QM9's rows are ({error!r})"
             ) from error
-        numbers += [atomic_numbers[s] for s in symbols]
+        numbers += elements
         positions.append(places)
-        sizes.append(len(symbols))
+        sizes.append(len(elements))
     properties = {name: p for name, (_, p, _) in COLUMNS.items()}
     return Frames(
         offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),

@@ -2,7 +2,13 @@
 
 from schnet_calc.insight.alchemy import alchemical_path
 from schnet_calc.insight.attribution import Attribution, attribute
-from schnet_calc.insight.contributions import Contributions, Rings, atom_contributions, ring_energies
+from schnet_calc.insight.contributions import (
+    Contributions,
+    Rings,
+    atom_contributions,
+    find_rings,
+    ring_energies,
+)
 from schnet_calc.insight.embeddings import Components, embedding_components
 from schnet_calc.insight.filters import filter_curves, filter_cuts, plane_points
 from schnet_calc.insight.probe import (
@@ -28,6 +34,7 @@ __all__ = [
     "embedding_components",
     "filter_curves",
     "filter_cuts",
+    "find_rings",
     "local_chemical_potential",
     "plane_points",
     "potential_grid",

@@ -42,7 +42,8 @@ def alchemical_path(model: Model, stages: Sequence[ase.Atoms], points: int = 20)
         Another network, fewer than two stages, stages of other numbers of atoms, a periodic one, or an element
         that the model doesn't know.
     """
-    potential, network = open_potential(model), open_network(model)
+    potential = open_potential(model)
+    network = open_network(potential)
     if not isinstance(network, SchNet):
         raise ValueError(f"alchemical paths are of a SchNet, and this is a {type(network).__name__}")
     _check(stages, points)

@@ -64,7 +64,8 @@ def attribute(
         raise ValueError(f"method is one of {', '.join(METHODS)}, got {method!r}")
     if not tolerance > 0:
         raise ValueError(f"tolerance must be positive, got {tolerance} eV")
-    potential, network = open_potential(model), open_network(model)
+    potential = open_potential(model)
+    network = open_network(potential)
     graph = TorchScriptEngine(potential, torch.device("cpu"), torch.float64).graph(
         Structure.from_atoms(atoms)
     )

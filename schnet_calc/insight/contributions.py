@@ -7,7 +7,7 @@ from typing import Any
 import ase
 import networkx
 import numpy as np
-from ase.data import chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
 from schnet_calc.analysis import covalent_bonds
@@ -107,15 +107,40 @@ def ring_energies(model: Model, atoms: ase.Atoms, size: int = 6, symbol: str | N
     ValueError
         The structure is periodic, or ``size`` is below three.
     """
+    members = find_rings(atoms, size, symbol)
+    energies = atom_contributions(model, [atoms]).energies[members].sum(axis=1)
+    order = np.argsort(energies, kind="stable")
+    return Rings(members[order], energies[order])
+
+
+def find_rings(atoms: ase.Atoms, size: int = 6, symbol: str | None = "C") -> NDArray[np.int64]:
+    """Find the rings of a molecule: cycles of covalent bonds without a bond across.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        A molecule.
+    size : int
+        Atoms in a ring.
+    symbol : str, optional
+        Only rings of this element; None takes all.
+
+    Returns
+    -------
+    array
+        (R, size) atoms of each ring, in order around it.
+
+    Raises
+    ------
+    ValueError
+        The structure is periodic, or ``size`` is below three.
+    """
     if atoms.pbc.any():
         raise ValueError("rings are looked for in molecules, and this structure is periodic")
     if size < 3:
         raise ValueError(f"a ring has at least three atoms, got size = {size}")
     graph = networkx.Graph(covalent_bonds(atoms).tolist())
-    found = [c for c in networkx.chordless_cycles(graph, length_bound=size) if len(c) == size]
     if symbol is not None:
-        found = [c for c in found if all(atoms.symbols[k] == symbol for k in c)]
-    members = np.array(found, dtype=np.int64).reshape(-1, size)
-    energies = atom_contributions(model, [atoms]).energies[members].sum(axis=1)
-    order = np.argsort(energies, kind="stable")
-    return Rings(members[order], energies[order])
+        graph.remove_nodes_from(np.flatnonzero(atoms.numbers != atomic_numbers.get(symbol, -1)))
+    found = [c for c in networkx.chordless_cycles(graph, length_bound=size) if len(c) == size]
+    return np.array(found, dtype=np.int64).reshape(-1, size)

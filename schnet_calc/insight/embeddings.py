@@ -34,10 +34,11 @@ def embedding_components(model: Model) -> Components:
     ValueError
         Another network, or one of a single element.
     """
-    elements = open_potential(model).elements
+    potential = open_potential(model)
+    elements = potential.elements
     if len(elements) < 2:
         raise ValueError(f"components need at least two elements, this model knows {len(elements)}")
-    vectors = open_network(model).embedding.weight.detach().numpy()[elements]
+    vectors = open_network(potential).embedding.weight.detach().numpy()[elements]
     left, sizes, _ = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
     k = len(elements) - 1
     symbols = [chemical_symbols[z] for z in elements]

@@ -31,7 +31,8 @@ def distance_sensitivity(
     ValueError
         Another network, an element that it doesn't know, or distances that aren't positive.
     """
-    potential, network = open_potential(model), open_network(model)
+    potential = open_potential(model)
+    network = open_network(potential)
     distances = np.asarray(distances, dtype=float)
     if not (distances.ndim == 1 and np.isfinite(distances).all() and (distances > 0).all()):
         raise ValueError("distances must be a row of positive numbers of Å")

@@ -4,14 +4,17 @@ from schnet_calc.plots.crystals import draw_equation_of_state, draw_phonons
 from schnet_calc.plots.datasets import draw_overview
 from schnet_calc.plots.dynamics import draw_distribution, draw_energy_and_temperature, draw_pimd
 from schnet_calc.plots.insight import (
+    draw_alchemy,
     draw_attribution,
     draw_contributions,
     draw_cut,
     draw_embeddings,
     draw_filter_curves,
     draw_filter_cuts,
+    draw_ring,
     draw_rings,
     draw_sensitivity,
+    draw_skeleton,
     draw_surface,
 )
 from schnet_calc.plots.spectra import (
@@ -25,18 +28,26 @@ from schnet_calc.plots.spectra import (
 from schnet_calc.plots.speed import draw_bench
 from schnet_calc.plots.structures import draw_cage, draw_frame, flat_side
 from schnet_calc.plots.style import COLORS, class_color, new_figure, save_figure
-from schnet_calc.plots.training import draw_ablation, draw_errors, draw_learning_curve, draw_learning_curves
+from schnet_calc.plots.training import (
+    draw_ablation,
+    draw_data_efficiency,
+    draw_errors,
+    draw_learning_curve,
+    draw_learning_curves,
+)
 
 __all__ = [
     "COLORS",
     "class_color",
     "draw_ablation",
+    "draw_alchemy",
     "draw_attribution",
     "draw_band",
     "draw_bench",
     "draw_cage",
     "draw_contributions",
     "draw_cut",
+    "draw_data_efficiency",
     "draw_distribution",
     "draw_dynamic_spectra",
     "draw_embeddings",
@@ -54,8 +65,10 @@ __all__ = [
     "draw_phonons",
     "draw_pimd",
     "draw_relaxation",
+    "draw_ring",
     "draw_rings",
     "draw_sensitivity",
+    "draw_skeleton",
     "draw_spectrum",
     "draw_surface",
     "flat_side",

@@ -19,6 +19,7 @@ from schnet_calc.analysis import covalent_bonds
 from schnet_calc.insight import Attribution, Components, Contributions, Rings, Surface
 from schnet_calc.plots.structures import flat_side
 from schnet_calc.plots.style import COLORS, plain
+from schnet_calc.studies.alchemy import AlchemicalStudy
 
 DIVERGING = colormaps["RdBu_r"]
 SAME = 0.01
@@ -74,6 +75,20 @@ def draw_rings(axes: Axes, atoms: ase.Atoms, rings: Rings) -> Axes:
     if len(order):
         mappable = ScalarMappable(shading, "viridis")
         axes.figure.colorbar(mappable, ax=axes, label="energy of the ring, eV", shrink=0.8)
+    return axes
+
+
+def draw_ring(axes: Axes, atoms: ase.Atoms, members: NDArray[np.int64]) -> Axes:
+    """A molecule in projection with one ring (6,) filled."""
+    places = _flattened(atoms)
+    axes.add_collection(PolyCollection([places[members, :2]], facecolors=["#f2d58a"], zorder=0))
+    _draw_skeleton(axes, atoms, places)
+    return axes
+
+
+def draw_skeleton(axes: Axes, atoms: ase.Atoms) -> Axes:
+    """A molecule in projection."""
+    _draw_skeleton(axes, atoms, _flattened(atoms))
     return axes
 
 
@@ -163,6 +178,17 @@ def draw_embeddings(axes: Axes, components: Components) -> Axes:
         ylabel=f"second component ({100 * shares[1]:.0f} %)",
     )
     axes.margins(0.2)
+    return plain(axes)
+
+
+def draw_alchemy(axes: Axes, study: AlchemicalStudy) -> Axes:
+    """Energies on the way from molecule to molecule, labels at the molecules."""
+    for name, path in study.paths.items():
+        axes.plot(np.arange(len(path)) / study.points, path, label=name)
+    axes.plot(range(len(study.names)), study.labels, "k_", ms=12, label="QM9 (DFT)")
+    axes.set_xticks(range(len(study.names)), study.names)
+    axes.set_ylabel("energy less reference energies, kcal/mol")
+    axes.legend(frameon=False, fontsize=8)
     return plain(axes)
 
 

@@ -28,7 +28,7 @@ def new_figure(width: float, height: float, columns: int = 1, **kwargs: Any) -> 
     """A figure and its axes, in the package's style; no window, no global state."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots(1, columns, **kwargs)
+        axes = figure.subplots(kwargs.pop("nrows", 1), columns, **kwargs)
     return figure, axes
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.plots.style import COLORS, plain
 from schnet_calc.studies.ablation import Variant
+from schnet_calc.studies.learning_curve import Point
 
 
 def _metrics(path: str | Path) -> dict[str, list[float]]:
@@ -48,6 +49,26 @@ def draw_learning_curve(axes: Axes, metrics: str | Path) -> Axes:
         axes.plot(columns["step"], columns[key], color=COLORS[k % len(COLORS)], label=label)
     axes.set(xlabel="steps", ylabel="validation MAE", yscale="log")
     axes.legend(frameon=False)
+    return plain(axes)
+
+
+def draw_data_efficiency(
+    axes: Axes, points: Sequence[Point], published: Mapping[tuple[str, int, int], float]
+) -> Axes:
+    """Test errors against the number of training molecules, a line per network; rings for published ones."""
+    lines: dict[tuple[str, int], list[Point]] = {}
+    for point in points:
+        lines.setdefault((point.architecture, point.n_interactions), []).append(point)
+    for k, ((name, n_interactions), mine) in enumerate(sorted(lines.items())):
+        mine = sorted(mine, key=lambda p: p.n_train)
+        color = COLORS[k % len(COLORS)]
+        label = f"{name}, T = {n_interactions}"
+        axes.plot([p.n_train for p in mine], [p.error for p in mine], "o-", color=color, label=label)
+        theirs = {n: e for (a, t, n), e in published.items() if (a, t) == (name, n_interactions)}
+        axes.plot(list(theirs), list(theirs.values()), "o", color=color, mfc="none", ms=9)
+    axes.plot([], [], "o", color="0.4", mfc="none", ms=9, label="published")
+    axes.set(xlabel="training molecules", ylabel="test MAE, kcal/mol", xscale="log", yscale="log")
+    axes.legend(frameon=False, fontsize="small")
     return plain(axes)
 
 

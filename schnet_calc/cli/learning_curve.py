@@ -1,0 +1,64 @@
+"""``schnet-calc reproduce learning-curve``: errors against the number of training molecules."""
+
+from pathlib import Path
+from typing import Annotated
+
+from rich.table import Table
+
+from schnet_calc.cli.app import Output, Several
+from schnet_calc.cli.console import Stages, out, progress_bar, write_json
+from schnet_calc.cli.reproduce import reproduce
+
+
+@reproduce.command
+def learning_curve(
+    *,
+    sizes: Annotated[list[int] | None, Several] = None,
+    interactions: Annotated[list[int] | None, Several] = None,
+    dtnn: bool = True,
+    steps: int = 20_000,
+    data: Path | None = None,
+    output: Output = Path("runs/learning_curve"),
+    json: Path | None = None,
+) -> None:
+    """Figure 4.6: errors on QM9 against the number of training molecules and of interactions.
+
+    Parameters
+    ----------
+    sizes
+        Molecules to train on; 1,000, 10,000, 50,000 and 110,000 by default.
+    interactions
+        Numbers of interactions; 1, 2, 3 and 6 by default.
+    dtnn
+        Train a DTNN with three interactions, too.
+    steps
+        Of each training.
+    data
+        QM9, where it is not the installed package.
+    output
+        Folder with a training each, and the figure; what is there is continued.
+    json
+        Where to write the numbers.
+    """
+    from schnet_calc import plots
+    from schnet_calc.studies.learning_curve import NETWORKS, PUBLISHED, SIZES, run_learning_curve
+
+    networks = [n for n in NETWORKS if n[0] == "DTNN"] if dtnn else []
+    schnets = [n for n in NETWORKS if n[0] == "SchNet"]
+    if interactions:
+        schnets = [("SchNet", n) for n in interactions]
+    with progress_bar() as bar:
+        points = run_learning_curve(output, sizes or SIZES, schnets + networks, steps, data, Stages(bar))
+    title = f"U0 of QM9, {steps} steps, mean absolute errors, kcal/mol"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for heading in ("network", "T", "training molecules", "ours", "thesis"):
+        table.add_column(heading, justify="left" if heading == "network" else "right")
+    for p in points:
+        theirs = PUBLISHED.get((p.architecture, p.n_interactions, p.n_train))
+        shown = "" if theirs is None else f"{theirs:.2f}"
+        table.add_row(p.architecture, str(p.n_interactions), f"{p.n_train:,}", f"{p.error:.2f}", shown)
+    out.print(table)
+    figure, axes = plots.new_figure(5.5, 4)
+    plots.draw_data_efficiency(axes, points, PUBLISHED)
+    plots.save_figure(figure, output / "learning_curve")
+    write_json(json, {"points": [p.to_dict() for p in points]})

@@ -1,0 +1,94 @@
+"""The page: every table and figure in its place, with what was found or the reason why nothing was."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from schnet_calc.report.page import Commands, Page, Part, Picture, Section, Table, Text, write_page
+from schnet_calc.report.reproduction.pieces import Progress, run_stage
+from schnet_calc.report.reproduction.stages import STAGES, learning_curve
+from schnet_calc.studies.catalogue import CATALOGUE, Entry
+
+
+def write_reproduction(
+    directory: str | Path,
+    command: str,
+    *,
+    data: str | Path | None = None,
+    trained: str | Path = "runs/learning_curve",
+    stages: Sequence[str] = tuple(STAGES),
+    progress: Progress | None = None,
+) -> Path:
+    """Repeat what can be repeated with the shipped models, and write ``index.html``.
+
+    Every stage leaves a file and figures, which the next call takes as they are.
+
+    Parameters
+    ----------
+    directory : path
+        Where to write.
+    command : str
+        As the reader would type it.
+    data : path, optional
+        Folder of the data, with ``md17``; ``$SCHNET_CALC_DATA`` by default.
+    trained : path
+        Folder of a learning curve, if there is one.
+    stages : sequence of str
+        Those to run; others' rows say that they weren't.
+    progress : callable, optional
+        Called with a label, and how much of how much is done.
+
+    Returns
+    -------
+    Path
+        Of the page.
+
+    Raises
+    ------
+    ValueError
+        There is no such stage.
+    """
+    strange = [name for name in stages if name not in STAGES]
+    if strange:
+        raise ValueError(f"the stages are {', '.join(STAGES)}, got {strange[0]!r}")
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    place = None if data is None else Path(data)
+    show = progress or (lambda *_: None)
+    chosen = {name: STAGES[name] for name in stages} | {"learning_curve": learning_curve(Path(trained))}
+    found: dict[str, list[dict[str, Any]]] = {}
+    missing = []
+    for name, stage in chosen.items():
+        result = run_stage(name, stage, folder, place, show)
+        found |= result["found"]
+        if result["missing"]:
+            missing.append(f"{name.replace('_', ' ')}: {result['missing']}")
+    repeated = sum(entry.label in found for entry in CATALOGUE)
+    page = Page(
+        title="The paper and the thesis, table by table",
+        lead="Every table and figure of the SchNet paper and of the thesis, with what the shipped "
+        "models give, or why there is nothing.",
+        headline=[(str(repeated), f"of {len(CATALOGUE)} tables and figures have a row of ours")],
+        sections=[
+            *([Section("Not at hand", [Text(line) for line in missing])] if missing else []),
+            *[_section(entry, found.get(entry.label, []), folder) for entry in CATALOGUE],
+            Section("To repeat it", [Commands([command])]),
+        ],
+    )
+    return write_page(page, folder / "index.html")
+
+
+def _section(entry: Entry, pieces: list[dict[str, Any]], folder: Path) -> Section:
+    parts: list[Part] = [_part(piece, folder) for piece in pieces]
+    if entry.note:
+        parts.append(Text(entry.note, soft=True))
+    elif not parts:
+        parts.append(Text("Not repeated: see the top of the page for what is not at hand.", soft=True))
+    return Section(f"{entry.label}: {entry.title}", parts)
+
+
+def _part(piece: dict[str, Any], folder: Path) -> Part:
+    if "rows" in piece:
+        return Table(piece["rows"], piece["header"])
+    svg = (folder / f"{piece['figure']}.svg").read_text(encoding="utf-8")
+    return Picture(svg, piece["caption"], piece["caption"])

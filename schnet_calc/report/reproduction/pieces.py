@@ -1,0 +1,91 @@
+"""What stages of the reproduction leave behind: plain values and figures, so that they are made once."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from schnet_calc import __version__, plots
+from schnet_calc.errors import SchNetCalcError
+from schnet_calc.modelfile import shipped_models
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Pieces:
+    """Tables, figures and sentences of a stage, by the label of the table or figure that they repeat."""
+
+    folder: Path
+    """Where figures go."""
+    found: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def table(self, label: str, header: list[str], rows: list[list[str]]) -> None:
+        """Add a table."""
+        self.found.setdefault(label, []).append({"header": header, "rows": rows})
+
+    def figure(self, label: str, figure: Figure, name: str, caption: str) -> None:
+        """Add a figure, and save it."""
+        plots.save_figure(figure, self.folder / name)
+        self.drawn(label, name, caption)
+
+    def drawn(self, label: str, name: str, caption: str) -> None:
+        """Add a figure that is in the folder already."""
+        self.found.setdefault(label, []).append({"figure": name, "caption": caption})
+
+
+Stage = Callable[[Pieces, Path | None, Progress], None]
+"""Folder of the pieces, folder of the data, progress."""
+
+
+def run_stage(
+    name: str, stage: Stage, folder: Path, data: Path | None, progress: Progress
+) -> dict[str, Any]:
+    """Return what a stage finds, from its file if it is done; a stage that lacks data says so.
+
+    Parameters
+    ----------
+    name : str
+        Of the stage and its file.
+    stage : callable
+        Fills :class:`Pieces`.
+    folder : Path
+        Of the page.
+    data : Path, optional
+        Folder of the data.
+    progress : callable
+        Called with a label, and how much of how much is done.
+
+    Returns
+    -------
+    dict
+        ``"found"``, as :attr:`Pieces.found`; and ``"missing"``, why there is nothing, or an empty text.
+    """
+    kept = folder / f"{name}.json"
+    identity = {"version": __version__, "models": _models_digest()}
+    if kept.exists():
+        old: dict[str, Any] = json.loads(kept.read_text())
+        if old["identity"] == identity:
+            return old
+    pieces = Pieces(folder)
+    try:
+        stage(pieces, data, progress)
+    except (FileNotFoundError, ModuleNotFoundError, SchNetCalcError) as error:
+        return {"found": pieces.found, "missing": str(error)}  # not kept: the data may come
+    result = {"identity": identity, "found": pieces.found, "missing": ""}
+    scratch = kept.with_suffix(".tmp")
+    scratch.write_text(json.dumps(result, indent=1))
+    scratch.replace(kept)
+    return result
+
+
+def _models_digest() -> str:
+    """Of all shipped models: other models, other numbers."""
+    digest = hashlib.sha256()
+    for _, path in sorted(shipped_models().items()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,227 @@
+"""Stages of the reproduction: each tests or looks into shipped models."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import ase
+import numpy as np
+import torch
+from ase.build import bulk
+from torch import nn
+
+from schnet_calc import plots
+from schnet_calc.insight import (
+    atom_contributions,
+    embedding_components,
+    filter_cuts,
+    local_chemical_potential,
+    plane_points,
+    potential_surface,
+)
+from schnet_calc.model import Model
+from schnet_calc.modelfile import load_potential
+from schnet_calc.nn.activation import ShiftedSoftplus
+from schnet_calc.report.c20_page import write_c20_report
+from schnet_calc.report.qm9_figures import draw_qm9_figures
+from schnet_calc.report.reproduction.pieces import Pieces, Progress, Stage
+from schnet_calc.report.reproduction.qm9_errors import add_qm9_errors
+from schnet_calc.studies import md17 as md17_study
+from schnet_calc.studies.alchemy import study_alchemy
+from schnet_calc.studies.c20 import study_c20
+from schnet_calc.studies.configs import config_folder
+from schnet_calc.studies.isomers import isomer_rows
+from schnet_calc.studies.learning_curve import PUBLISHED, read_points
+from schnet_calc.studies.qm9_insight import study_qm9
+from schnet_calc.studies.tables import Tested, configuration, evaluated_rows, held_out
+from schnet_calc.training.setup import read_data
+
+EXTENT = 10.0
+"""Å from edge to edge of cuts, as in Fig. 4.4."""
+SURFACES = ("benzene", "toluene", "salicylic_acid", "malonaldehyde")
+"""Of Fig. 3.14."""
+N_FRAMES = 500
+"""Frames of MD17 to share energies in."""
+
+
+def inside(pieces: Pieces, data: Path | None, progress: Progress) -> None:
+    """Look into networks; nothing else is needed."""
+    _activations(pieces)
+    figure, axes = plots.new_figure(13, 4.4, 3)
+    for k, cuts in enumerate(filter_cuts("ethanol", EXTENT)):
+        plots.draw_filter_cuts(axes[k], cuts, EXTENT)
+    pieces.figure("Figure 4.4", figure, "filters", "The 64 filters of each interaction block of ethanol.")
+    silicon = bulk("Si", a=5.469)
+    figure, axes = plots.new_figure(13, 4.4, 3)
+    for k, cuts in enumerate(filter_cuts("silicon", EXTENT, cell=silicon.cell.array)):
+        plots.draw_filter_cuts(axes[k], cuts, EXTENT)
+    pieces.figure("Figure 4.5", figure, "lattice_filters", "Filters of silicon, summed over its lattice.")
+    points = silicon.positions[0] + plane_points(EXTENT, 81)
+    values = local_chemical_potential("silicon", silicon, points.reshape(-1, 3), "Si").reshape(81, 81)
+    figure, axes = plots.new_figure(5, 4)
+    plots.draw_cut(axes, values, EXTENT, "energy of the probe Si, eV")
+    pieces.figure("Figure 4.9", figure, "crystal_potential", "A plane of silicon.")
+    figure, axes = plots.new_figure(9, 7)
+    plots.draw_embeddings(axes, embedding_components("materials"))
+    pieces.figure(
+        "Figure 4.15", figure, "embeddings", "Embeddings of the elements in the network of crystals."
+    )
+
+
+def _activations(pieces: Pieces) -> None:
+    x = torch.linspace(-4, 4, 400, dtype=torch.float64)
+    figure, axes = plots.new_figure(10, 3, 3)
+    for name, function in (("shifted softplus", ShiftedSoftplus()), ("ELU", nn.ELU())):
+        values = function(x)
+        for ax, title in zip(axes, ("value", "first derivative", "second derivative"), strict=True):
+            ax.plot(x, values, label=name)
+            ax.set_title(title)
+            values = torch.from_numpy(np.gradient(values.numpy(), x.numpy()))
+    axes[0].legend()
+    pieces.figure("Figure 4.3", figure, "activations", "Derivatives by differences.")
+
+
+def md17(pieces: Pieces, data: Path | None, progress: Progress) -> None:
+    """Test the models of MD17; the data are needed."""
+    folder = (data or Path(os.environ.get("SCHNET_CALC_DATA", "../shared/data"))) / "md17"
+    energies, forces, frames = [], [], {}
+    for k, name in enumerate(md17_study.PAPER):
+        progress("MD17", k, len(md17_study.PAPER))
+        config = md17_study.configuration(config_folder("md17"), folder, name, 1000)
+        frames[name] = read_data(config)
+        row = md17_study.Row(name, md17_study.evaluate_molecule(name, config), md17_study.PAPER[name])
+        energies.append([name, f"{row.energy:.3f}", f"{row.paper.energy:.2f}"])
+        forces.append([name, f"{row.force:.3f}", f"{row.paper.force:.2f}"])
+        if name == "ethanol":
+            dtnn = md17_study.evaluate_molecule("ethanol_dtnn", config).errors.to_dict()
+    pieces.table("Table 5.3", ["energy, kcal/mol", "ours", "theirs"], energies)
+    pieces.table("Table 5.4", ["forces, kcal/mol/Å", "ours", "theirs"], forces)
+    rows = [["ethanol", f"{dtnn['energy_mae_kcal_mol']:.3f}", f"{dtnn['force_mae_kcal_mol_ang']:.3f}"]]
+    pieces.table("Table 3.2", ["DTNN, T = 3", "energy, kcal/mol", "forces, kcal/mol/Å"], rows)
+    for label, name in (("Figure 3.10", "benzene"), ("Figure 3.11", "malonaldehyde")):
+        some = [frames[name].atoms(k) for k in range(min(N_FRAMES, len(frames[name])))]
+        figure, axes = plots.new_figure(6, 3)
+        plots.draw_contributions(axes, atom_contributions(Model(name, on_doubt="ignore"), some))
+        pieces.figure(label, figure, f"contributions_{name}", f"Over {len(some)} frames of {name}.")
+    _surfaces(pieces, "Figure 3.14", {n: (n, frames[n].atoms(0)) for n in SURFACES}, "md17_potentials")
+    benzene = frames["benzene"].atoms(0)
+    both = {"network of QM9": ("qm9", benzene), "network of benzene": ("benzene", benzene)}
+    _surfaces(pieces, "Figure 3.15", both, "benzene_potentials")
+
+
+def _surfaces(pieces: Pieces, label: str, shown: dict[str, tuple[str, ase.Atoms]], name: str) -> None:
+    figure, axes = plots.new_figure(3.5 * len(shown), 3.6, len(shown), subplot_kw={"projection": "3d"})
+    for ax, (title, (model, atoms)) in zip(axes, shown.items(), strict=True):
+        plots.draw_surface(ax, potential_surface(model, atoms, "C"), atoms, "energy of the probe C, eV")
+        ax.set_title(title.replace("_", " "))
+    pieces.figure(label, figure, name, "Frames of dynamics; each probe in its own colours.")
+
+
+def qm9(pieces: Pieces, data: Path | None, progress: Progress) -> None:
+    """Test the models of QM9; qm9pack is needed."""
+    rows = evaluated_rows("qm9", progress=progress)
+    _thesis_table(pieces, "Table 4.2", rows)
+    add_qm9_errors(pieces, rows[0].evaluation, held_out(configuration(rows[0].row, None)))
+
+
+def qm9_inside(pieces: Pieces, data: Path | None, progress: Progress) -> None:
+    """Look at the molecules of QM9 through its network."""
+    frames = read_data(configuration_of_u0())
+    study = study_qm9("qm9", frames, progress=progress)
+    for number, path in draw_qm9_figures(study, pieces.folder).items():
+        pieces.drawn(f"Figure {number}", path.stem, "By the shipped qm9 (T = 6, F = 64).")
+    figure, axes = plots.new_figure(5.5, 3.6)
+    plots.draw_alchemy(axes, study_alchemy("qm9", frames))
+    pieces.figure("Figure 3.16", figure, "alchemy", "By the shipped qm9.")
+
+
+def configuration_of_u0() -> Any:
+    """Return the configuration of U0's training, for its data."""
+    from schnet_calc.training import RunConfig
+
+    return RunConfig.from_toml(config_folder("qm9") / "u0.toml")
+
+
+def materials(pieces: Pieces, data: Path | None, progress: Progress) -> None:
+    """Test the models of crystals; the data are needed."""
+    rows = evaluated_rows("materials", progress=progress)
+    _thesis_table(pieces, "Table 4.3", rows)
+    figure, axes = plots.new_figure(5.5, 3.6)
+    for row in rows:
+        off = np.sort(np.abs(row.evaluation.differences["formation_energy"]))
+        axes.plot(off, 100 * np.arange(1, len(off) + 1) / len(off), label=row.row.what)
+    axes.set(xlabel="absolute error, eV/atom", ylabel="crystals below it, %", xlim=(0, 0.5), ylim=(0, 100))
+    axes.legend()
+    pieces.figure("Figure 4.7", figure, "materials_errors", "Unseen crystals.")
+
+
+def c20(pieces: Pieces, data: Path | None, progress: Progress) -> None:
+    """Run the C20 study; nothing else is needed."""
+    place = pieces.folder / "c20"
+    study = study_c20("c20", place, progress=progress)
+    write_c20_report(study, place, load_potential("c20").metadata.raw, "c20", "schnet-calc c20")
+    for label, name, caption in (
+        (
+            "Figure 5.4",
+            "cage",
+            "Bonds of equal length share a colour; 1.41, 1.45 and 1.52 Å in the thesis.",
+        ),
+        ("Figure 5.5", "spectrum", "The model above, the surface of the labels below."),
+        ("Figure 5.6", "distributions", "Classical, and with 8 beads."),
+    ):
+        pieces.drawn(label, f"c20/{name}", caption)
+
+
+def c20_errors(pieces: Pieces, data: Path | None, progress: Progress) -> None:
+    """Test the models of C20; the data are needed."""
+    _thesis_table(pieces, "Table 5.6", evaluated_rows("c20", progress=progress))
+
+
+def isomers(pieces: Pieces, data: Path | None, progress: Progress) -> None:
+    """Test the models of isomers on the data that come along."""
+    header = ["trained on", "tested on", "energy, kcal/mol", "theirs", "forces, kcal/mol/Å", "theirs"]
+    rows = []
+    for row in isomer_rows(progress=progress):
+        numbers = (row.energy, row.paper.energy, row.force, row.paper.force)
+        rows.append([row.trained_on, row.kind, *(f"{x:.2f}" for x in numbers)])
+    pieces.table("Table 5.5", header, rows)
+
+
+def learning_curve(folder: Path) -> Stage:
+    """Return the stage that reads a finished learning curve from its folder."""
+
+    def stage(pieces: Pieces, data: Path | None, progress: Progress) -> None:
+        points = read_points(folder)
+        if not points:
+            raise FileNotFoundError(f"no trainings in {folder}: schnet-calc reproduce learning-curve")
+        figure, axes = plots.new_figure(5.5, 4)
+        plots.draw_data_efficiency(axes, points, PUBLISHED)
+        steps = ", ".join(f"{s:,}" for s in sorted({p.steps for p in points}))
+        pieces.figure("Figure 4.6", figure, "learning_curve", f"{steps} steps each; rings: published.")
+        dtnn = [[f"{p.n_train:,}", f"{p.error:.2f}"] for p in points if p.architecture == "DTNN"]
+        if dtnn:
+            pieces.table("Table 3.1", ["DTNN, T = 3: QM9 molecules", "kcal/mol"], dtnn)
+
+    return stage
+
+
+def _thesis_table(pieces: Pieces, label: str, rows: list[Tested]) -> None:
+    cells = [
+        [tested.row.what, name, f"{value:.3f}", f"{tested.row.published[name]:.3f}"]
+        for tested in rows
+        for name, value in tested.found.items()
+    ]
+    pieces.table(label, ["", "mean absolute error", "ours", "theirs"], cells)
+
+
+STAGES: dict[str, Stage] = {
+    "inside": inside,
+    "isomers": isomers,
+    "md17": md17,
+    "materials": materials,
+    "c20_errors": c20_errors,
+    "c20": c20,
+    "qm9": qm9,
+    "qm9_inside": qm9_inside,
+}
+"""In the order that they run; those that need nothing else first."""

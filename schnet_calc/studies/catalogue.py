@@ -1,0 +1,142 @@
+"""All tables and figures of the paper and the thesis: which part of the reproduction has them, or why none has."""
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """A table or a figure."""
+
+    label: str
+    """``"Table 4.2"``; those of the paper begin with ``"Paper"``."""
+    title: str
+    note: str = ""
+    """Where it is not repeated, why; else what differs from the original."""
+
+
+ILLUSTRATION = "An illustration, without data of its own."
+DESCRIPTORS = "About descriptors that this package doesn't have."
+SAME = "The same as {} of the thesis."
+
+CATALOGUE = (
+    Entry("Paper, Figure 1", "Discrete and continuous filters", ILLUSTRATION),
+    Entry("Paper, Figure 2", "The architecture", ILLUSTRATION),
+    Entry("Paper, Figure 3", "Cuts through the filters", SAME.format("Figure 4.4")),
+    Entry("Paper, Table 1", "U0 of QM9 over training molecules", SAME.format("Figure 4.6 and Table 4.2")),
+    Entry("Paper, Table 2", "MD17", SAME.format("Tables 5.3 and 5.4")),
+    Entry("Paper, Table 3", "ISO17", SAME.format("Table 5.5")),
+    Entry("Figure 1.1", "Examples of atomistic systems", ILLUSTRATION),
+    Entry("Table 2.1", "Applications of descriptors", DESCRIPTORS),
+    Entry("Table 2.2", "Properties of descriptors", DESCRIPTORS),
+    Entry("Figure 2.1", "Partial radial distribution functions", DESCRIPTORS),
+    Entry("Figure 2.2", "Cutoff functions of descriptors", DESCRIPTORS),
+    Entry("Figure 3.1", "The DTNN", ILLUSTRATION),
+    Entry("Figure 3.2", "Refinement of environments", ILLUSTRATION),
+    Entry("Figure 3.3", "Features for stretched H2", DESCRIPTORS),
+    Entry(
+        "Table 3.1",
+        "DTNN on QM7b and QM9",
+        "QM7b is not at hand; QM9 by the learning curve, in fewer steps.",
+    ),
+    Entry("Figure 3.4", "Learning curves of DTNN", SAME.format("Figure 4.6, which has the best DTNN,")),
+    Entry("Figure 3.5", "Molecules with the largest errors", "SchNet here; the thesis has DTNN."),
+    Entry("Figure 3.6", "Errors over the number of atoms", "SchNet here; the thesis has DTNN."),
+    Entry(
+        "Figure 3.7", "Energies of C7H10O2 isomers", "SchNet here, unseen molecules; the thesis has DTNN."
+    ),
+    Entry(
+        "Figure 3.8",
+        "Energies along a trajectory",
+        "The MD17 data at hand are shuffled: there is no trajectory.",
+    ),
+    Entry("Table 3.2", "DTNN on MD17", "Ethanol alone was trained, with forces."),
+    Entry(
+        "Table 3.3", "Kernel ridge regression on MD17", "Another method, quoted there from another paper."
+    ),
+    Entry("Figure 3.9", "Contributions of atoms, DTNN", SAME.format("Figure 4.8, for SchNet,")),
+    Entry("Figure 3.10", "Contributions of atoms in benzene", "SchNet here; the thesis has five DTNNs."),
+    Entry(
+        "Figure 3.11", "Contributions of atoms in malonaldehyde", "SchNet here; the thesis has five DTNNs."
+    ),
+    Entry(
+        "Figure 3.12", "Potentials around molecules of QM9, DTNN", SAME.format("Figure 4.10, for SchNet,")
+    ),
+    Entry("Figure 3.13", "How a probe works", ILLUSTRATION),
+    Entry("Figure 3.14", "Potentials around molecules of MD17", "SchNet here, a carbon probe each."),
+    Entry(
+        "Figure 3.15",
+        "Potentials around benzene from QM9 and from MD17",
+        "SchNet here; one number of interactions.",
+    ),
+    Entry("Figure 3.16", "From benzene to s-triazine", "SchNet here; the thesis has DTNN."),
+    Entry("Figure 4.1", "Discrete and continuous filters", ILLUSTRATION),
+    Entry("Figure 4.2", "The architecture", ILLUSTRATION),
+    Entry("Figure 4.3", "Shifted softplus and ELU"),
+    Entry("Figure 4.4", "Cuts through the filters of ethanol"),
+    Entry("Figure 4.5", "Filters on lattices", "On silicon's lattice, by the network of silicon."),
+    Entry("Figure 4.6", "Learning curves on QM9", "In thousands of steps, where the thesis made millions."),
+    Entry("Table 4.1", "Steps until the lowest validation error", "Wants trainings of ten million steps."),
+    Entry("Table 4.2", "Properties of QM9", "U, H and G were not trained: they go as U0."),
+    Entry(
+        "Table 4.3",
+        "Formation energies of crystals",
+        "The data at hand have 33,476 crystals, half of theirs.",
+    ),
+    Entry("Figure 4.7", "Distribution of the errors for crystals"),
+    Entry(
+        "Figure 4.8",
+        "Contributions of atoms on QM9",
+        "One network; the thesis has several trainings of each.",
+    ),
+    Entry(
+        "Figure 4.9",
+        "Potential in a crystal",
+        "Silicon: the network of formation energies has no sum to probe.",
+    ),
+    Entry("Figure 4.10", "Potentials around molecules of QM9"),
+    Entry("Figure 4.11", "Breaking bonds"),
+    Entry("Figure 4.12", "Pair distributions of QM9"),
+    Entry("Figure 4.13", "Breaking bonds, below 4 Å"),
+    Entry("Figure 4.14", "Ranking of carbon rings", "Flat rings; the first and the last ten."),
+    Entry(
+        "Figure 4.15",
+        "Components of the embeddings",
+        "All elements of the data; the thesis shows s and p ones.",
+    ),
+    Entry("Figure 5.1", "Molecules of MD17", ILLUSTRATION),
+    Entry(
+        "Table 5.1",
+        "Ethanol with T = 1 to 3 and shared filters",
+        "Not trained: needs 50,000 frames, 3,941 are at hand.",
+    ),
+    Entry(
+        "Table 5.2",
+        "Benzene with T = 1 to 3 and shared filters",
+        "Not trained: needs 50,000 frames, 3,941 are at hand.",
+    ),
+    Entry("Table 5.3", "Energies of MD17, N = 1,000", "N = 50,000 is more than the data at hand."),
+    Entry("Table 5.4", "Forces of MD17, N = 1,000", "N = 50,000 is more than the data at hand."),
+    Entry("Figure 5.2", "Configurations of ethanol and malonaldehyde", ILLUSTRATION),
+    Entry("Figure 5.3", "Isomers of ISO17", ILLUSTRATION),
+    Entry("Table 5.5", "Isomers", "iso17-xtb, a surrogate: fewer frames, labels of GFN2-xTB."),
+    Entry("Figure 5.4", "The C20 cage"),
+    Entry(
+        "Table 5.6",
+        "Networks for C20",
+        "Two rows: the specialists for energies and forces were not trained.",
+    ),
+    Entry("Figure 5.5", "Normal modes of C20", "Beside the surface that made the labels, not beside DFT."),
+    Entry("Figure 5.6", "Dynamics of C20", "In picoseconds; the thesis ran 1.25 ns."),
+    Entry("Table A.1", "Properties of QM9", ILLUSTRATION),
+    Entry("Table A.2", "Data sets of MD17", ILLUSTRATION),
+    Entry("Figure A.1", "Elements in the Materials Project", "About the data: schnet-calc data shows it."),
+    Entry("Figure B.1", "Contributions of two DTNNs", "Wants two trainings on QM9; one is shipped."),
+    Entry(
+        "Figure B.2", "Contributions of two SchNets, T = 3", "Wants two trainings on QM9; one is shipped."
+    ),
+    Entry(
+        "Figure B.3", "Contributions of two SchNets, T = 6", "Wants two trainings on QM9; one is shipped."
+    ),
+    Entry("Table B.1", "Energies of MD17 with T = 6", "Not trained; T = 3 is below the thesis's errors."),
+    Entry("Table B.2", "Forces of MD17 with T = 6", "Not trained; T = 3 is below the thesis's errors."),
+)
+"""In the order of the page. Tables 2.1 to 5.6 and figures are the thesis's."""

@@ -1,0 +1,138 @@
+"""Errors on QM9 against the number of training molecules: Figure 4.6 of the thesis, and Table 1 of the paper."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from schnet_calc.analysis.errors import KCAL_MOL
+from schnet_calc.studies.configs import config_folder
+from schnet_calc.training import RunConfig
+from schnet_calc.training.workflow import train
+
+SIZES = (1000, 10_000, 50_000, 110_000)
+"""Molecules to train on."""
+NETWORKS = (("SchNet", 3), ("SchNet", 1), ("SchNet", 2), ("SchNet", 6), ("DTNN", 3))
+"""Architecture and interactions; the first is done first."""
+PUBLISHED = {
+    ("SchNet", 2, 100_000): 0.35,
+    ("SchNet", 3, 100_000): 0.32,
+    ("SchNet", 6, 100_000): 0.32,
+    ("SchNet", 6, 110_000): 0.32,
+    ("DTNN", 3, 25_000): 1.04,
+    ("DTNN", 3, 50_000): 0.94,
+    ("DTNN", 3, 100_000): 0.84,
+}
+"""kcal/mol, as far as Section 4.4.1, Table 3.1 and Table 4.2 say numbers; at up to ten million steps."""
+N_TEST = 10_831
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A network trained on so many molecules."""
+
+    architecture: str
+    n_interactions: int
+    n_train: int
+    steps: int
+    error: float
+    """Mean absolute error of U0 on unseen molecules, kcal/mol."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def run_learning_curve(
+    directory: str | Path,
+    sizes: Sequence[int] = SIZES,
+    networks: Sequence[tuple[str, int]] = NETWORKS,
+    steps: int = 20_000,
+    data: str | Path | None = None,
+    progress: Progress | None = None,
+) -> list[Point]:
+    """Train and test every network on every number of molecules; what is there is continued, or only read.
+
+    Parameters
+    ----------
+    directory : path
+        Gets a folder per training, with ``point.json`` when it is done.
+    sizes : sequence of int
+        Molecules to train on.
+    networks : sequence of tuple
+        Architecture, ``"SchNet"`` or ``"DTNN"``, and interactions.
+    steps : int
+        Of each training. The thesis made up to ten million.
+    data : path, optional
+        QM9, where it is not the installed package.
+    progress : callable, optional
+        Called with a label, steps done, and their number.
+    """
+    found = []
+    for architecture, n_interactions in networks:
+        for n_train in sizes:
+            config = configuration(architecture, n_interactions, n_train, steps, data)
+            name = f"{architecture}_T{n_interactions}_N{n_train}"
+            found.append(_point(config, Path(directory) / name, progress))
+    return found
+
+
+def read_points(directory: str | Path) -> list[Point]:
+    """Return the trainings in a folder that are done, in the order of their names.
+
+    Parameters
+    ----------
+    directory : path
+        As for :func:`run_learning_curve`.
+    """
+    return [Point(**json.loads(path.read_text())) for path in sorted(Path(directory).glob("*/point.json"))]
+
+
+def configuration(
+    architecture: str, n_interactions: int, n_train: int, steps: int, data: str | Path | None = None
+) -> RunConfig:
+    """Return the shipped configuration of U0 for another network, size and length.
+
+    A DTNN has 30 features and 60 factors, as in the thesis.
+    """
+    changes: dict[str, Any] = {
+        "n_interactions": n_interactions,
+        "n_train": n_train,
+        "n_test": N_TEST,
+        "steps": steps,
+        "validate_every": max(steps // 10, 1),
+    }
+    if architecture == "DTNN":
+        changes |= {"architecture": "DTNN", "n_features": 30, "n_factors": 60}
+    if data is not None:
+        changes["file"] = str(data)
+    return RunConfig.from_toml(config_folder("qm9") / "u0.toml").changed(changes)
+
+
+def _point(config: RunConfig, folder: Path, progress: Progress | None) -> Point:
+    kept, steps = folder / "point.json", config.training.steps
+    if kept.exists():
+        point = Point(**json.loads(kept.read_text()))
+        if point.steps == steps:
+            return point
+    show = None if progress is None else _steps(progress, folder.name)
+    tested = train(config, folder, resume=True, progress=show)
+    assert tested is not None
+    point = Point(
+        config.to_dict()["model"]["architecture"],
+        config.model.n_interactions,
+        int(config.data.n_train or 0),
+        steps,
+        tested.errors["energy"].mae / KCAL_MOL,
+    )
+    scratch = kept.with_suffix(".tmp")
+    scratch.write_text(json.dumps(point.to_dict()))
+    scratch.replace(kept)
+    return point
+
+
+def _steps(progress: Progress, label: str) -> Callable[[Any, Any], None]:
+    return lambda run, _: progress(label, run.step, run.config.training.steps)
