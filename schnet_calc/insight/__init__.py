@@ -9,7 +9,7 @@ from schnet_calc.insight.contributions import (
     find_rings,
     ring_energies,
 )
-from schnet_calc.insight.embeddings import Components, embedding_components
+from schnet_calc.insight.embeddings import Components, embedding_components, main_group
 from schnet_calc.insight.filters import filter_curves, filter_cuts, plane_points
 from schnet_calc.insight.probe import (
     PotentialGrid,
@@ -36,6 +36,7 @@ __all__ = [
     "filter_cuts",
     "find_rings",
     "local_chemical_potential",
+    "main_group",
     "plane_points",
     "potential_grid",
     "potential_surface",

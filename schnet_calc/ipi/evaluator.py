@@ -45,7 +45,7 @@ class Evaluator:
         ProtocolError
             Another number of atoms than the template's.
         StructureError
-            A structure that engine or guard refuses, or that gives forces which are no numbers.
+            A structure that engine or guard refuses, or that gives forces that are not finite.
         MemoryError
             Even a single structure needs more memory than there is.
         """

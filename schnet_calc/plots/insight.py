@@ -1,6 +1,6 @@
 """What a network has learned."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ase
@@ -166,12 +166,18 @@ def draw_filter_curves(axes: Axes, distances: NDArray[np.float64], curves: NDArr
     return plain(axes)
 
 
-def draw_embeddings(axes: Axes, components: Components) -> Axes:
-    """Elements along the first two principal components of their embeddings."""
+def draw_embeddings(axes: Axes, components: Components, groups: Sequence[int] = ()) -> Axes:
+    """Elements along the first two principal components of their embeddings, coloured by their groups."""
     places = np.pad(components.values, ((0, 0), (0, max(0, 2 - components.values.shape[1]))))[:, :2]
-    axes.scatter(places[:, 0], places[:, 1], s=60, color=COLORS[0], alpha=0.8)
+    kinds = sorted(set(groups)) or [0]
+    for k, kind in enumerate(kinds):
+        x, y = places[[g == kind for g in groups] if groups else slice(None)].T
+        color = colormaps["tab10"](k) if groups else COLORS[0]
+        axes.scatter(x, y, s=60, color=color, alpha=0.8, label=f"group {kind}" if groups else None)
     for symbol, place in zip(components.symbols, places, strict=True):
         axes.annotate(symbol, place, textcoords="offset points", xytext=(7, 4), fontsize=12)
+    if groups:
+        axes.legend(fontsize=8)
     shares = [*components.explained, 0.0]
     axes.set(
         xlabel=f"first component ({100 * shares[0]:.0f} % of the variance)",

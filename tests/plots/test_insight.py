@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ase.build import molecule
+from ase.data import atomic_numbers
 from matplotlib.figure import Figure
 
 from helpers import ethanol
@@ -15,6 +16,7 @@ from schnet_calc.insight import (
     atom_contributions,
     attribute,
     embedding_components,
+    main_group,
     ring_energies,
 )
 
@@ -109,3 +111,18 @@ def test_shares_of_pairs_and_atoms(models, axes):
     np.testing.assert_allclose(widths, 0.5 + 6 * shares)
     np.testing.assert_allclose(axes.collections[0].get_array(), found.atoms)
     assert [text.get_text() for text in axes.texts] == list(atoms.symbols)
+
+
+def test_embeddings_of_chosen_elements_are_coloured_by_group():
+    symbols = ["Li", "Na", "K", "F", "Cl"]
+    found = embedding_components("materials", symbols)
+    assert found.symbols == symbols
+    assert found.explained.sum() == pytest.approx(1.0)
+    groups = [main_group(atomic_numbers[s]) for s in symbols]
+    assert groups == [1, 1, 1, 17, 17]
+    assert [main_group(z) for z in (1, 2, 4, 5, 21, 30, 31, 57, 86)] == [1, 18, 2, 13, 0, 0, 13, 0, 18]
+    _, axes = plots.new_figure(4, 4)
+    plots.draw_embeddings(axes, found, groups)
+    assert [text.get_text() for text in axes.get_legend().texts] == ["group 1", "group 17"]
+    with pytest.raises(ValueError, match="'Po' is asked for"):
+        embedding_components("materials", ["Li", "Po"])

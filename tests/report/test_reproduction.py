@@ -5,6 +5,7 @@ import pytest
 from schnet_calc import plots
 from schnet_calc.report.reproduction import page as page_module
 from schnet_calc.report.reproduction import write_reproduction
+from schnet_calc.report.reproduction.pieces import Stage
 from schnet_calc.studies.catalogue import CATALOGUE
 
 
@@ -23,7 +24,7 @@ def stages(monkeypatch):
     def lacks(pieces, data, progress):
         raise FileNotFoundError("QM9's data are not here: pip install 'schnet-calc[qm9]'")
 
-    monkeypatch.setattr(page_module, "STAGES", {"finds": finds, "lacks": lacks})
+    monkeypatch.setattr(page_module, "STAGES", {"finds": Stage(finds, ("c20",)), "lacks": Stage(lacks, ())})
     return calls
 
 
@@ -45,7 +46,7 @@ def test_what_is_done_is_taken_as_it_is_unless_models_change(stages, tmp_path, m
     for _ in range(2):
         write_reproduction(tmp_path, "command", stages=("finds",))
     assert len(stages) == 1
-    monkeypatch.setattr(pieces, "_models_digest", lambda: "other")
+    monkeypatch.setattr(pieces, "_digest", lambda models: "other")
     write_reproduction(tmp_path, "command", stages=("finds",))
     assert len(stages) == 2
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -38,8 +38,15 @@ class Pieces:
         self.found.setdefault(label, []).append({"figure": name, "caption": caption})
 
 
-Stage = Callable[[Pieces, Path | None, Progress], None]
-"""Folder of the pieces, folder of the data, progress."""
+class Stage(NamedTuple):
+    """A part of the reproduction."""
+
+    fill: Callable[[Pieces, Path | None, Progress], None]
+    """Takes the pieces, the folder of the data and progress."""
+    models: tuple[str, ...]
+    """Shipped models whose results these are: with others, they are found again."""
+    lasting: bool = True
+    """Whether what was found is kept."""
 
 
 def run_stage(
@@ -51,7 +58,7 @@ def run_stage(
     ----------
     name : str
         Of the stage and its file.
-    stage : callable
+    stage : Stage
         Fills :class:`Pieces`.
     folder : Path
         Of the page.
@@ -66,26 +73,27 @@ def run_stage(
         ``"found"``, as :attr:`Pieces.found`; and ``"missing"``, why there is nothing, or an empty text.
     """
     kept = folder / f"{name}.json"
-    identity = {"version": __version__, "models": _models_digest()}
+    identity = {"version": __version__, "models": _digest(stage.models)}
     if kept.exists():
         old: dict[str, Any] = json.loads(kept.read_text())
         if old["identity"] == identity:
             return old
     pieces = Pieces(folder)
     try:
-        stage(pieces, data, progress)
+        stage.fill(pieces, data, progress)
     except (FileNotFoundError, ModuleNotFoundError, SchNetCalcError) as error:
         return {"found": pieces.found, "missing": str(error)}  # not kept: the data may come
-    result = {"identity": identity, "found": pieces.found, "missing": ""}
+    result: dict[str, Any] = {"identity": identity, "found": pieces.found, "missing": ""}
+    if not stage.lasting:
+        return result
     scratch = kept.with_suffix(".tmp")
     scratch.write_text(json.dumps(result, indent=1))
     scratch.replace(kept)
     return result
 
 
-def _models_digest() -> str:
-    """Of all shipped models: other models, other numbers."""
-    digest = hashlib.sha256()
-    for _, path in sorted(shipped_models().items()):
-        digest.update(path.read_bytes())
+def _digest(models: tuple[str, ...]) -> str:
+    digest, known = hashlib.sha256(), shipped_models()
+    for name in models:
+        digest.update(known[name].read_bytes() if name in known else b"")
     return digest.hexdigest()

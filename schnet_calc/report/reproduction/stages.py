@@ -2,20 +2,22 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import ase
 import numpy as np
 import torch
 from ase.build import bulk
+from ase.data import chemical_symbols
 from torch import nn
 
 from schnet_calc import plots
+from schnet_calc.data import read_frames
 from schnet_calc.insight import (
     atom_contributions,
     embedding_components,
     filter_cuts,
     local_chemical_potential,
+    main_group,
     plane_points,
     potential_surface,
 )
@@ -30,10 +32,10 @@ from schnet_calc.studies import md17 as md17_study
 from schnet_calc.studies.alchemy import study_alchemy
 from schnet_calc.studies.c20 import study_c20
 from schnet_calc.studies.configs import config_folder
-from schnet_calc.studies.isomers import isomer_rows
+from schnet_calc.studies.isomers import MODELS, isomer_rows
 from schnet_calc.studies.learning_curve import PUBLISHED, read_points
 from schnet_calc.studies.qm9_insight import study_qm9
-from schnet_calc.studies.tables import Tested, configuration, evaluated_rows, held_out
+from schnet_calc.studies.tables import ROWS, Tested, configuration, evaluated_rows, held_out
 from schnet_calc.training.setup import read_data
 
 EXTENT = 10.0
@@ -61,11 +63,16 @@ def inside(pieces: Pieces, data: Path | None, progress: Progress) -> None:
     figure, axes = plots.new_figure(5, 4)
     plots.draw_cut(axes, values, EXTENT, "energy of the probe Si, eV")
     pieces.figure("Figure 4.9", figure, "crystal_potential", "A plane of silicon.")
-    figure, axes = plots.new_figure(9, 7)
-    plots.draw_embeddings(axes, embedding_components("materials"))
-    pieces.figure(
-        "Figure 4.15", figure, "embeddings", "Embeddings of the elements in the network of crystals."
-    )
+    _embeddings(pieces)
+
+
+def _embeddings(pieces: Pieces) -> None:
+    groups = {chemical_symbols[z]: main_group(z) for z in load_potential("materials").elements}
+    shown = {symbol: group for symbol, group in groups.items() if group not in (0, 18)}
+    figure, axes = plots.new_figure(8, 6)
+    plots.draw_embeddings(axes, embedding_components("materials", list(shown)), list(shown.values()))
+    caption = "Elements of the s and p blocks in the network of crystals; few crystals have noble gases."
+    pieces.figure("Figure 4.15", figure, "embeddings", caption)
 
 
 def _activations(pieces: Pieces) -> None:
@@ -126,20 +133,13 @@ def qm9(pieces: Pieces, data: Path | None, progress: Progress) -> None:
 
 def qm9_inside(pieces: Pieces, data: Path | None, progress: Progress) -> None:
     """Look at the molecules of QM9 through its network."""
-    frames = read_data(configuration_of_u0())
+    frames = read_frames("qm9pack")
     study = study_qm9("qm9", frames, progress=progress)
     for number, path in draw_qm9_figures(study, pieces.folder).items():
         pieces.drawn(f"Figure {number}", path.stem, "By the shipped qm9 (T = 6, F = 64).")
     figure, axes = plots.new_figure(5.5, 3.6)
     plots.draw_alchemy(axes, study_alchemy("qm9", frames))
     pieces.figure("Figure 3.16", figure, "alchemy", "By the shipped qm9.")
-
-
-def configuration_of_u0() -> Any:
-    """Return the configuration of U0's training, for its data."""
-    from schnet_calc.training import RunConfig
-
-    return RunConfig.from_toml(config_folder("qm9") / "u0.toml")
 
 
 def materials(pieces: Pieces, data: Path | None, progress: Progress) -> None:
@@ -190,7 +190,7 @@ def isomers(pieces: Pieces, data: Path | None, progress: Progress) -> None:
 def learning_curve(folder: Path) -> Stage:
     """Return the stage that reads a finished learning curve from its folder."""
 
-    def stage(pieces: Pieces, data: Path | None, progress: Progress) -> None:
+    def read(pieces: Pieces, data: Path | None, progress: Progress) -> None:
         points = read_points(folder)
         if not points:
             raise FileNotFoundError(f"no trainings in {folder}: schnet-calc reproduce learning-curve")
@@ -202,7 +202,7 @@ def learning_curve(folder: Path) -> Stage:
         if dtnn:
             pieces.table("Table 3.1", ["DTNN, T = 3: QM9 molecules", "kcal/mol"], dtnn)
 
-    return stage
+    return Stage(read, (), lasting=False)
 
 
 def _thesis_table(pieces: Pieces, label: str, rows: list[Tested]) -> None:
@@ -214,14 +214,14 @@ def _thesis_table(pieces: Pieces, label: str, rows: list[Tested]) -> None:
     pieces.table(label, ["", "mean absolute error", "ours", "theirs"], cells)
 
 
-STAGES: dict[str, Stage] = {
-    "inside": inside,
-    "isomers": isomers,
-    "md17": md17,
-    "materials": materials,
-    "c20_errors": c20_errors,
-    "c20": c20,
-    "qm9": qm9,
-    "qm9_inside": qm9_inside,
+STAGES = {
+    "inside": Stage(inside, ("ethanol", "silicon", "materials")),
+    "isomers": Stage(isomers, tuple(model for model, _ in MODELS.values())),
+    "md17": Stage(md17, (*md17_study.PAPER, "ethanol_dtnn", "qm9")),
+    "materials": Stage(materials, tuple(row.model for row in ROWS["materials"])),
+    "c20_errors": Stage(c20_errors, tuple(row.model for row in ROWS["c20"])),
+    "c20": Stage(c20, ("c20",)),
+    "qm9": Stage(qm9, tuple(row.model for row in ROWS["qm9"])),
+    "qm9_inside": Stage(qm9_inside, ("qm9",)),
 }
 """In the order that they run; those that need nothing else first."""
