@@ -3,6 +3,7 @@
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 from nbclient import NotebookClient
 from rich.console import Console
@@ -26,13 +27,12 @@ html_show_copyright = False
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 # What commands print in the tutorials; one thread, since two tutorials may share a machine with tests.
-os.environ |= {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100", "OMP_NUM_THREADS": "1"}
+os.environ |= {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "88", "OMP_NUM_THREADS": "1"}
 # Tutorials are executed, each in a folder of its own; one that fails fails the build.
 nb_execution_mode = "cache"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
-NotebookClient.coalesce_streams.default_value = True  # else commands' output breaks every 100 characters
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
@@ -47,6 +47,16 @@ nitpick_ignore_regex = [
     ("py:exc", r".*"),
 ]
 exclude_patterns = ["_build", ".jupyter_cache", "jupyter_execute"]
+
+_execute = NotebookClient.__init__
+
+
+def _with_whole_streams(self: NotebookClient, *args: Any, **kwargs: Any) -> None:
+    """Keep what a command prints together: it comes in pieces, with progress, which isn't shown, in between."""
+    _execute(self, *args, **kwargs, coalesce_streams=True)
+
+
+NotebookClient.__init__ = _with_whole_streams  # neither MyST-NB nor jupyter-cache passes the option on
 
 # The cards lie beside the models; the site shows them as pages.
 _here = Path(__file__).parent
@@ -64,7 +74,7 @@ def _commands() -> str:
     paths += [["reproduce", name] for name in app["reproduce"] if not name.startswith("-")]
     for path in sorted(paths):
         stream = io.StringIO()
-        app.help_print(path, console=Console(file=stream, width=100, no_color=True))
+        app.help_print(path, console=Console(file=stream, width=88, no_color=True))
         pages.append(f"## {' '.join(path)}\n\n```text\n{stream.getvalue().rstrip()}\n```\n")
     return "\n".join(pages)
 

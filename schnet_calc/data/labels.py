@@ -50,7 +50,7 @@ class Labels:
     dipole_unit: str = "eAng"
     """eAng, Debye or au."""
     scalars: tuple[str, ...] = ()
-    """Further numbers of a structure as NAME[=KEY][:UNIT][:sum|mean], such as gap:eV:mean."""
+    """Further numbers of a structure, such as ``gap:eV:mean``; each is ``NAME[=KEY][:UNIT][:sum|mean]``."""
     theory: str = ""
     """Level of theory of the labels, for the model's card; by default what the file says."""
 

@@ -101,6 +101,7 @@ def draw_surface(axes: Any, surface: Surface, atoms: ase.Atoms, label: str = "")
     shading = Normalize(low, max(high, low + 1e-9))
     colors = colormaps["Spectral"](shading(surface.values[surface.faces].mean(axis=1)))
     triangles = Poly3DCollection(vertices[surface.faces], facecolors=colors, shade=True, linewidths=0)
+    triangles.set_rasterized(True)  # tens of thousands of triangles would make an SVG of megabytes
     axes.add_collection3d(triangles)
     reach = np.abs(vertices).max()
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))

@@ -10,7 +10,9 @@ class Entry(NamedTuple):
     """``"Table 4.2"``; those of the paper begin with ``"Paper"``."""
     title: str
     note: str = ""
-    """Where it is not repeated, why; else what differs from the original."""
+    """What differs from the original."""
+    reason: str = ""
+    """Why it is not repeated."""
 
 
 ILLUSTRATION = "An illustration, without data of its own."
@@ -18,26 +20,32 @@ DESCRIPTORS = "About descriptors that this package doesn't have."
 SAME = "The same as {} of the thesis."
 
 CATALOGUE = (
-    Entry("Paper, Figure 1", "Discrete and continuous filters", ILLUSTRATION),
-    Entry("Paper, Figure 2", "The architecture", ILLUSTRATION),
-    Entry("Paper, Figure 3", "Cuts through the filters", SAME.format("Figure 4.4")),
-    Entry("Paper, Table 1", "U0 of QM9 over training molecules", SAME.format("Figure 4.6 and Table 4.2")),
-    Entry("Paper, Table 2", "MD17", SAME.format("Tables 5.3 and 5.4")),
-    Entry("Paper, Table 3", "ISO17", SAME.format("Table 5.5")),
-    Entry("Figure 1.1", "Examples of atomistic systems", ILLUSTRATION),
-    Entry("Table 2.1", "Applications of descriptors", DESCRIPTORS),
-    Entry("Table 2.2", "Properties of descriptors", DESCRIPTORS),
-    Entry("Figure 2.1", "Partial radial distribution functions", DESCRIPTORS),
-    Entry("Figure 2.2", "Cutoff functions of descriptors", DESCRIPTORS),
-    Entry("Figure 3.1", "The DTNN", ILLUSTRATION),
-    Entry("Figure 3.2", "Refinement of environments", ILLUSTRATION),
-    Entry("Figure 3.3", "Features for stretched H2", DESCRIPTORS),
+    Entry("Paper, Figure 1", "Discrete and continuous filters", reason=ILLUSTRATION),
+    Entry("Paper, Figure 2", "The architecture", reason=ILLUSTRATION),
+    Entry("Paper, Figure 3", "Cuts through the filters", reason=SAME.format("Figure 4.4")),
+    Entry(
+        "Paper, Table 1",
+        "U0 of QM9 over training molecules",
+        reason=SAME.format("Figure 4.6 and Table 4.2"),
+    ),
+    Entry("Paper, Table 2", "MD17", reason=SAME.format("Tables 5.3 and 5.4")),
+    Entry("Paper, Table 3", "ISO17", reason=SAME.format("Table 5.5")),
+    Entry("Figure 1.1", "Examples of atomistic systems", reason=ILLUSTRATION),
+    Entry("Table 2.1", "Applications of descriptors", reason=DESCRIPTORS),
+    Entry("Table 2.2", "Properties of descriptors", reason=DESCRIPTORS),
+    Entry("Figure 2.1", "Partial radial distribution functions", reason=DESCRIPTORS),
+    Entry("Figure 2.2", "Cutoff functions of descriptors", reason=DESCRIPTORS),
+    Entry("Figure 3.1", "The DTNN", reason=ILLUSTRATION),
+    Entry("Figure 3.2", "Refinement of environments", reason=ILLUSTRATION),
+    Entry("Figure 3.3", "Features for stretched H2", reason=DESCRIPTORS),
     Entry(
         "Table 3.1",
         "DTNN on QM7b and QM9",
         "QM7b is not at hand; QM9 by the learning curve, in fewer steps.",
     ),
-    Entry("Figure 3.4", "Learning curves of DTNN", SAME.format("Figure 4.6, which has the best DTNN,")),
+    Entry(
+        "Figure 3.4", "Learning curves of DTNN", reason=SAME.format("Figure 4.6, which has the best DTNN,")
+    ),
     Entry("Figure 3.5", "Molecules with the largest errors", "SchNet here; the thesis has DTNN."),
     Entry("Figure 3.6", "Errors over the number of atoms", "SchNet here; the thesis has DTNN."),
     Entry(
@@ -46,21 +54,25 @@ CATALOGUE = (
     Entry(
         "Figure 3.8",
         "Energies along a trajectory",
-        "The MD17 data at hand are shuffled: there is no trajectory.",
+        reason="The MD17 data at hand are shuffled: there is no trajectory.",
     ),
     Entry("Table 3.2", "DTNN on MD17", "Ethanol alone was trained, with forces."),
     Entry(
-        "Table 3.3", "Kernel ridge regression on MD17", "Another method, quoted there from another paper."
+        "Table 3.3",
+        "Kernel ridge regression on MD17",
+        reason="Another method, quoted there from another paper.",
     ),
-    Entry("Figure 3.9", "Contributions of atoms, DTNN", SAME.format("Figure 4.8, for SchNet,")),
+    Entry("Figure 3.9", "Contributions of atoms, DTNN", reason=SAME.format("Figure 4.8, for SchNet,")),
     Entry("Figure 3.10", "Contributions of atoms in benzene", "SchNet here; the thesis has five DTNNs."),
     Entry(
         "Figure 3.11", "Contributions of atoms in malonaldehyde", "SchNet here; the thesis has five DTNNs."
     ),
     Entry(
-        "Figure 3.12", "Potentials around molecules of QM9, DTNN", SAME.format("Figure 4.10, for SchNet,")
+        "Figure 3.12",
+        "Potentials around molecules of QM9, DTNN",
+        reason=SAME.format("Figure 4.10, for SchNet,"),
     ),
-    Entry("Figure 3.13", "How a probe works", ILLUSTRATION),
+    Entry("Figure 3.13", "How a probe works", reason=ILLUSTRATION),
     Entry("Figure 3.14", "Potentials around molecules of MD17", "SchNet here, a carbon probe each."),
     Entry(
         "Figure 3.15",
@@ -68,13 +80,17 @@ CATALOGUE = (
         "SchNet here; one number of interactions.",
     ),
     Entry("Figure 3.16", "From benzene to s-triazine", "SchNet here; the thesis has DTNN."),
-    Entry("Figure 4.1", "Discrete and continuous filters", ILLUSTRATION),
-    Entry("Figure 4.2", "The architecture", ILLUSTRATION),
+    Entry("Figure 4.1", "Discrete and continuous filters", reason=ILLUSTRATION),
+    Entry("Figure 4.2", "The architecture", reason=ILLUSTRATION),
     Entry("Figure 4.3", "Shifted softplus and ELU"),
     Entry("Figure 4.4", "Cuts through the filters of ethanol"),
     Entry("Figure 4.5", "Filters on lattices", "On silicon's lattice, by the network of silicon."),
     Entry("Figure 4.6", "Learning curves on QM9", "In thousands of steps, where the thesis made millions."),
-    Entry("Table 4.1", "Steps until the lowest validation error", "Wants trainings of ten million steps."),
+    Entry(
+        "Table 4.1",
+        "Steps until the lowest validation error",
+        reason="Wants trainings of ten million steps.",
+    ),
     Entry("Table 4.2", "Properties of QM9", "U, H and G were not trained: they go as U0."),
     Entry(
         "Table 4.3",
@@ -102,21 +118,21 @@ CATALOGUE = (
         "Components of the embeddings",
         "All elements of the data; the thesis shows s and p ones.",
     ),
-    Entry("Figure 5.1", "Molecules of MD17", ILLUSTRATION),
+    Entry("Figure 5.1", "Molecules of MD17", reason=ILLUSTRATION),
     Entry(
         "Table 5.1",
         "Ethanol with T = 1 to 3 and shared filters",
-        "Not trained: needs 50,000 frames, 3,941 are at hand.",
+        reason="Not trained: needs 50,000 frames, 3,941 are at hand.",
     ),
     Entry(
         "Table 5.2",
         "Benzene with T = 1 to 3 and shared filters",
-        "Not trained: needs 50,000 frames, 3,941 are at hand.",
+        reason="Not trained: needs 50,000 frames, 3,941 are at hand.",
     ),
     Entry("Table 5.3", "Energies of MD17, N = 1,000", "N = 50,000 is more than the data at hand."),
     Entry("Table 5.4", "Forces of MD17, N = 1,000", "N = 50,000 is more than the data at hand."),
-    Entry("Figure 5.2", "Configurations of ethanol and malonaldehyde", ILLUSTRATION),
-    Entry("Figure 5.3", "Isomers of ISO17", ILLUSTRATION),
+    Entry("Figure 5.2", "Configurations of ethanol and malonaldehyde", reason=ILLUSTRATION),
+    Entry("Figure 5.3", "Isomers of ISO17", reason=ILLUSTRATION),
     Entry("Table 5.5", "Isomers", "iso17-xtb, a surrogate: fewer frames, labels of GFN2-xTB."),
     Entry("Figure 5.4", "The C20 cage"),
     Entry(
@@ -126,17 +142,31 @@ CATALOGUE = (
     ),
     Entry("Figure 5.5", "Normal modes of C20", "Beside the surface that made the labels, not beside DFT."),
     Entry("Figure 5.6", "Dynamics of C20", "In picoseconds; the thesis ran 1.25 ns."),
-    Entry("Table A.1", "Properties of QM9", ILLUSTRATION),
-    Entry("Table A.2", "Data sets of MD17", ILLUSTRATION),
-    Entry("Figure A.1", "Elements in the Materials Project", "About the data: schnet-calc data shows it."),
-    Entry("Figure B.1", "Contributions of two DTNNs", "Wants two trainings on QM9; one is shipped."),
+    Entry("Table A.1", "Properties of QM9", reason=ILLUSTRATION),
+    Entry("Table A.2", "Data sets of MD17", reason=ILLUSTRATION),
     Entry(
-        "Figure B.2", "Contributions of two SchNets, T = 3", "Wants two trainings on QM9; one is shipped."
+        "Figure A.1",
+        "Elements in the Materials Project",
+        reason="About the data: schnet-calc data shows it.",
+    ),
+    Entry("Figure B.1", "Contributions of two DTNNs", reason="Wants two trainings on QM9; one is shipped."),
+    Entry(
+        "Figure B.2",
+        "Contributions of two SchNets, T = 3",
+        reason="Wants two trainings on QM9; one is shipped.",
     ),
     Entry(
-        "Figure B.3", "Contributions of two SchNets, T = 6", "Wants two trainings on QM9; one is shipped."
+        "Figure B.3",
+        "Contributions of two SchNets, T = 6",
+        reason="Wants two trainings on QM9; one is shipped.",
     ),
-    Entry("Table B.1", "Energies of MD17 with T = 6", "Not trained; T = 3 is below the thesis's errors."),
-    Entry("Table B.2", "Forces of MD17 with T = 6", "Not trained; T = 3 is below the thesis's errors."),
+    Entry(
+        "Table B.1",
+        "Energies of MD17 with T = 6",
+        reason="Not trained; T = 3 is below the thesis's errors.",
+    ),
+    Entry(
+        "Table B.2", "Forces of MD17 with T = 6", reason="Not trained; T = 3 is below the thesis's errors."
+    ),
 )
 """In the order of the page. Tables 2.1 to 5.6 and figures are the thesis's."""

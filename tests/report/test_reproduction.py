@@ -32,7 +32,10 @@ def test_every_table_and_figure_has_its_place(stages, tmp_path):
     path = write_reproduction(tmp_path / "page", "schnet-calc reproduce --page", stages=("finds", "lacks"))
     text = path.read_text()
     for entry in CATALOGUE:
-        assert f"<h2>{entry.label}: {entry.title}</h2>" in text
+        heading = f"<h2>{entry.label}: {entry.title}</h2>"
+        row = f'<th scope="row">{entry.label}</th><td>{entry.title}</td>'
+        assert (heading in text) == (entry.label in ("Table 5.3", "Figure 4.3"))
+        assert (row in text) != (heading in text)
     assert "<td>0.073</td><td>0.08</td>" in text
     assert "qm9" not in text[: text.index("Not at hand")]
     assert "lacks: QM9&#39;s data are not here" in text

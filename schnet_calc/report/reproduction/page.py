@@ -71,7 +71,8 @@ def write_reproduction(
         headline=[(str(repeated), f"of {len(CATALOGUE)} tables and figures have a row of ours")],
         sections=[
             *([Section("Not at hand", [Text(line) for line in missing])] if missing else []),
-            *[_section(entry, found.get(entry.label, []), folder) for entry in CATALOGUE],
+            *[_section(entry, found[entry.label], folder) for entry in CATALOGUE if entry.label in found],
+            _others([entry for entry in CATALOGUE if entry.label not in found]),
             Section("To repeat it", [Commands([command])]),
         ],
     )
@@ -82,9 +83,14 @@ def _section(entry: Entry, pieces: list[dict[str, Any]], folder: Path) -> Sectio
     parts: list[Part] = [_part(piece, folder) for piece in pieces]
     if entry.note:
         parts.append(Text(entry.note, soft=True))
-    elif not parts:
-        parts.append(Text("Not repeated: see the top of the page for what is not at hand.", soft=True))
     return Section(f"{entry.label}: {entry.title}", parts)
+
+
+def _others(entries: list[Entry]) -> Section:
+    """Tables and figures without a row of ours, and why."""
+    missing = "not found this time"
+    rows = [[entry.label, entry.title, entry.reason or missing] for entry in entries]
+    return Section("Without a row of ours", [Table(rows, ("", "what it is", "why there is none"))])
 
 
 def _part(piece: dict[str, Any], folder: Path) -> Part:
