@@ -2,12 +2,12 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from schnet_calc.cli.app import Output, app
+from schnet_calc.cli.app import Output, Several, app
 from schnet_calc.cli.console import err, out, write_json
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ def bench(
     lammps: bool = False,
     against: Literal["schnetpack", "nep", "mace"] | None = None,
     model: str | None = None,
-    atoms: tuple[int, ...] | None = None,
-    beads: tuple[int, ...] = (1, 8, 32),
-    ranks: tuple[int, ...] = (1, 2, 4),
+    atoms: Annotated[tuple[int, ...] | None, Several] = None,
+    beads: Annotated[tuple[int, ...], Several] = (1, 8, 32),
+    ranks: Annotated[tuple[int, ...], Several] = (1, 2, 4),
     plugin: Path | None = None,
     threads: int | None = None,
     seconds: float = 1.0,
