@@ -1,6 +1,5 @@
 """Commands that repeat the paper's tables."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from rich.table import Table
 from schnet_calc.cli.app import Output, Several, app
 from schnet_calc.cli.console import Stages, command_line, out, progress_bar, write_json
 from schnet_calc.cli.reproduce_tables import print_rows
-from schnet_calc.studies.configs import config_folder
+from schnet_calc.studies.configs import config_folder, data_folder
 
 reproduce = App(name="reproduce", help="Repeat the paper's tables.")
 app.command(reproduce)
@@ -108,7 +107,7 @@ def md17(
     from schnet_calc.studies import md17 as study
     from schnet_calc.studies.stability import Stability
 
-    folder = data or _data_folder()
+    folder = data or data_folder() / "md17"
     names = study.check_names(molecule)
     if seeds < 1 or (evaluate_only and seeds > 1):
         raise ValueError(f"{seeds} seeds: one or more, and one only for shipped models")
@@ -197,7 +196,7 @@ def ablation(
     from schnet_calc.studies.md17 import check_names, configuration
 
     (name,) = check_names([molecule])
-    config = configuration(configs or config_folder("md17"), data or _data_folder(), name, n_train)
+    config = configuration(configs or config_folder("md17"), data or data_folder() / "md17", name, n_train)
     if steps is not None:
         config = config.changed({"steps": steps})
     with progress_bar() as bar:
@@ -214,10 +213,6 @@ def ablation(
     plots.draw_ablation(axes, found)
     plots.save_figure(figure, output / "ablation")
     write_json(json, {v.name: v.to_dict() for v in found})
-
-
-def _data_folder() -> Path:
-    return Path(os.environ.get("SCHNET_CALC_DATA", "../shared/data")) / "md17"
 
 
 def _steps_of(stages: Stages, label: str) -> Callable[[Any, Any], None]:

@@ -12,7 +12,7 @@ from schnet_calc.analysis.errors import KCAL_MOL
 from schnet_calc.data import Frames
 from schnet_calc.model import Model
 from schnet_calc.modelfile import shipped_models
-from schnet_calc.studies.configs import config_folder
+from schnet_calc.studies.configs import config_folder, data_file
 from schnet_calc.training import Evaluation, RunConfig, evaluate
 from schnet_calc.training.setup import new_split, read_data
 from schnet_calc.training.workflow import train
@@ -137,11 +137,11 @@ class Tested:
         }
 
 
-def configuration(row: Row, data: str | Path | None) -> RunConfig:
+def configuration(row: Row, data: str | Path | None, folder: str | Path | None = None) -> RunConfig:
     """Return the configuration that the model of a row was trained with, for data in another place maybe."""
-    folder, name = row.config.split("/")
-    config = RunConfig.from_toml(config_folder(folder) / name)
-    return config if data is None else config.changed({"file": str(data)})
+    study, name = row.config.split("/")
+    config = RunConfig.from_toml(config_folder(study) / name)
+    return config.changed({"file": str(data_file(config.data.file, folder) if data is None else data)})
 
 
 def held_out(config: RunConfig) -> Frames:
@@ -158,6 +158,7 @@ def evaluated_rows(
     data: str | Path | None = None,
     directory: str | Path | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    folder: str | Path | None = None,
 ) -> list[Tested]:
     """Test the models of a table on the frames that their training left alone.
 
@@ -171,6 +172,8 @@ def evaluated_rows(
         Train there, or go on, instead of testing the shipped models.
     progress : callable, optional
         Called with a row's name, frames or steps done, and their number.
+    folder : path, optional
+        Folder of the data that configurations name from the checkout; ``$SCHNET_CALC_DATA`` by default.
 
     Raises
     ------
@@ -183,7 +186,7 @@ def evaluated_rows(
         raise ValueError(f"the tables are {', '.join(ROWS)}, got {table!r}")
     found = []
     for row in ROWS[table]:
-        config = configuration(row, data)
+        config = configuration(row, data, folder)
         if directory is not None:
             tested = train(config, Path(directory) / row.model, resume=True)
             assert tested is not None

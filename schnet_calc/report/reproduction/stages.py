@@ -1,6 +1,5 @@
 """Stages of the reproduction: each tests or looks into shipped models."""
 
-import os
 from pathlib import Path
 
 import ase
@@ -31,7 +30,7 @@ from schnet_calc.report.reproduction.qm9_errors import add_qm9_errors
 from schnet_calc.studies import md17 as md17_study
 from schnet_calc.studies.alchemy import study_alchemy
 from schnet_calc.studies.c20 import study_c20
-from schnet_calc.studies.configs import config_folder
+from schnet_calc.studies.configs import config_folder, data_folder
 from schnet_calc.studies.isomers import MODELS, isomer_rows
 from schnet_calc.studies.learning_curve import PUBLISHED, read_points
 from schnet_calc.studies.qm9_insight import study_qm9
@@ -90,7 +89,7 @@ def _activations(pieces: Pieces) -> None:
 
 def md17(pieces: Pieces, data: Path | None, progress: Progress) -> None:
     """Test the models of MD17; the data are needed."""
-    folder = (data or Path(os.environ.get("SCHNET_CALC_DATA", "../shared/data"))) / "md17"
+    folder = data_folder(data) / "md17"
     energies, forces, frames = [], [], {}
     for k, name in enumerate(md17_study.PAPER):
         progress("MD17", k, len(md17_study.PAPER))
@@ -144,7 +143,7 @@ def qm9_inside(pieces: Pieces, data: Path | None, progress: Progress) -> None:
 
 def materials(pieces: Pieces, data: Path | None, progress: Progress) -> None:
     """Test the models of crystals; the data are needed."""
-    rows = evaluated_rows("materials", progress=progress)
+    rows = evaluated_rows("materials", progress=progress, folder=data)
     _thesis_table(pieces, "Table 4.3", rows)
     figure, axes = plots.new_figure(5.5, 3.6)
     for row in rows:
@@ -174,7 +173,7 @@ def c20(pieces: Pieces, data: Path | None, progress: Progress) -> None:
 
 def c20_errors(pieces: Pieces, data: Path | None, progress: Progress) -> None:
     """Test the models of C20; the data are needed."""
-    _thesis_table(pieces, "Table 5.6", evaluated_rows("c20", progress=progress))
+    _thesis_table(pieces, "Table 5.6", evaluated_rows("c20", progress=progress, folder=data))
 
 
 def isomers(pieces: Pieces, data: Path | None, progress: Progress) -> None:
