@@ -116,7 +116,6 @@ CATALOGUE = (
     Entry(
         "Figure 4.15",
         "Components of the embeddings",
-        "All elements of the data; the thesis shows s and p ones.",
     ),
     Entry("Figure 5.1", "Molecules of MD17", reason=ILLUSTRATION),
     Entry(
