@@ -75,5 +75,5 @@ def test_components_keep_the_distances_of_the_embeddings(potential):
     np.testing.assert_allclose(pdist(found.values), pdist(vectors), rtol=1e-10)
     assert found.explained.sum() == pytest.approx(1.0)
     assert (np.diff(found.explained) <= 0).all()
-    with pytest.raises(ValueError, match="at least two elements, this model knows 1"):
+    with pytest.raises(ValueError, match="at least two elements, got 1"):
         embedding_components("c20")

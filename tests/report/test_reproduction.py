@@ -63,6 +63,7 @@ def test_labels_are_unique_and_what_has_none_of_ours_says_why(tmp_path):
         write_reproduction(tmp_path, "command", stages=("nothing",))
 
 
+@pytest.mark.slow
 def test_networks_are_looked_into_without_data(run, tmp_path):
     code, out, err = run("reproduce", "--page", "--stages", "inside", "-o", "page")
     assert code == 0, err
