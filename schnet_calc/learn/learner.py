@@ -13,12 +13,12 @@ from schnet_calc.data import Split
 from schnet_calc.learn.doubt import Judge
 from schnet_calc.learn.dynamics import Exploration, Say, explore
 from schnet_calc.learn.files import replace_json
-from schnet_calc.learn.proof import check_frequencies, check_on_dynamics, check_stability
+from schnet_calc.learn.proof import check_frequencies, check_on_dynamics, check_stability, try_on_dynamics
 from schnet_calc.learn.reference import Progress, Reference
 from schnet_calc.learn.result import LearnResult, Round, committee_text
 from schnet_calc.learn.settings import LearnSettings
 from schnet_calc.learn.start import Minimum, find_minima, label_start_set
-from schnet_calc.learn.store import FAILED, PLANNED, TRAINED_ON, LabelStore
+from schnet_calc.learn.store import DONE, DOUBT, FAILED, PLANNED, TRAINED_ON, TRIAL, LabelStore
 from schnet_calc.learn.training import FRAMES, SPLIT, train_committee, training_config, write_data
 from schnet_calc.simulate.records import describe
 
@@ -74,15 +74,23 @@ class Learner:
             self._save()
             label_start_set(minima, count, reference, self.settings, self.directory, self.say)
         self._estimate()
-        starts = [m.atoms for m in minima]
         self._reopen()
-        while not self._enough():
-            number = len(self.state["rounds"])
-            reference.round = number
-            found = self._train_and_look(number)
-            explored = self._explore(found, starts)
-            self._choose(found, explored, reference)
-        return self._finish(minima, reference)
+        while True:
+            while not self._enough():
+                self._round(minima, reference)
+            result = self._finish(minima, reference)
+            if self._enough():  # the proof has not found more than the trial had
+                return result
+
+    def _round(self, minima: Sequence[Minimum], reference: Reference) -> None:
+        """Train, run dynamics, and label what the next round will learn from."""
+        starts = [m.atoms for m in minima]
+        number = len(self.state["rounds"])
+        reference.round = number
+        found = self._train_and_look(number)
+        explored = self._explore(found, starts)
+        self._try(found, starts, reference)
+        self._choose(found, explored, reference)
 
     def _folder(self, number: int) -> Path:
         return self.directory / f"round_{number}"
@@ -161,6 +169,22 @@ class Learner:
         )
         return explored
 
+    def _try(self, found: Round, starts: Sequence[ase.Atoms], reference: Reference) -> None:
+        """Find the errors on dynamics that was without doubt, where another round could learn from them."""
+        settings = self.settings
+        if not (settings.accuracy and found.calm) or found.number + 1 >= settings.rounds:
+            return
+        kept = [e for e in self.store.entries.values() if e.round == found.number and e.kind == TRIAL]
+        # What an interrupted run has asked for already is within the budget.
+        left = settings.budget - self.store.count(kinds=TRAINED_ON) + sum(e.status == DONE for e in kept)
+        folder, models = self._folder(found.number), self._models(found.number)
+        with self._timed("labels"):
+            found.own_mae = try_on_dynamics(
+                models, starts, reference, settings, found.number, left, folder, self.say
+            )
+        if found.own_mae is not None:
+            self.say(f"round {found.number}: error on its own dynamics {1e3 * found.own_mae:.1f} meV/Å")
+
     def _choose(self, found: Round, explored: Exploration, reference: Reference) -> None:
         """Label what the next round will learn from, then count this one as done."""
         left = self.settings.budget - self.store.count(kinds=TRAINED_ON)
@@ -170,8 +194,8 @@ class Learner:
                 # More each time: a tenth more labels would change nothing, and trainings take time, too.
                 count = min(left, max(self.settings.batch, found.labels // 2))
                 asked = [e for e in self.store.entries.values() if e.round == found.number]
-                if not any(e.kind == "doubt" for e in asked):  # else an interrupted run has chosen
-                    reference.label(explored.worth_a_label(self.store.labelled(), count), "doubt")
+                if not any(e.kind == DOUBT for e in asked):  # else an interrupted run has chosen
+                    reference.label(explored.worth_a_label(self.store.labelled(), count), DOUBT)
         spent = {k: v for k, v in self.state["seconds"].items() if k != "proof"}
         found.seconds = {k: round(max(v - self._before(k), 0.0), 2) for k, v in spent.items()}
         self.state["rounds"].append(vars(found))
@@ -225,11 +249,14 @@ class Learner:
                 "frequencies": check_frequencies(models, minima[0], self.theory, self.directory),
             }
         assert not self.store.count(PLANNED)
+        error = dynamics.get("force_mae_mev_ang")
+        if error is not None and self.rounds[-1].own_mae is not None:
+            self.state["rounds"][-1]["own_mae"] = error / 1e3
         result = LearnResult(
             directory=self.directory,
             models=models,
             rounds=self.rounds,
-            trusted=self.rounds[-1].confident(self.settings.accuracy),
+            trusted=self._trusted(error),
             labels=self.rounds[-1].labels,
             calculations=self.store.count(),
             failures=self.store.count(FAILED),
@@ -239,3 +266,10 @@ class Learner:
         self.state["result"] = result.to_dict()
         self._save()
         return result
+
+    def _trusted(self, error: float | None) -> bool:
+        """Whether the last round is, with the error (meV/Å) of the proof, if there is one."""
+        last, accuracy = self.rounds[-1], self.settings.accuracy
+        if error is None:
+            return last.confident(accuracy)
+        return last.calm and (not accuracy or error <= 1e3 * accuracy)

@@ -16,6 +16,7 @@ from schnet_calc.learn.dynamics import FAILURES, Say, trajectories
 from schnet_calc.learn.reference import Reference
 from schnet_calc.learn.settings import LearnSettings
 from schnet_calc.learn.start import Minimum
+from schnet_calc.learn.store import TRIAL
 from schnet_calc.simulate.md import MDSettings, run_md
 from schnet_calc.simulate.modes import normal_modes, write_modes
 from schnet_calc.simulate.reference import compare_modes
@@ -64,14 +65,11 @@ def check_on_dynamics(
     dict
         Plain values for JSON: errors and calibration of the last committee, force errors of all.
     """
-    frames = [f for t in trajectories(rounds[-1], starts, settings, folder, say) for f in _late(t)]
-    rng = np.random.default_rng([settings.seed, len(rounds)])
-    count = min(settings.check, len(frames))
-    picked: list[int] = rng.permutation(len(frames))[:count].tolist()
-    keys = reference.label([frames[k] for k in picked], KIND)
-    labelled = [a for a in map(reference.store.result, keys) if a is not None]
+    frames = _late_frames(rounds[-1], starts, settings, folder, say)
+    _, picked = _samples(frames, settings, len(rounds) - 1)
+    labelled = _labelled(picked, KIND, reference)
     if len(labelled) < LEAST:
-        say(f"{len(labelled)} of {count} structures of the dynamics have labels: too few for a proof")
+        say(f"{len(labelled)} of {len(picked)} structures of the dynamics have labels: too few for a proof")
         return {"n_frames": len(labelled)}
     judged = Judge(rounds[-1]).judge(frames, limit)
     path = folder / "check.extxyz"
@@ -89,8 +87,63 @@ def check_on_dynamics(
     }
 
 
-def _late(frames: Sequence[ase.Atoms]) -> Sequence[ase.Atoms]:
-    return frames[int(EARLY * len(frames)) :]
+def try_on_dynamics(
+    models: Sequence[Path],
+    starts: Sequence[ase.Atoms],
+    reference: Reference,
+    settings: LearnSettings,
+    number: int,
+    most: int,
+    folder: Path,
+    say: Say,
+) -> float | None:
+    """Label a few structures of a round's dynamics, to learn whether another round is needed.
+
+    Validation structures are hotter and farther from each other than what the model will meet. These here
+    are what it does meet; a further round learns from them, so that they are no proof.
+
+    Parameters
+    ----------
+    models : sequence of Path
+        The committee.
+    starts, reference, settings, folder, say
+        As for :func:`check_on_dynamics`.
+    number : int
+        Of the round.
+    most : int
+        Labels that may be spent.
+
+    Returns
+    -------
+    float or None
+        Mean absolute error of force components, eV/Å; None where too few have labels.
+    """
+    picked, _ = _samples(_late_frames(models, starts, settings, folder, say), settings, number)
+    labelled = _labelled(picked[:most], TRIAL, reference) if min(most, len(picked)) >= LEAST else []
+    return Judge(models).calibrate(labelled).force_mae if len(labelled) >= LEAST else None
+
+
+def _late_frames(
+    models: Sequence[Path], starts: Sequence[ase.Atoms], settings: LearnSettings, folder: Path, say: Say
+) -> list[ase.Atoms]:
+    """All frames of a round's last dynamics, without the beginnings."""
+    runs = trajectories(models, starts, settings, folder, say)
+    return [frame for frames in runs for frame in frames[int(EARLY * len(frames)) :]]
+
+
+def _samples(
+    frames: Sequence[ase.Atoms], settings: LearnSettings, number: int
+) -> tuple[list[ase.Atoms], list[ase.Atoms]]:
+    """Random frames for the trial of a round, and others for the proof."""
+    order = np.random.default_rng([settings.seed, number]).permutation(len(frames))
+    n_trial = min(settings.check // 2, len(frames) // 3)
+    trial, proof = order[:n_trial], order[n_trial : n_trial + settings.check]
+    return [frames[k] for k in trial], [frames[k] for k in proof]
+
+
+def _labelled(structures: Sequence[ase.Atoms], kind: str, reference: Reference) -> list[ase.Atoms]:
+    keys = reference.label(structures, kind)
+    return [a for a in map(reference.store.result, keys) if a is not None]
 
 
 def check_stability(

@@ -32,14 +32,25 @@ class Round:
     """Of those."""
     complete: bool = False
     """Whether the dynamics was as long as wanted."""
+    own_mae: float | None = None
+    """On structures of its dynamics, where that was long enough and without doubt, eV/Å."""
     example: str = ""
     """A reason for doubt."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Of ``labels``, ``training`` and ``dynamics``, of this round."""
 
     def confident(self, accuracy: float) -> bool:
-        """Return whether this round needs no other: dynamics without doubt, errors as small as wanted."""
-        return self.complete and not self.doubtful and (not accuracy or self.force_mae <= accuracy)
+        """Return whether this round needs no other: dynamics without doubt, errors as small as wanted.
+
+        The errors are those on its own dynamics, or on validation structures where there are no others.
+        """
+        error = self.force_mae if self.own_mae is None else self.own_mae
+        return self.calm and (not accuracy or error <= accuracy)
+
+    @property
+    def calm(self) -> bool:
+        """Whether the dynamics was as long as wanted, and without doubt."""
+        return self.complete and not self.doubtful
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,7 @@ class LearnResult:
     rounds: list[Round]
     """All of them."""
     trusted: bool
-    """Whether the last dynamics met no doubt and the errors are as small as wanted."""
+    """Whether the last dynamics met no doubt and its errors, as the proof has them, are as small as wanted."""
     labels: int
     """That were trained or validated on."""
     calculations: int

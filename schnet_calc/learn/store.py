@@ -12,7 +12,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 
 PLANNED, DONE, FAILED = "planned", "done", "failed"
-TRAINED_ON = ("minimum", "modes", "dynamics", "doubt")
+DOUBT, TRIAL = "doubt", "trial"
+"""Kinds of structures that a round asks for, and the next one is trained on."""
+TRAINED_ON = ("minimum", "modes", "dynamics", DOUBT, TRIAL)
 """Kinds of structures that go into the training; all others are for relaxations, Hessians and proofs."""
 
 
@@ -156,7 +158,7 @@ class LabelStore:
         kinds : collection of str
             Why they were labelled.
         before_round : int, optional
-            Leave out what was doubted in this round or later.
+            Leave out what this round or a later one has asked for.
 
         Returns
         -------
@@ -166,7 +168,7 @@ class LabelStore:
         found = []
         with self._open() as database:
             for row in database.select(status=DONE, sort="id"):
-                late = before_round is not None and row.kind == "doubt" and row.round >= before_round
+                late = before_round is not None and row.kind in (DOUBT, TRIAL) and row.round >= before_round
                 if row.kind in kinds and not late:
                     atoms = _restored(row)
                     atoms.info |= {"kind": row.kind, "row": row.id}

@@ -136,12 +136,22 @@ def _history(result: dict[str, Any], directory: Path) -> list[Part]:
     picture = save_picture(
         figure, directory / "learning", "Errors over labels, and time per round", caption
     )
-    header = ("round", "labels", "validation, meV/Å", "doubt from, meV/Å", "frames", "in doubt", "such as")
+    header = (
+        "round",
+        "labels",
+        "validation, meV/Å",
+        "own dynamics, meV/Å",
+        "doubt from, meV/Å",
+        "frames",
+        "in doubt",
+        "such as",
+    )
     rows = [
         (
             str(r["number"]),
             str(r["labels"]),
             f"{1e3 * r['force_mae']:.1f}",
+            "–" if r.get("own_mae") is None else f"{1e3 * r['own_mae']:.1f}",
             f"{1e3 * r['limit']:.0f}",
             str(r["seen"]) + ("" if r["complete"] else " (cut short)"),
             str(r["doubtful"]),

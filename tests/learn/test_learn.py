@@ -14,11 +14,22 @@ from ase.calculators.emt import EMT
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.learn import LearnSettings, learn
+from schnet_calc.learn.proof import check_on_dynamics
 from schnet_calc.learn.store import DONE, LabelStore
 from schnet_calc.model import model_sources
 from schnet_calc.report.learn_page import write_learn_report
 
 pytestmark = pytest.mark.slow
+CALM = {
+    "temperature": 30,
+    "heat": 1.0,
+    "first_steps": 1000,
+    "rounds": 3,
+    "check": 12,
+    "accuracy": 5.0,
+    "time": 0.3,
+}
+"""Cold and trained for longer, so that there is no doubt; time for both samples."""
 SCRIPT = """
 import json, sys
 from ase.build import molecule
@@ -126,6 +137,29 @@ def test_killed_at_any_stage_it_ends_the_same(finished, tiny, tmp_path):
         process.wait()
     subprocess.run(command, check=True, timeout=200)
     assert calculations(tmp_path) == calculations(finished[0].directory)
+
+
+def test_errors_on_its_own_dynamics_end_it(tiny, water, tmp_path):
+    result = learn(water, EMT(), tmp_path, **{**tiny, **CALM})
+    (only,) = result.rounds
+    assert result.trusted
+    assert only.calm
+    assert calculations(tmp_path)["trial"] == 6
+    assert calculations(tmp_path)["check"] == 12
+    assert only.own_mae == pytest.approx(result.proof["dynamics"]["force_mae_mev_ang"] / 1e3)
+    assert result.labels == 27  # the trial's are for another round
+
+
+def test_a_proof_that_is_worse_than_the_trial_asks_for_another_round(tiny, water, tmp_path, monkeypatch):
+    def worse_at_first(rounds, *rest):
+        found = check_on_dynamics(rounds, *rest)
+        return {**found, "force_mae_mev_ang": 6000.0} if len(rounds) == 1 else found
+
+    monkeypatch.setattr("schnet_calc.learn.learner.check_on_dynamics", worse_at_first)
+    result = learn(water, EMT(), tmp_path, **{**tiny, **CALM})
+    assert [r.labels for r in result.rounds] == [27, 27 + 6]
+    assert result.rounds[0].own_mae == 6.0
+    assert result.trusted
 
 
 @pytest.mark.parametrize(
