@@ -1,10 +1,12 @@
-"""Folders of runs, kept to one process at a time."""
+"""Folders of runs, kept to one process at a time, and files in them that are whole or not there."""
 
 import contextlib
 import fcntl
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from schnet_calc.errors import SchNetCalcError
 
@@ -49,3 +51,21 @@ def locked(directory: str | Path, name: str = LOCK) -> Iterator[int]:
         stream.write(f"{os.getpid()}\n")
         stream.flush()
         yield stream.fileno()
+
+
+def replace_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write values as JSON, so that a reader, or a run that is killed, sees the old file or the new one.
+
+    Parameters
+    ----------
+    path : Path
+        In a folder that is there.
+    values : mapping
+        Plain values.
+    """
+    scratch = path.with_suffix(".tmp")
+    with scratch.open("w") as stream:
+        stream.write(json.dumps(values, indent=1) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    scratch.replace(path)

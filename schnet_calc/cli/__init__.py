@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from schnet_calc.cli import (
     bench,
     c20,
+    c20_selection,
     crystal,
     data,
     h2co,
@@ -34,6 +35,7 @@ __all__ = [
     "app",
     "bench",
     "c20",
+    "c20_selection",
     "crystal",
     "data",
     "h2co",

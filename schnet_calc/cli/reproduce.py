@@ -21,7 +21,7 @@ def everything(
     *,
     page: bool = False,
     data: Path | None = None,
-    trained: Path = Path("runs/learning_curve"),
+    trained: Path = Path("runs"),
     stages: Annotated[list[str] | None, Several] = None,
     output: Output = Path("reproduction"),
 ) -> None:
@@ -34,7 +34,7 @@ def everything(
     data
         Folder of the data, with md17; $SCHNET_CALC_DATA by default.
     trained
-        Folder of reproduce learning-curve.
+        Folder with the runs of reproduce learning-curve and c20-selection.
     stages
         Only some: inside, isomers, md17, materials, c20_errors, c20, qm9, qm9_inside.
     output

@@ -10,9 +10,9 @@ from pathlib import Path
 import ase
 
 from schnet_calc.data import Split
+from schnet_calc.folders import replace_json
 from schnet_calc.learn.doubt import Judge
 from schnet_calc.learn.dynamics import Exploration, Say, explore
-from schnet_calc.learn.files import replace_json
 from schnet_calc.learn.proof import check_frequencies, check_on_dynamics, check_stability, try_on_dynamics
 from schnet_calc.learn.reference import Progress, Reference
 from schnet_calc.learn.result import LearnResult, Round, committee_text

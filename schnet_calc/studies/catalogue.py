@@ -137,7 +137,7 @@ CATALOGUE = (
     Entry(
         "Table 5.6",
         "Networks for C20",
-        "Two rows: the specialists for energies and forces were not trained.",
+        "The shipped models, and all rows trained in small; labels from a surface fitted to PBE+vdW-TS.",
     ),
     Entry("Figure 5.5", "Normal modes of C20", "Beside the surface that made the labels, not beside DFT."),
     Entry("Figure 5.6", "Dynamics of C20", "In picoseconds; the thesis ran 1.25 ns."),

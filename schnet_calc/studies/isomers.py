@@ -1,6 +1,5 @@
 """Energies alone against energies and forces, on isomers: Table 5.5 of the thesis with iso17-xtb."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,8 @@ from schnet_calc.data import Frames
 from schnet_calc.model import Model
 from schnet_calc.modelfile import shipped_models
 from schnet_calc.studies.configs import config_folder
-from schnet_calc.studies.isomer_data import Progress, held_out_isomers
+from schnet_calc.studies.isomer_data import held_out_isomers
+from schnet_calc.studies.kept import Progress, steps_of
 from schnet_calc.training import Evaluation, RunConfig, evaluate
 from schnet_calc.training.workflow import train
 
@@ -106,8 +106,7 @@ def isomer_rows(
                 {"file": str(folder / "frames.npz"), "split": str(folder / "split.npz")}
             )
             settings = settings if steps is None else settings.changed({"steps": steps})
-            show = _steps(progress, name) if progress is not None else None
-            train(settings, Path(directory) / model, resume=True, progress=show)
+            train(settings, Path(directory) / model, resume=True, progress=steps_of(progress, name))
             source = Path(directory) / model / "model.pt"
         elif model not in shipped_models():
             raise FileNotFoundError(
@@ -117,10 +116,6 @@ def isomer_rows(
         for kind, frames in sets.items():
             rows.append(_row(name, kind, evaluate(loaded, frames)))
     return rows + [_mean_row(kind, frames) for kind, frames in sets.items()]
-
-
-def _steps(progress: Progress, label: str) -> Callable[[Any, Any], None]:
-    return lambda run, _: progress(label, run.step, run.config.training.steps)
 
 
 def _row(name: str, kind: str, tested: Evaluation) -> Row:

@@ -1,15 +1,15 @@
 """Errors on QM9 against the number of training molecules: Figure 4.6 of the thesis, and Table 1 of the paper."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from schnet_calc.analysis.errors import KCAL_MOL
+from schnet_calc.studies import kept
 from schnet_calc.studies.configs import config_folder
-from schnet_calc.training import RunConfig
-from schnet_calc.training.workflow import train
+from schnet_calc.studies.kept import Progress, kept_point
+from schnet_calc.training import Evaluation, RunConfig
 
 SIZES = (1000, 10_000, 50_000, 110_000)
 """Molecules to train on."""
@@ -26,8 +26,6 @@ PUBLISHED = {
 }
 """kcal/mol, as far as Section 4.4.1, Table 3.1 and Table 4.2 say numbers; at up to ten million steps."""
 N_TEST = 10_831
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def read_points(directory: str | Path) -> list[Point]:
     directory : path
         As for :func:`run_learning_curve`.
     """
-    return [Point(**json.loads(path.read_text())) for path in sorted(Path(directory).glob("*/point.json"))]
+    return [Point(**values) for values in kept.read_points(directory)]
 
 
 def configuration(
@@ -113,26 +111,14 @@ def configuration(
 
 
 def _point(config: RunConfig, folder: Path, progress: Progress | None) -> Point:
-    kept, steps = folder / "point.json", config.training.steps
-    if kept.exists():
-        point = Point(**json.loads(kept.read_text()))
-        if point.steps == steps:
-            return point
-    show = None if progress is None else _steps(progress, folder.name)
-    tested = train(config, folder, resume=True, progress=show)
-    assert tested is not None
-    point = Point(
-        config.to_dict()["model"]["architecture"],
-        config.model.n_interactions,
-        int(config.data.n_train or 0),
-        steps,
-        tested.errors["energy"].mae / KCAL_MOL,
-    )
-    scratch = kept.with_suffix(".tmp")
-    scratch.write_text(json.dumps(point.to_dict()))
-    scratch.replace(kept)
-    return point
+    def describe(tested: Evaluation) -> dict[str, Any]:
+        point = Point(
+            config.to_dict()["model"]["architecture"],
+            config.model.n_interactions,
+            int(config.data.n_train or 0),
+            config.training.steps,
+            tested.errors["energy"].mae / KCAL_MOL,
+        )
+        return point.to_dict()
 
-
-def _steps(progress: Progress, label: str) -> Callable[[Any, Any], None]:
-    return lambda run, _: progress(label, run.step, run.config.training.steps)
+    return Point(**kept_point(config, folder, describe, progress))

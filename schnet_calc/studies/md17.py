@@ -12,6 +12,7 @@ from schnet_calc.analysis.errors import Errors
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.data import Frames, split_frames
 from schnet_calc.data.fetch import ORIGINAL
+from schnet_calc.folders import replace_json
 from schnet_calc.studies.baseline import train_dense
 from schnet_calc.training import Run, RunConfig
 from schnet_calc.training.evaluation import Evaluation, evaluate
@@ -167,9 +168,7 @@ def dense_baseline(config: RunConfig, directory: Path, steps: int) -> Errors:
     off = found.forces.ravel() - test.forces.ravel()
     errors = Errors.of(found.energies - test.energies, off)
     directory.mkdir(parents=True, exist_ok=True)
-    scratch = kept.with_suffix(".tmp")
-    scratch.write_text(json.dumps({"identity": identity, "errors": errors.to_list()}))
-    scratch.replace(kept)
+    replace_json(kept, {"identity": identity, "errors": errors.to_list()})
     return errors
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from schnet_calc.report.page import Commands, Page, Part, Picture, Section, Table, Text, write_page
 from schnet_calc.report.reproduction.pieces import Progress, run_stage
-from schnet_calc.report.reproduction.stages import STAGES, learning_curve
+from schnet_calc.report.reproduction.stages import STAGES, trained_stages
 from schnet_calc.studies.catalogue import CATALOGUE, Entry
 
 
@@ -15,7 +15,7 @@ def write_reproduction(
     command: str,
     *,
     data: str | Path | None = None,
-    trained: str | Path = "runs/learning_curve",
+    trained: str | Path = "runs",
     stages: Sequence[str] = tuple(STAGES),
     progress: Progress | None = None,
 ) -> Path:
@@ -32,7 +32,7 @@ def write_reproduction(
     data : path, optional
         Folder of the data, with ``md17``; ``$SCHNET_CALC_DATA`` by default.
     trained : path
-        Folder of a learning curve, if there is one.
+        Folder with ``learning_curve`` and ``c20_selection``, where they were trained.
     stages : sequence of str
         Those to run; others' rows say that they weren't.
     progress : callable, optional
@@ -55,12 +55,13 @@ def write_reproduction(
     folder.mkdir(parents=True, exist_ok=True)
     place = None if data is None else Path(data)
     show = progress or (lambda *_: None)
-    chosen = {name: STAGES[name] for name in stages} | {"learning_curve": learning_curve(Path(trained))}
+    chosen = {name: STAGES[name] for name in stages} | trained_stages(Path(trained))
     found: dict[str, list[dict[str, Any]]] = {}
     missing = []
     for name, stage in chosen.items():
         result = run_stage(name, stage, folder, place, show)
-        found |= result["found"]
+        for label, pieces in result["found"].items():
+            found[label] = [*found.get(label, []), *pieces]
         if result["missing"]:
             missing.append(f"{name.replace('_', ' ')}: {result['missing']}")
     repeated = sum(entry.label in found for entry in CATALOGUE)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from schnet_calc import __version__, plots
 from schnet_calc.errors import SchNetCalcError
+from schnet_calc.folders import replace_json
 from schnet_calc.modelfile import shipped_models
 
 Progress = Callable[[str, int, int], None]
@@ -86,9 +87,7 @@ def run_stage(
     result: dict[str, Any] = {"identity": identity, "found": pieces.found, "missing": ""}
     if not stage.lasting:
         return result
-    scratch = kept.with_suffix(".tmp")
-    scratch.write_text(json.dumps(result, indent=1))
-    scratch.replace(kept)
+    replace_json(kept, result)
     return result
 
 

@@ -30,6 +30,8 @@ from schnet_calc.report.reproduction.qm9_errors import add_qm9_errors
 from schnet_calc.studies import md17 as md17_study
 from schnet_calc.studies.alchemy import study_alchemy
 from schnet_calc.studies.c20 import study_c20
+from schnet_calc.studies.c20_selection import PAPER as SELECTION
+from schnet_calc.studies.c20_selection import read_rows
 from schnet_calc.studies.configs import config_folder, data_folder
 from schnet_calc.studies.isomers import MODELS, isomer_rows
 from schnet_calc.studies.learning_curve import PUBLISHED, read_points
@@ -186,8 +188,41 @@ def isomers(pieces: Pieces, data: Path | None, progress: Progress) -> None:
     pieces.table("Table 5.5", header, rows)
 
 
-def learning_curve(folder: Path) -> Stage:
-    """Return the stage that reads a finished learning curve from its folder."""
+def trained_stages(folder: Path) -> dict[str, Stage]:
+    """Return the stages that read what ``schnet-calc reproduce`` has trained in a folder, by its name there."""
+    return {
+        "learning_curve": _learning_curve(folder / "learning_curve"),
+        "c20_selection": _c20_selection(folder / "c20_selection"),
+    }
+
+
+def _c20_selection(folder: Path) -> Stage:
+    def read(pieces: Pieces, data: Path | None, progress: Progress) -> None:
+        rows = read_rows(folder)
+        if not rows:
+            raise FileNotFoundError(f"no trainings in {folder}: schnet-calc reproduce c20-selection")
+        header = [
+            "T",
+            "F",
+            "rho",
+            "energy, kcal/mol",
+            "theirs",
+            "forces, kcal/mol/Å",
+            "theirs",
+            "our steps",
+        ]
+        cells = []
+        for row in rows:
+            paper = SELECTION[row.network]
+            numbers = (row.energy, paper.energy, row.force, paper.force)
+            names = [str(row.n_interactions), str(row.n_features), f"{row.rho:g}"]
+            cells.append([*names, *(f"{x:.3f}" for x in numbers), f"{row.steps:,}"])
+        pieces.table("Table 5.6", header, cells)
+
+    return Stage(read, (), lasting=False)
+
+
+def _learning_curve(folder: Path) -> Stage:
 
     def read(pieces: Pieces, data: Path | None, progress: Progress) -> None:
         points = read_points(folder)

@@ -1,0 +1,56 @@
+"""``schnet-calc reproduce c20-selection``: all rows of Table 5.6 in small."""
+
+from pathlib import Path
+from typing import Annotated
+
+from rich.table import Table
+
+from schnet_calc.cli.app import Output, Several
+from schnet_calc.cli.console import Stages, out, progress_bar, write_json
+from schnet_calc.cli.reproduce import reproduce
+
+
+@reproduce.command
+def c20_selection(
+    *,
+    rows: Annotated[list[int] | None, Several] = None,
+    steps: int = 20_000,
+    data: Path | None = None,
+    output: Output = Path("runs/c20_selection"),
+    json: Path | None = None,
+) -> None:
+    """Table 5.6 in small: depth, width and the weight of energies on C20.
+
+    Parameters
+    ----------
+    rows
+        Only these networks of the table, from 1 to 7; a network that it has twice counts once.
+    steps
+        Of each training.
+    data
+        The frames of C20, where they are not where the configuration says.
+    output
+        Folder with a training each; what is there is continued.
+    json
+        Where to write the numbers.
+    """
+    from schnet_calc.studies.c20_selection import PAPER, run_selection
+
+    networks = list(PAPER)
+    for number in rows or ():
+        if not 1 <= number <= len(networks):
+            raise ValueError(f"the table has networks 1 to {len(networks)}, got {number}")
+    chosen = [networks[k - 1] for k in rows] if rows else networks
+    with progress_bar() as bar:
+        found = run_selection(output, chosen, steps, data, Stages(bar))
+    title = f"Table 5.6 of the thesis, {steps} steps each, mean absolute errors"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for heading in ("T", "F", "rho", "energy, kcal/mol", "thesis", "force, kcal/mol/Å", "thesis"):
+        table.add_column(heading, justify="right")
+    for row in found:
+        paper = PAPER[row.network]
+        numbers = (row.energy, paper.energy, row.force, paper.force)
+        names = (str(row.n_interactions), str(row.n_features), f"{row.rho:g}")
+        table.add_row(*names, *(f"{x:.3f}" for x in numbers))
+    out.print(table)
+    write_json(json, {"rows": [row.to_dict() for row in found]})
