@@ -83,10 +83,14 @@ class Stages:
         """Report that ``done`` of ``total`` steps of a stage are made."""
         if stage not in self.tasks:
             self.tasks[stage] = self.progress.add_task(stage, total=total, note="")
-            self.started[stage] = time.perf_counter()
+        elif stage not in self.started:  # once more, as stages of a loop are
+            self.progress.reset(self.tasks[stage])
+        started = self.started.setdefault(stage, time.perf_counter())
         self.progress.update(self.tasks[stage], completed=done, total=total, note=note)
-        if done == total and self.progress.disable:
-            err.print(f"{stage}: done in {time.perf_counter() - self.started[stage]:.1f} s")
+        if done == total:
+            del self.started[stage]
+            if self.progress.disable:
+                err.print(f"{stage}: done in {time.perf_counter() - started:.1f} s")
 
 
 class Speed:

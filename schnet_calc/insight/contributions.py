@@ -15,6 +15,9 @@ from schnet_calc.engine import make_engine
 from schnet_calc.insight.loading import Model, open_potential
 from schnet_calc.structures.structure import Structure
 
+BATCH = 500
+"""Structures at a time: thousands have many pairs."""
+
 
 @dataclass(frozen=True)
 class Contributions:
@@ -77,7 +80,10 @@ def atom_contributions(model: Model, structures: Sequence[ase.Atoms]) -> Contrib
         raise ValueError("there are no structures to look at")
     potential = open_potential(model)
     engine = make_engine([potential], device="cpu", dtype="float64")
-    predictions = engine.evaluate([Structure.from_atoms(atoms) for atoms in structures])
+    predictions = []
+    for start in range(0, len(structures), BATCH):
+        batch = [Structure.from_atoms(atoms) for atoms in structures[start : start + BATCH]]
+        predictions += engine.evaluate(batch)
     numbers = np.concatenate([atoms.numbers for atoms in structures]).astype(np.int64)
     references = np.array([potential.reference_energies[int(z)] for z in numbers])
     return Contributions(

@@ -120,7 +120,7 @@ def study_qm9(
     edges = np.linspace(0.5, LONGEST, 231)
     rows = order if n_molecules is None else order[:n_molecules]
     return QM9Insight(
-        contributions=_contributions(loaded, some),
+        contributions=atom_contributions(loaded, some),
         rings=rank_rings(loaded, frames, np.sort(rows), progress),
         distances=distances,
         sensitivities={"-".join(p): distance_sensitivity(loaded, p, distances) for p in PAIRS},
@@ -205,16 +205,6 @@ def pair_distribution(
         lengths = np.linalg.norm(atoms.positions[i[wanted]] - atoms.positions[j[wanted]], axis=1)
         counts += np.histogram(lengths, edges)[0]
     return counts / (max(counts.sum(), 1.0) * np.diff(edges))
-
-
-def _contributions(model: Model, structures: Sequence[ase.Atoms]) -> Contributions:
-    parts = [atom_contributions(model, structures[k : k + BATCH]) for k in range(0, len(structures), BATCH)]
-    return Contributions(
-        numbers=np.concatenate([p.numbers for p in parts]),
-        system=np.concatenate([p.system + k * BATCH for k, p in enumerate(parts)]),
-        energies=np.concatenate([p.energies for p in parts]),
-        references=np.concatenate([p.references for p in parts]),
-    )
 
 
 def _surfaces(model: Model) -> Iterator[tuple[str, tuple[ase.Atoms, Surface]]]:
