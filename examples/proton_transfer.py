@@ -1,10 +1,11 @@
 """Proton transfer in malonaldehyde at 300 K, classically and with beads, by a model of its own.
 
+    schnet-calc learn examples/malonaldehyde.xyz --reference gfn2-xtb --temperature 300 --beads 8 -o malonaldehyde
     python examples/proton_transfer.py [FOLDER] [PICOSECONDS]
 
-The first call learns a committee from GFN2-xTB into the folder (as `schnet-calc learn` would, some twenty
-minutes), later ones go on from there. The proton sits between two oxygen atoms; its coordinate is the
-difference of the distances to them, zero half-way. Set CI=1 for a run of seconds, good for nothing.
+Without the first command, the second one learns the committee itself, or goes on where it was interrupted.
+The proton sits between two oxygen atoms; its coordinate is the difference of the distances to them, zero
+half-way. Set CI=1 for a run of seconds, good for nothing.
 """
 
 import os
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 import ase
+import ase.io
 import numpy as np
 from ase import units
 from ase.io.trajectory import Trajectory
@@ -24,33 +26,22 @@ quick = bool(os.environ.get("CI"))
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "malonaldehyde")
 time = 0.02 if quick else float(sys.argv[2]) if len(sys.argv) > 2 else 20.0
 beads, kelvin = 2 if quick else 8, 300.0
-start = ase.Atoms(
-    "OCCCOHHHH",
-    [
-        [1.27, -1.23, 0.00],
-        [1.25, 0.01, 0.00],
-        [0.07, 0.78, 0.00],
-        [-1.15, 0.14, 0.00],
-        [-1.30, -1.18, 0.00],
-        [2.19, 0.58, 0.00],
-        [0.12, 1.86, 0.00],
-        [-2.09, 0.69, 0.00],
-        [-0.38, -1.55, 0.00],
-    ],
-)
+start = ase.io.read(Path(__file__).parent / "malonaldehyde.xyz")
 FIRST, SECOND, PROTON = 0, 4, 8
 
 options = {"temperature": kelvin, "beads": beads}
 if quick:
     options |= {"time": 0.02, "start": 24, "reference_steps": 0, "rounds": 1, "members": 2}
     options |= {"first_steps": 30, "steps_per_label": 0, "features": 8, "check": 6}
-learned = learn(start, "GFN2-xTB", folder, resume=True, say=print, **options)
+learned = learn(start, "gfn2-xtb", folder, resume=True, say=print, **options)
 models = [str(path) for path in learned.models]
 
 classical = MDSettings(kelvin, time, 0.5, interval=1 if quick else 10)
-md = run_md(start, SchNetCalculator(models, on_doubt="ignore"), classical, folder / "classical")
+md = run_md(
+    start, SchNetCalculator(models, on_doubt="ignore"), classical, folder / "classical", resume=True
+)
 quantum = PIMDSettings(beads, kelvin, time, 0.5, stride=20, frame_stride=4 if quick else 10)
-pimd = run_pimd(start, models, quantum, folder / "quantum")
+pimd = run_pimd(start, models, quantum, folder / "quantum", resume=True)
 
 
 def coordinate(frames: list[ase.Atoms]) -> np.ndarray:

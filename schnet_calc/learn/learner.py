@@ -86,7 +86,9 @@ class Learner:
         """Train, run dynamics, and label what the next round will learn from."""
         starts = [m.atoms for m in minima]
         number = len(self.state["rounds"])
-        reference.round = number
+        if number and not self._asked(number - 1):  # its proof was worse than its trial
+            last = self.rounds[-1]
+            self._ask(last, self._explore(last, starts), reference)
         found = self._train_and_look(number)
         explored = self._explore(found, starts)
         self._try(found, starts, reference)
@@ -178,6 +180,7 @@ class Learner:
         # What an interrupted run has asked for already is within the budget.
         left = settings.budget - self.store.count(kinds=TRAINED_ON) + sum(e.status == DONE for e in kept)
         folder, models = self._folder(found.number), self._models(found.number)
+        reference.round = found.number
         with self._timed("labels"):
             found.own_mae = try_on_dynamics(
                 models, starts, reference, settings, found.number, left, folder, self.say
@@ -187,21 +190,30 @@ class Learner:
 
     def _choose(self, found: Round, explored: Exploration, reference: Reference) -> None:
         """Label what the next round will learn from, then count this one as done."""
-        left = self.settings.budget - self.store.count(kinds=TRAINED_ON)
         last = found.confident(self.settings.accuracy) or found.number + 1 >= self.settings.rounds
-        with self._timed("labels"):
-            if not last:
-                # More each time: a tenth more labels would change nothing, and trainings take time, too.
-                count = min(left, max(self.settings.batch, found.labels // 2))
-                asked = [e for e in self.store.entries.values() if e.round == found.number]
-                if not any(e.kind == DOUBT for e in asked):  # else an interrupted run has chosen
-                    reference.label(explored.worth_a_label(self.store.labelled(), count), DOUBT)
+        if not last:
+            self._ask(found, explored, reference)
         spent = {k: v for k, v in self.state["seconds"].items() if k != "proof"}
         found.seconds = {k: round(max(v - self._before(k), 0.0), 2) for k, v in spent.items()}
         self.state["rounds"].append(vars(found))
         self._save()
         minutes = ", ".join(f"{name} {seconds / 60:.1f}" for name, seconds in found.seconds.items())
         self.say(f"round {found.number} took {sum(found.seconds.values()) / 60:.1f} min: {minutes}")
+
+    def _asked(self, number: int) -> bool:
+        """Whether labels were chosen from the dynamics of a round."""
+        return any(e.kind == DOUBT and e.round == number for e in self.store.entries.values())
+
+    def _ask(self, found: Round, explored: Exploration, reference: Reference) -> None:
+        """Label what the dynamics of a round has shown, unless an interrupted run has chosen already."""
+        if self._asked(found.number):
+            return
+        left = self.settings.budget - self.store.count(kinds=TRAINED_ON)
+        # More each time: a tenth more labels would change nothing, and trainings take time, too.
+        count = min(left, max(self.settings.batch, found.labels // 2))
+        reference.round = found.number
+        with self._timed("labels"):
+            reference.label(explored.worth_a_label(self.store.labelled(), count), DOUBT)
 
     def _before(self, stage: str) -> float:
         """Seconds of a stage in the rounds before."""
@@ -252,6 +264,7 @@ class Learner:
         error = dynamics.get("force_mae_mev_ang")
         if error is not None and self.rounds[-1].own_mae is not None:
             self.state["rounds"][-1]["own_mae"] = error / 1e3
+            self.say(f"proof: error on its own dynamics {error:.1f} meV/Å")
         result = LearnResult(
             directory=self.directory,
             models=models,

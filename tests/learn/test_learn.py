@@ -157,7 +157,9 @@ def test_a_proof_that_is_worse_than_the_trial_asks_for_another_round(tiny, water
 
     monkeypatch.setattr("schnet_calc.learn.learner.check_on_dynamics", worse_at_first)
     result = learn(water, EMT(), tmp_path, **{**tiny, **CALM})
-    assert [r.labels for r in result.rounds] == [27, 27 + 6]
+    kinds = calculations(tmp_path)
+    assert kinds["doubt"] > 0
+    assert [r.labels for r in result.rounds] == [27, 27 + 6 + kinds["doubt"]]
     assert result.rounds[0].own_mae == 6.0
     assert result.trusted
 
