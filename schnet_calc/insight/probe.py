@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from schnet_calc.engine import TorchScriptEngine
 from schnet_calc.insight.images import count_around, pairs_around
 from schnet_calc.insight.loading import Model, element, open_potential
+from schnet_calc.modelfile import Potential
 from schnet_calc.structures.graph import Graph
 from schnet_calc.structures.structure import Structure
 
@@ -69,6 +70,8 @@ def local_chemical_potential(
 ) -> NDArray[np.float64]:
     """Energies of a probe atom at points around or in a structure (thesis Eqs. 3.13 and 4.15), in float64.
 
+    Of a model without energies, such as one of formation energies: the number that its head gives the probe.
+
     Parameters
     ----------
     model : path, str, Potential or Model
@@ -88,28 +91,26 @@ def local_chemical_potential(
     Raises
     ------
     ValueError
-        An element that the model doesn't know, or points that aren't (M, 3) finite numbers.
+        An element that the model doesn't know, points that aren't (M, 3) finite numbers, or a model that
+        has neither energies nor exactly one other number.
     """
     potential = open_potential(model)
     points = np.asarray(points, dtype=float)
     if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
         raise ValueError(f"points must be (M, 3) finite numbers of Å, got an array of shape {points.shape}")
     number = element(potential, probe)
-    if potential.metadata.hyperparameters.get("pooling") == "mean":
-        raise ValueError("a probe has an energy in models of energies; this one predicts a mean over atoms")
+    head = _head(potential)
     structure = Structure.from_atoms(atoms)
     engine = TorchScriptEngine(potential, torch.device("cpu"), torch.float64)
     graph = engine.graph(structure)
-    pairs, shifts = graph.directed()
-    with torch.no_grad():
-        alone = engine.module(graph.numbers, graph.positions, pairs, shifts, graph.system)
+    alone = _numbers_of(engine, head, graph.numbers, graph.positions, *graph.directed(), graph.system)
     home = structure._replace(positions=graph.positions.numpy())
     points = points + (home.positions[0] - structure.positions[0])
     per_point = max(len(atoms) if not atoms.pbc.any() else count_around(structure, potential.cutoff), 1)
     n_points = max(CHUNK // per_point, 1)
     parts = []
     for k in range(0, len(points), n_points):
-        beside, probes = _with_probes(engine, graph, home, points[k : k + n_points], number)
+        beside, probes = _with_probes(engine, head, graph, home, points[k : k + n_points], number)
         if not torch.allclose(beside, alone, atol=1e-6):
             raise ValueError("this model's atoms feel a probe that sends them nothing: it can't be probed")
         parts.append(probes.numpy())
@@ -204,20 +205,46 @@ def potential_surface(
     )
 
 
+def _head(potential: Potential) -> str:
+    """Return the head that a probe is asked for; an empty name for the energy."""
+    hyperparameters = potential.metadata.hyperparameters
+    if hyperparameters.get("energy", True):
+        return ""
+    heads = [name for name, kind in hyperparameters.get("heads", {}).items() if kind in ("sum", "mean")]
+    if len(heads) != 1:
+        raise ValueError(
+            f"a probe has an energy, or one other number; this model has {', '.join(heads) or 'none'}"
+        )
+    return heads[0]
+
+
+def _numbers_of(engine: TorchScriptEngine, head: str, *arrays: torch.Tensor) -> torch.Tensor:
+    """Return the energies (N,) of atoms, or what a head gives them; arrays as a network takes them."""
+    with torch.no_grad():
+        found: torch.Tensor = engine.module.outputs(*arrays)[head] if head else engine.module(*arrays)
+    return found
+
+
 def _with_probes(
-    engine: TorchScriptEngine, graph: Graph, home: Structure, points: NDArray[np.float64], number: int
+    engine: TorchScriptEngine,
+    head: str,
+    graph: Graph,
+    home: Structure,
+    points: NDArray[np.float64],
+    number: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Energies (N,) of the atoms of a graph and (M,) of probes at points beside one copy of them."""
     pairs, shifts = graph.directed()
     i, j, moves = pairs_around(home, points, engine.potential.cutoff)
-    n_atoms = len(graph.numbers)
-    numbers = torch.cat((graph.numbers, torch.full((len(points),), number)))
-    with torch.no_grad():
-        energies = engine.module(
-            numbers,
-            torch.cat((graph.positions, torch.from_numpy(points))),
-            torch.cat((pairs, torch.from_numpy(np.stack((i + n_atoms, j)))), dim=1),
-            torch.cat((shifts, torch.from_numpy(moves))),
-            torch.zeros(len(numbers), dtype=torch.int64),
-        )
-    return energies[:n_atoms], energies[n_atoms:]
+    n_atoms, n_probes = len(graph.numbers), len(points)
+    values = _numbers_of(
+        engine,
+        head,
+        torch.cat((graph.numbers, torch.full((n_probes,), number))),
+        torch.cat((graph.positions, torch.from_numpy(points))),
+        torch.cat((pairs, torch.from_numpy(np.stack((i + n_atoms, j)))), dim=1),
+        torch.cat((shifts, torch.from_numpy(moves))),
+        # Each probe is a structure of its own: means over a structure's atoms leave it as it is.
+        torch.cat((graph.system, torch.arange(1, n_probes + 1))),
+    )
+    return values[:n_atoms], values[n_atoms:]

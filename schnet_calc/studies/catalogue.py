@@ -103,11 +103,7 @@ CATALOGUE = (
         "Contributions of atoms on QM9",
         "One network; the thesis has several trainings of each.",
     ),
-    Entry(
-        "Figure 4.9",
-        "Potential in a crystal",
-        "Silicon: the network of formation energies has no sum to probe.",
-    ),
+    Entry("Figure 4.9", "Potentials in graphite and diamond"),
     Entry("Figure 4.10", "Potentials around molecules of QM9"),
     Entry("Figure 4.11", "Breaking bonds"),
     Entry("Figure 4.12", "Pair distributions of QM9"),

@@ -61,9 +61,9 @@ def test_what_cannot_be_seen_is_named(potential, tmp_path):
             potential_surface(potential, ethanol(), **wrong)
     with pytest.raises(ValueError, match="no point of the grid lies within"):
         potential_surface(potential, ethanol(), level=1e9)
-    mean = write_model(tmp_path / "mean.pt", pooling="mean")
-    with pytest.raises(ValueError, match="predicts a mean over atoms"):
-        local_chemical_potential(mean, ethanol(), np.zeros((1, 3)))
+    dipoles = write_model(tmp_path / "dipoles.pt", energy=False, heads={"dipole": "charges"})
+    with pytest.raises(ValueError, match="or one other number; this model has none"):
+        local_chemical_potential(dipoles, ethanol(), np.zeros((1, 3)))
     with pytest.raises(ValueError, match="method is one of integrated, gradient"):
         attribute(potential, ethanol(), "shap")
     foreign = write_foreign(tmp_path / "foreign.pt", FOREIGN)

@@ -9,13 +9,14 @@ from ase.build import bulk, molecule
 from ase.io.cube import read_cube
 from scipy.spatial.transform import Rotation
 
-from helpers import ethanol, skewed_silicon
+from helpers import ethanol, skewed_silicon, write_model
 from schnet_calc.insight import (
     atom_contributions,
     local_chemical_potential,
     potential_grid,
     potential_surface,
 )
+from schnet_calc.model import Model
 
 
 def test_a_probe_feels_the_structure_and_leaves_it_alone(potential, network):
@@ -57,6 +58,29 @@ def test_the_probe_potential_of_a_crystal_is_periodic(potential):
     np.testing.assert_allclose(local_chemical_potential(potential, atoms, moved, "Si"), found, atol=1e-9)
     larger = local_chemical_potential(potential, atoms * (2, 1, 2), points, "Si")
     np.testing.assert_allclose(larger, found, atol=1e-9)
+
+
+def test_means_over_atoms_do_not_count_probes(tmp_path):
+    points = np.random.default_rng(0).uniform(-3, 3, (10, 3))
+    found = [
+        local_chemical_potential(write_model(tmp_path / f"{p}.pt", pooling=p), ethanol(), points)
+        for p in ("sum", "mean")
+    ]
+    np.testing.assert_allclose(found[1], found[0], atol=1e-9)
+    assert np.ptp(found[0]) > 1e-3
+
+
+def test_a_model_without_energies_gives_its_number(tmp_path):
+    path = write_model(tmp_path / "head.pt", energy=False, heads={"formation_energy": "mean"})
+    atoms = skewed_silicon()
+    points = np.random.default_rng(0).uniform(-3, 3, (10, 3))
+    found = local_chemical_potential(path, atoms, points, "Si")
+    assert np.ptp(found) > 1e-3
+    moved = points + np.array([2, -3, 1]) @ atoms.cell.array
+    np.testing.assert_allclose(local_chemical_potential(path, atoms, moved, "Si"), found, atol=1e-9)
+    alone = Model(path).evaluate([ase.Atoms("C")], ["formation_energy"])[0].outputs["formation_energy"]
+    far = local_chemical_potential(path, ethanol(), np.array([[80.0, 0.0, 0.0]]), "C")
+    assert far[0] == pytest.approx(float(np.ravel(alone)[0]), abs=1e-5)
 
 
 def test_grids_and_cube_files(potential, tmp_path):

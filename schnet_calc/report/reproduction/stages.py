@@ -41,6 +41,8 @@ from schnet_calc.training.setup import read_data
 
 EXTENT = 10.0
 """Å from edge to edge of cuts, as in Fig. 4.4."""
+N_POINTS = 121
+"""From edge to edge."""
 SURFACES = ("benzene", "toluene", "salicylic_acid", "malonaldehyde")
 """Of Fig. 3.14."""
 N_FRAMES = 500
@@ -59,12 +61,26 @@ def inside(pieces: Pieces, data: Path | None, progress: Progress) -> None:
     for k, cuts in enumerate(filter_cuts("silicon", EXTENT, cell=silicon.cell.array)):
         plots.draw_filter_cuts(axes[k], cuts, EXTENT)
     pieces.figure("Figure 4.5", figure, "lattice_filters", "Filters of silicon, summed over its lattice.")
-    points = silicon.positions[0] + plane_points(EXTENT, 81)
-    values = local_chemical_potential("silicon", silicon, points.reshape(-1, 3), "Si").reshape(81, 81)
-    figure, axes = plots.new_figure(5, 4)
-    plots.draw_cut(axes, values, EXTENT, "energy of the probe Si, eV")
-    pieces.figure("Figure 4.9", figure, "crystal_potential", "A plane of silicon.")
+    _crystals_of_carbon(pieces)
     _embeddings(pieces)
+
+
+def _crystals_of_carbon(pieces: Pieces) -> None:
+    figure, axes = plots.new_figure(11, 4, 2)
+    layers = [(0, 0, 0.25), (1 / 3, 2 / 3, 0.25), (0, 0, 0.75), (2 / 3, 1 / 3, 0.75)]
+    graphite = ase.Atoms("C4", cell=(2.461, 2.461, 6.708, 90, 90, 120), scaled_positions=layers, pbc=True)
+    planes = {
+        "graphite": (graphite, ((1, 0, 0), (0, 1, 0))),
+        "diamond": (bulk("C", a=3.567), ((1, 1, 0), (0, 0, 1))),
+    }
+    for ax, (name, (atoms, plane)) in zip(axes, planes.items(), strict=True):
+        points = atoms.positions[0] + plane_points(EXTENT, N_POINTS, plane)
+        values = local_chemical_potential("materials", atoms, points.reshape(-1, 3), "C")
+        values = values.reshape(points.shape[:2])
+        plots.draw_cut(ax, values, EXTENT, "what the network gives the probe C, eV")
+        ax.set_title(name)
+    caption = "Through an atom: a layer of graphite, and a plane of diamond that two bonds span."
+    pieces.figure("Figure 4.9", figure, "crystal_potential", caption)
 
 
 def _embeddings(pieces: Pieces) -> None:
