@@ -175,16 +175,16 @@ def _bench_lammps(
 
 def _table(found: "Bench", against: bool) -> Table:
     """A line for each timing."""
-    columns = ["fused", "script", "×", *(["SchNetPack", "×"] if against else []), "floor", "×"]
+    columns = ["compiled", "script", "×", *(["SchNetPack", "×"] if against else []), "floor", "×"]
     table = _new_table(
         title=f"ms per step or batch, {found.threads} thread{'s' if found.threads > 1 else ''}",
-        caption="T = 6, F = 128, 50 Gaussians, 5 Å, float32, or --model; ×: over fused, and fused over the floor",
+        caption="T = 6, F = 128, 50 Gaussians, 5 Å, float32, or --model; ×: over compiled, and over the floor",
     )
     table.add_column("", no_wrap=True)
     for heading in columns:
         table.add_column(heading, justify="right")
     for t in found.timings:
-        cells = [t.name, _digits(t.fused), *_beside(t.script, t.script_ratio)]
+        cells = [t.name, _digits(t.compiled), *_beside(t.script, t.script_ratio)]
         cells += _beside(t.peer, t.peer_ratio) if against else []
         table.add_row(*cells, _digits(t.floor), f"{t.over_floor:.1f}")
     return table

@@ -15,7 +15,12 @@ def draw_bench(axes: Sequence[Axes], found: Bench) -> None:
     for ax, title in zip(axes, groups, strict=True):
         timings = [t for t in found.timings if t.group == title]
         for k, (key, label) in enumerate(
-            (("fused", "fused"), ("script", "script"), ("peer", "SchNetPack"), ("floor", "arithmetic"))
+            (
+                ("compiled", "compiled"),
+                ("script", "script"),
+                ("peer", "SchNetPack"),
+                ("floor", "arithmetic"),
+            )
         ):
             points = [(t.n_atoms, _value(t, key)) for t in timings if _value(t, key) is not None]
             if points:
