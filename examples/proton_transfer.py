@@ -16,7 +16,6 @@ import ase
 import ase.io
 import numpy as np
 from ase import units
-from ase.io.trajectory import Trajectory
 
 from schnet_calc import MDSettings, SchNetCalculator, plots, run_md, run_pimd
 from schnet_calc.ipi.input import PIMDSettings
@@ -52,7 +51,7 @@ def coordinate(frames: list[ase.Atoms]) -> np.ndarray:
 
 
 motion = {
-    "classical": [coordinate(list(Trajectory(md.trajectory)))],
+    "classical": [coordinate(ase.io.read(md.trajectory, ":"))],
     f"{beads} beads": [coordinate(bead) for bead in pimd.beads()],
 }
 figure, axes = plots.new_figure(5.5, 3.6)
