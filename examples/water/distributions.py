@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import ase.io
-from ase.io.trajectory import Trajectory
 
 from schnet_calc import MDSettings, SchNetCalculator, plots, run_md, run_pimd
 from schnet_calc.analysis.liquids import pair_correlation
@@ -24,7 +23,7 @@ beads = 2 if quick else 8
 start = ase.io.read(Path(__file__).parent / "init.extxyz")
 
 classical = MDSettings(temperature=300, time=time, timestep=0.5, interval=1 if quick else 20)
-frames = list(Trajectory(run_md(start, SchNetCalculator("water"), classical, folder / "md").trajectory))
+frames = ase.io.read(run_md(start, SchNetCalculator("water"), classical, folder / "md").trajectory, ":")
 quantum = PIMDSettings(
     beads=beads, temperature=300, time=time, timestep=0.25, stride=20, frame_stride=2 if quick else 40
 )
