@@ -18,7 +18,7 @@ from schnet_calc.learn.reference import Progress, Reference
 from schnet_calc.learn.result import LearnResult, Round, committee_text
 from schnet_calc.learn.settings import LearnSettings
 from schnet_calc.learn.start import Minimum, find_minima, label_start_set
-from schnet_calc.learn.store import DONE, DOUBT, FAILED, PLANNED, TRAINED_ON, TRIAL, LabelStore
+from schnet_calc.learn.store import DOUBT, FAILED, PLANNED, TRAINED_ON, LabelStore
 from schnet_calc.learn.training import FRAMES, SPLIT, train_committee, training_config, write_data
 from schnet_calc.simulate.records import describe
 
@@ -176,9 +176,7 @@ class Learner:
         settings = self.settings
         if not (settings.accuracy and found.calm) or found.number + 1 >= settings.rounds:
             return
-        kept = [e for e in self.store.entries.values() if e.round == found.number and e.kind == TRIAL]
-        # What an interrupted run has asked for already is within the budget.
-        left = settings.budget - self.store.count(kinds=TRAINED_ON) + sum(e.status == DONE for e in kept)
+        left = settings.budget - found.labels  # as before any label of this round, resumed or not
         folder, models = self._folder(found.number), self._models(found.number)
         reference.round = found.number
         with self._timed("labels"):
