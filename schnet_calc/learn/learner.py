@@ -260,7 +260,7 @@ class Learner:
             }
         assert not self.store.count(PLANNED)
         error = dynamics.get("force_mae_mev_ang")
-        if error is not None and self.rounds[-1].own_mae is not None:
+        if error is not None and self.rounds[-1].calm:
             self.state["rounds"][-1]["own_mae"] = error / 1e3
             self.say(f"proof: error on its own dynamics {error:.1f} meV/Å")
         result = LearnResult(

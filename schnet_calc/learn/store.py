@@ -59,6 +59,8 @@ class LabelStore:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.entries: dict[str, Entry] = {}
+        if not self.path.exists():
+            self._create()
         with self._open() as database:
             for row in database.select():
                 values = row.key_value_pairs
@@ -69,6 +71,13 @@ class LabelStore:
                     values["status"],
                     float(values.get("seconds", 0.0)),
                 )
+
+    def _create(self) -> None:
+        """Make an empty database, whole or not there: half of its tables, after a kill, would be of no use."""
+        scratch = self.path.with_name(f"new_{self.path.name}")
+        scratch.unlink(missing_ok=True)
+        connect(str(scratch), type="db", use_lock_file=False).count()
+        scratch.replace(self.path)
 
     def _open(self) -> Any:
         # One process writes, kept alone by the lock of the run's folder; a lock file of ASE's would outlive

@@ -1,5 +1,7 @@
 """The database of labels: each structure once, whatever happens."""
 
+import sqlite3
+
 import numpy as np
 import pytest
 from ase.build import molecule
@@ -82,3 +84,14 @@ def test_keys_see_the_last_bit_and_charges():
     charged.set_initial_charges([1, 0, 0])
     assert len({structure_key(a) for a in (atoms, moved, charged)}) == 3
     assert structure_key(atoms) == structure_key(atoms.copy())
+
+
+def test_a_run_that_was_killed_while_it_made_its_database_begins_anew(tmp_path, water):
+    path = tmp_path / "labels.db"
+    half = sqlite3.connect(tmp_path / "new_labels.db")
+    half.execute("CREATE TABLE systems (id INTEGER PRIMARY KEY AUTOINCREMENT)")
+    half.close()
+    store = LabelStore(path)
+    store.plan([water], "modes", 0)
+    assert LabelStore(path).count("planned") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["labels.db"]
