@@ -105,6 +105,7 @@ def md17(
     """
     from schnet_calc.data.fetch import fetch_md17
     from schnet_calc.studies import md17 as study
+    from schnet_calc.studies.kept import steps_of
     from schnet_calc.studies.stability import Stability
 
     folder = data or data_folder() / "md17"
@@ -129,7 +130,7 @@ def md17(
             if evaluate_only:
                 tested = study.evaluate_molecule(name, config, device)
             else:
-                tested = study.train_molecule(config, place, command_line(), _steps_of(stages, place.name))
+                tested = study.train_molecule(config, place, command_line(), steps_of(stages, place.name))
             dense = study.dense_baseline(config, place, dense_steps) if dense_steps else None
             rows.append(study.Row(name, tested, study.PAPER[name], seed, dense))
             if not evaluate_only:
@@ -213,11 +214,6 @@ def ablation(
     plots.draw_ablation(axes, found)
     plots.save_figure(figure, output / "ablation")
     write_json(json, {v.name: v.to_dict() for v in found})
-
-
-def _steps_of(stages: Stages, label: str) -> Callable[[Any, Any], None]:
-    """Progress of a training run."""
-    return lambda run, _: stages(label, run.step, run.config.training.steps)
 
 
 def _counts(stages: Stages, label: str) -> Callable[[int, int], None]:

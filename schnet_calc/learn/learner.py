@@ -267,7 +267,7 @@ class Learner:
             directory=self.directory,
             models=models,
             rounds=self.rounds,
-            trusted=self._trusted(error),
+            trusted=self.rounds[-1].confident(self.settings.accuracy),
             labels=self.rounds[-1].labels,
             calculations=self.store.count(),
             failures=self.store.count(FAILED),
@@ -277,10 +277,3 @@ class Learner:
         self.state["result"] = result.to_dict()
         self._save()
         return result
-
-    def _trusted(self, error: float | None) -> bool:
-        """Whether the last round is, with the error (meV/Å) of the proof, if there is one."""
-        last, accuracy = self.rounds[-1], self.settings.accuracy
-        if error is None:
-            return last.confident(accuracy)
-        return last.calm and (not accuracy or error <= 1e3 * accuracy)

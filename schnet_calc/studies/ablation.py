@@ -1,13 +1,13 @@
 """What forces are worth, and how to weigh them: Tables 5.3 and 5.6 of the thesis in small."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from schnet_calc.analysis.errors import Errors
+from schnet_calc.studies.kept import Progress, steps_of
 from schnet_calc.studies.md17 import train_molecule
-from schnet_calc.training import Run, RunConfig
+from schnet_calc.training import RunConfig
 
 VARIANTS: dict[str, dict[str, float]] = {
     "energies alone": {"rho": 1.0, "force_weight": 0.0},
@@ -40,7 +40,7 @@ def run_ablation(
     config: RunConfig,
     directory: str | Path,
     command: str,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Variant]:
     """Train and test every variant; runs that are there are continued, those that are done only tested.
 
@@ -59,12 +59,7 @@ def run_ablation(
     for name, changes in VARIANTS.items():
         variant = config.changed(changes)
         folder = Path(directory) / name.replace(" ", "_").replace("=", "")
-
-        def show(run: Run, _: Any, name: str = name) -> None:
-            if progress is not None:
-                progress(name, run.step, run.config.training.steps)
-
-        tested = train_molecule(variant, folder, command, show)
+        tested = train_molecule(variant, folder, command, steps_of(progress, name))
         training = variant.training
         found.append(Variant(name, training.rho, training.force_weight, tested.errors))
     return found

@@ -4,7 +4,7 @@
 are trained on. The others are only tested.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from schnet_calc.data import Frames, Split, read_frames
 from schnet_calc.data.qm9 import read_qm9
 from schnet_calc.simulate.reference import reference_calculator
+from schnet_calc.studies.kept import Progress
 
 FORMULA = {6: 7, 1: 10, 8: 2}
 """Atoms by atomic number."""
@@ -34,8 +35,6 @@ SETTLING, INTERVAL, N_FRAMES = 100, 15, 40
 KINDS = ("known molecules", "unknown molecules")
 KEYS = ("R", "E", "F")
 """Of the arrays of a molecule: positions in Å, energies in eV, forces in eV/Å."""
-
-Progress = Callable[[str, int, int], None]
 
 
 def draw_isomers(qm9: str | Path = "qm9pack", seed: int = 0) -> Iterator[ase.Atoms]:

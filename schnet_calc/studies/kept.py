@@ -12,7 +12,7 @@ from schnet_calc.training.workflow import train
 POINT = "point.json"
 
 Progress = Callable[[str, int, int], None]
-"""Called with a label, steps done, and their number."""
+"""Called with a label, how much is done, and how much there is."""
 
 
 def kept_point(

@@ -1,6 +1,6 @@
 """What the network of QM9 has learned: Figures 3.12, 4.8 and 4.10 to 4.14 of the thesis."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from schnet_calc.insight import (
     potential_surface,
 )
 from schnet_calc.model import Model
+from schnet_calc.studies.kept import Progress
 
 PAIRS = (("C", "C"), ("H", "H"), ("C", "H"))
 """Of Figs. 4.11 to 4.13."""
@@ -31,8 +32,6 @@ FLAT = 0.05
 """Å, root mean square distance from their plane up to which ring atoms count as an aromatic ring."""
 BATCH = 512
 """Molecules that are evaluated at a time."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
