@@ -69,6 +69,10 @@ class TrainingConfig:
     force_scale: float = 0.0
     """eV/Å; the force loss of a frame is divided by 1 + (its forces, RMS per atom / scale)², so that hot
     frames don't drown those near equilibrium. 0: all weigh the same."""
+    force_outlier: float = 0.0
+    """eV/Å; the error of an atom's force counts by its square below this length and by the length itself
+    far above it (pseudo-Huber), so that few large errors don't drown the many. 0: squares alone, as in
+    thesis Eq. 5.7."""
     stress_weight: float = 0.0
     """Weight of the squared error of the virial per atom, in eV²."""
     dipole_weight: float = 1.0
@@ -132,8 +136,8 @@ class TrainingConfig:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if not (self.rho >= 0 and 0 <= self.ema < 1):
             raise ValueError(f"rho >= 0 and 0 <= ema < 1 are needed, got {self.rho}, {self.ema}")
-        names = ("rho", "force_weight", "stress_weight", "force_scale", "dipole_weight", "scalar_weight")
-        for name in names:
+        forces = ("force_weight", "force_scale", "force_outlier")
+        for name in ("rho", *forces, "stress_weight", "dipole_weight", "scalar_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
 

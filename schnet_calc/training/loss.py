@@ -38,7 +38,7 @@ def terms(config: TrainingConfig, labels: dict[str, float]) -> list[Term]:
     """
 
     def forces(predicted: Tensor, label: Tensor, batch: TrainingBatch) -> Tensor:
-        squares = mean_squares(predicted - label, batch)
+        squares = mean_squares(predicted - label, batch, config.force_outlier)
         if config.force_scale > 0:
             squares = squares / (1.0 + mean_squares(label, batch) / config.force_scale**2)
         return squares
@@ -94,9 +94,16 @@ def _known(predicted: Tensor, label: Tensor) -> Tensor:
     )
 
 
-def mean_squares(vectors: Tensor, batch: TrainingBatch) -> Tensor:
-    """Return (B,) means over the atoms of a structure of the squared lengths of (N, 3) vectors."""
-    return batch.sums((torch.nan_to_num(vectors) ** 2).sum(1)) / batch.counts
+def mean_squares(vectors: Tensor, batch: TrainingBatch, outlier: float = 0.0) -> Tensor:
+    """Return (B,) means over the atoms of a structure of the squared lengths of (N, 3) vectors.
+
+    With an outlier's length d, the square of a length l becomes 2 d² (√(1 + l²/d²) - 1): l² where it is
+    small, 2 d l where it is large.
+    """
+    squares = (torch.nan_to_num(vectors) ** 2).sum(1)
+    if outlier > 0:
+        squares = 2.0 * outlier**2 * (torch.sqrt(1.0 + squares / outlier**2) - 1.0)
+    return batch.sums(squares) / batch.counts
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
