@@ -38,7 +38,7 @@ def module_tensors(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Adam's moments by parameter number."""
+    """Moments by the number of what is optimised, and by their name."""
     return {
         f"optimizer.{k}.{name}": value
         for k, state in optimizer.state_dict()["state"].items()
@@ -46,11 +46,27 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put Adam's moments back."""
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], path: str | Path
+) -> None:
+    """Put the moments back.
+
+    Raises
+    ------
+    ValueError
+        They are those of other weights, or of weights in another order.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimizer."):
-            _, number, key = name.split(".")
-            state.setdefault(int(number), {})[key] = value
+            _, place, key = name.split(".")
+            state.setdefault(int(place), {})[key] = value
+    weights = [p for group in optimizer.param_groups for p in group["params"]]
+    for number, moments in state.items():
+        means = [moments[name] for name in ("mean", "exp_avg") if name in moments]
+        if number >= len(weights) or [m.shape for m in means] != [weights[number].shape]:
+            raise ValueError(
+                f"{path} has an optimiser's state of another layout, as earlier versions wrote it: "
+                "start from a model file instead"
+            )
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

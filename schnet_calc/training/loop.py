@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from schnet_calc.analysis.errors import Errors
 from schnet_calc.device import choose_device
@@ -29,6 +28,7 @@ from schnet_calc.training.checkpoint import (
 )
 from schnet_calc.training.config import RunConfig
 from schnet_calc.training.distributed import join_world, local_device
+from schnet_calc.training.flat import FlatWeights
 from schnet_calc.training.heads import scale_heads, with_heads
 from schnet_calc.training.interruption import Interruptions
 from schnet_calc.training.log import append_row, forget_after
@@ -88,9 +88,9 @@ class Run:
         self._prepare_network()
         if training.start_from and not checkpoint.exists():
             start_from(training.start_from, self.network, self.optimizer)
-        self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self._parameters: list[Tensor] = list(self.network.parameters())
-        self._averages: list[Tensor] = list(self.average.parameters())
+        self.average = copy.deepcopy(self.network)
+        self._averages = FlatWeights(self.average, gradients=False).values
+        self.average.requires_grad_(False)
         self.step, self.stale = 0, 0
         self.best, self.seconds, self.constant = math.inf, 0.0, 0.0
         self.errors = Errors({})
@@ -127,7 +127,8 @@ class Run:
             self.network = make_network(self.config.model)
         scale_heads(self.network, self.train.frames)
         self.network.to(self.device, self.dtype)
-        self.optimizer = make_optimizer(training.optimizer, self.network)
+        self._weights = FlatWeights(self.network)
+        self.optimizer = make_optimizer(training.optimizer, self._weights)
         self.predict = self._predictor()
 
     def _predictor(self) -> Predict:
@@ -194,24 +195,25 @@ class Run:
         rate = learning_rate(training, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.optimizer.zero_grad()
+        weights, gradient = self._weights.values, self._weights.gradient
+        assert gradient is not None
+        gradient.zero_()
         loss = loss_function(self.predict(self.network, batch), batch, self.terms)
         loss = loss * (len(mine) / len(indices))
         if loss.requires_grad:  # else no structure of the batch has a label
             loss.backward()  # type: ignore[no-untyped-call]
-        parameters, total = self._parameters, loss.detach()
-        self.world.add_up([total, *(p.grad for p in parameters if p.grad is not None)])
+        total = loss.detach()
+        self.world.add_up([total, gradient])
         value = float(total)
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"the loss is {value} at step {self.step}: lower the learning rate ({rate:.1e})"
             )
-        nn.utils.clip_grad_norm_(parameters, training.clip)
+        gradient.mul_((training.clip / torch.linalg.vector_norm(gradient)).clamp(max=1.0))
         self.optimizer.step()
         # A young average follows faster, or it would remember the first random weights.
         decay = min(training.ema, (1.0 + self.step) / (10.0 + self.step))
-        with torch.no_grad():
-            torch._foreach_lerp_(self._averages, parameters, 1.0 - decay)
+        self._averages.lerp_(weights, 1.0 - decay)
         return value
 
     def _indices(self) -> np.ndarray:
@@ -290,7 +292,7 @@ class Run:
             raise ValueError(f"{path} was written with other data than {self.config.data.file}")
         for name, module in (("network", self.network), ("average", self.average)):
             module.load_state_dict(upgraded_weights(module_tensors(tensors, name)))
-        restore_optimizer(self.optimizer, tensors)
+        restore_optimizer(self.optimizer, tensors, path)
         self.step, self.best = state["step"], state["best"]
         self.stale, self.seconds = state["stale"], state["seconds"]
         self._loss = state.get("loss", [0.0, 0.0])

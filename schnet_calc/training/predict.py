@@ -17,6 +17,7 @@ from schnet_calc.kernels.torch.explicit import (
     table_basis,
     virials_from_slopes,
 )
+from schnet_calc.kernels.torch.tables import compiled_tables
 from schnet_calc.nn import Network, SchNet
 from schnet_calc.training.batches import TrainingBatch
 
@@ -90,7 +91,7 @@ def _compiled(
 ) -> Explicit:
     graph = batch.graph
     geometry = (graph.positions, graph.i, graph.j, graph.shifts, batch.counts)
-    blocks = compiled.stack_blocks(network, filter_tables(network, basis))
+    blocks = compiled.stack_blocks(network, compiled_tables(network, basis))
     step = compiled.Step(network, blocks, compiled.tiled_pairs(network, grid, *geometry))
     x, y = compiled.features(network.embedding(graph.numbers), step, blocks)
     atomic, gx = read_out(network, x)

@@ -9,21 +9,21 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
-from torch import nn
 
 from schnet_calc.data import Frames, Split, read_frames, split_frames
 from schnet_calc.modelfile import load_potential
 from schnet_calc.nn import Network, NetworkConfig, network_config, upgraded_weights
 from schnet_calc.training.checkpoint import load_checkpoint, module_tensors, restore_optimizer
 from schnet_calc.training.config import DataConfig, RunConfig
+from schnet_calc.training.flat import FlatWeights
 from schnet_calc.training.soap import SOAP
 
 
-def make_optimizer(name: str, network: nn.Module) -> torch.optim.Optimizer:
+def make_optimizer(name: str, weights: FlatWeights) -> torch.optim.Optimizer:
     """The optimiser of a name, with its rate left to the schedule."""
     if name == "soap":
-        return SOAP(network.parameters())
-    return torch.optim.Adam(network.parameters(), fused=True, amsgrad=name == "amsgrad")
+        return SOAP(weights.by_shape())
+    return torch.optim.Adam(weights.whole(), fused=True, amsgrad=name == "amsgrad")
 
 
 def start_from(path: str, network: Network, optimizer: torch.optim.Optimizer) -> None:
@@ -35,7 +35,7 @@ def start_from(path: str, network: Network, optimizer: torch.optim.Optimizer) ->
             hyperparameters.pop("architecture", "SchNet"), hyperparameters
         )
         weights = module_tensors(tensors, "average")
-        restore_optimizer(optimizer, tensors)
+        restore_optimizer(optimizer, tensors, path)
     else:
         potential = load_potential(path)
         config, weights = potential.metadata.config, potential.weights

@@ -5,12 +5,11 @@ by curvature: rotating every gradient into the eigenvectors of its own second mo
 products of such matrices and saves most of the steps.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 SAMPLE = 5
 """Steps between two gradients that go into the preconditioner."""
@@ -21,8 +20,8 @@ class SOAP(torch.optim.Optimizer):
 
     Parameters
     ----------
-    parameters : iterable of Parameter
-        What to optimise.
+    parameters : iterable of Tensor
+        What to optimise; three dimensions are a stack of matrices of one shape.
     lr : float
         Learning rate, as for Adam.
     betas : (float, float)
@@ -37,7 +36,7 @@ class SOAP(torch.optim.Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[nn.Parameter],
+        parameters: Iterable[Tensor],
         lr: float = 3e-3,
         betas: tuple[float, float] = (0.95, 0.99),
         eps: float = 1e-8,
@@ -45,26 +44,25 @@ class SOAP(torch.optim.Optimizer):
         largest: int = 512,
     ) -> None:
         defaults = {"lr": lr, "betas": betas, "eps": eps, "frequency": frequency, "largest": largest}
-        super().__init__(parameters, defaults)
+        super().__init__(list(parameters), defaults)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Update all parameters that have a gradient; matrices of one shape are updated together."""
+        """Update all parameters that have a gradient."""
         if closure is not None:
             raise NotImplementedError("SOAP takes no closure")
         for group in self.param_groups:
-            shapes = defaultdict(list)
             for p in group["params"]:
                 if p.grad is not None:
-                    shapes[tuple(p.shape)].append(p)
-            for shape, parameters in shapes.items():
-                rotated = len(shape) == 2 and min(shape) > 1 and max(shape) <= group["largest"]
-                self._update(parameters, group, rotated)
+                    self._update(p, group)
 
-    def _update(self, parameters: list[Tensor], group: dict[str, Any], rotated: bool) -> None:
-        """One step of parameters of one shape; the state of all lies stacked with the first."""
-        gradient = torch.stack([p.grad for p in parameters if p.grad is not None])
-        state = self.state[parameters[0]]
+    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        rotated = parameter.ndim > 1 and max(parameter.shape[-2:]) <= group["largest"]
+        gradient = parameter.grad
+        assert gradient is not None
+        if rotated and parameter.ndim == 2:
+            gradient = gradient[None]
+        state = self.state[parameter]
         if not state:
             state.update(_first_state(gradient, rotated))
         state["step"] += 1
@@ -77,13 +75,25 @@ class SOAP(torch.optim.Optimizer):
             if count % group["frequency"] == 1:
                 _turn(state, exactly=count == 1)
             gradient = state["q_left"].mT @ gradient @ state["q_right"]
-        state["mean"].lerp_(gradient, 1 - beta1)
-        state["square"].lerp_(gradient.square_(), 1 - beta2)
-        scale = (state["square"] / (1 - beta2**count)).sqrt_().add_(group["eps"])
-        update = state["mean"] / scale.mul_(1 - beta1**count)
+        update = torch.zeros_like(gradient)
+        torch._fused_adam_(
+            [update],
+            [gradient],
+            [state["mean"]],
+            [state["square"]],
+            [],
+            [torch.full((), float(count), device=gradient.device)],
+            lr=group["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            weight_decay=0.0,
+            eps=group["eps"],
+            amsgrad=False,
+            maximize=False,
+        )
         if rotated:
             update = state["q_left"] @ update @ state["q_right"].mT
-        torch._foreach_add_(parameters, list(update.unbind()), alpha=-group["lr"])
+        parameter.add_(update.view_as(parameter))
 
 
 def _turn(state: dict[str, Tensor], exactly: bool) -> None:

@@ -12,6 +12,7 @@ from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import SchNet, SchNetConfig
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.config import TrainingConfig
+from schnet_calc.training.flat import FlatWeights
 from schnet_calc.training.loss import loss_function, terms
 from schnet_calc.training.predict import explicit_predictor, predict_autograd
 from schnet_calc.training.setup import make_optimizer
@@ -51,7 +52,7 @@ def step(tmp_path):
 @pytest.mark.parametrize("gradients", ["explicit", "autograd"])
 def test_a_step_stays_on_its_device(step, gradients):
     network, batch, loss_terms = step
-    optimizer = make_optimizer("soap", network)
+    optimizer = make_optimizer("soap", FlatWeights(network))
     with Mixtures() as seen:
         predict = predict_autograd
         if gradients == "explicit":

@@ -45,6 +45,21 @@ def test_hot_frames_can_weigh_less(batch):
         assert held_out.score(terms_) == pytest.approx(loss)
 
 
+def test_large_errors_of_forces_can_count_by_their_length(batch):
+    """2 d² (√(1 + l²/d²) - 1): the square of small errors, 2 d l of large ones; no gradient is lost at zero."""
+    for error, expected in ((1e-3, 1e-6), (100.0, 2 * 0.1 * 100.0)):
+        found = off_by(batch, 0.0, (error, 0.0, 0.0))
+        loss = loss_function(found, batch, terms_of(batch, rho=0.0, force_outlier=0.1))
+        assert float(loss) == pytest.approx(expected, rel=2e-3)
+    exact = {
+        name: values.clone().requires_grad_() for name, values in off_by(batch, 0.0, (0.0,) * 3).items()
+    }
+    loss_function(exact, batch, terms_of(batch, rho=0.0, force_outlier=0.1)).backward()
+    assert exact["forces"].grad.abs().max() == 0
+    with pytest.raises(ValueError, match="force_outlier must not be negative, got -1"):
+        TrainingConfig(force_outlier=-1.0)
+
+
 def test_labels_that_are_not_there_count_nowhere(batch):
     """Neither in the loss, whose means are over those that are there, nor in its gradient."""
     labels = {name: values.clone() for name, values in batch.labels.items()}

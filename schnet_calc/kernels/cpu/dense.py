@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numpy.typing import NDArray
 
-from schnet_calc.kernels.cpu.compiling import inner
+from schnet_calc.kernels.cpu.compiling import inner, jit
 from schnet_calc.kernels.cpu.simd import (
     VECTOR_BYTES,
     WIDE,
@@ -128,6 +128,46 @@ def dense_layers(layers: Sequence[tuple[Array, Array]]) -> Layers:
     values = aligned((sum(p.size for p in parts),), kind)
     np.concatenate(parts, out=values)
     return Layers(values, np.array(places, dtype=np.int64))
+
+
+def packed(kinds: Sequence[tuple[Array, Array]]) -> Layers:
+    """Pack the layers of T blocks, those of the first block first.
+
+    Parameters
+    ----------
+    kinds : sequence of (array, array)
+        Weights (T, n_out, n_in) and biases (T, n_out) of each kind of layer, padded to whole panels.
+    """
+    n_blocks, end = len(kinds[0][0]), max(max(w.shape[1:]) for w, _ in kinds)
+    places = np.empty((n_blocks * len(kinds), 3), np.int64)
+    for kind, (weights, bias) in enumerate(kinds):
+        for column, size in enumerate((weights[0].size, weights[0].size, bias[0].size)):
+            places[kind :: len(kinds), column] = end + size * np.arange(n_blocks)
+            end += n_blocks * size
+    values = aligned((end,), kinds[0][0].dtype)
+    values[: places[0, 0]] = 0
+    for kind, (weights, bias) in enumerate(kinds):
+        _pack_kind(weights, bias, values, places[kind :: len(kinds)].copy())
+    return Layers(values, places)
+
+
+@jit
+def _pack_kind(weights, bias, values, places):  # type: ignore[no-untyped-def]
+    """Fill the places of T layers, weights (T, n_out, n_in); those come both ways."""
+    width = VECTORS * VECTOR_BYTES // weights.itemsize
+    n_blocks, n_out, n_in = weights.shape
+    for t in range(n_blocks):
+        w, ahead, back = weights[t], places[t, 0], places[t, 1]
+        for panel in range(0, n_out, width):
+            for c in range(width):
+                for i in range(n_in):
+                    values[ahead + panel * n_in + i * width + c] = w[panel + c, i]
+        for panel in range(0, n_in, width):
+            for o in range(n_out):
+                for c in range(width):
+                    values[back + panel * n_out + o * width + c] = w[o, panel + c]
+        for o in range(n_out):
+            values[places[t, 2] + o] = bias[t, o]
 
 
 @inner

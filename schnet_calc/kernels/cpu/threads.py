@@ -89,6 +89,17 @@ def team() -> Team:
     return Team()
 
 
+def n_parts(most: int) -> int:
+    """As many parts as torch has threads, and not more than there is work for."""
+    return max(min(torch.get_num_threads(), most), 1)
+
+
+def run_parts(part: Part, n: int, *arguments: Any) -> None:
+    """Call ``part(k, barrier, n, *arguments)`` for n parts, on this process's team where it is free."""
+    if n == 1 or not team().run(part, n, n, *arguments):
+        part(0, barrier(), 1, *arguments)
+
+
 def _after_fork() -> None:
     """A child makes threads of its own, and leaves OpenMP alone, which would wait for its parent's."""
     thread_pool.cache_clear()

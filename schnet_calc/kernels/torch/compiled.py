@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from schnet_calc.kernels.cpu.activation import KINDS
-from schnet_calc.kernels.cpu.barrier import barrier
 from schnet_calc.kernels.cpu.cubic_pairs import geometry
-from schnet_calc.kernels.cpu.dense import Layers, panel_width
+from schnet_calc.kernels.cpu.dense import packed, panel_width
 from schnet_calc.kernels.cpu.envelope import CUTOFFS
 from schnet_calc.kernels.cpu.gradients import Gradients, Seen, forwards_gradient, slopes_gradient
-from schnet_calc.kernels.cpu.threads import team
+from schnet_calc.kernels.cpu.threads import n_parts, run_parts
 from schnet_calc.kernels.cpu.training import Adjoints, Network, Pairs, Tape, forwards, slopes
 from schnet_calc.kernels.splines.cubic import SplineGrid
+from schnet_calc.kernels.torch.stacks import padded, together
 from schnet_calc.nn import Interaction, SchNet
 
 ROWS = 80
@@ -51,24 +51,16 @@ def stack_blocks(network: SchNet, tables: Tensor) -> Blocks:
     width = panel_width(np.dtype(str(tables.dtype).removeprefix("torch.")))
 
     def stack(parts: list[Tensor], n_padded: int) -> Tensor:
-        return _padded(torch.stack(parts), n_padded, width)
+        return padded(together(parts), n_padded, width)
 
     layers = [[b.dense_in for b in blocks], [b.dense_hidden for b in blocks], [b.dense_out for b in blocks]]
     weights = [stack([layer.weight for layer in kind], 2) for kind in layers]
     biases = [stack([_bias(layer) for layer in kind], 1) for kind in layers]
-    return Blocks(_padded(tables, 1, width), *weights, *biases)
+    return Blocks(padded(tables, 1, width), *weights, *biases)
 
 
 def _bias(layer: nn.Linear) -> Tensor:
     return layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias
-
-
-def _padded(x: Tensor, n_last: int, width: int) -> Tensor:
-    """Zeros behind the last dimensions, up to whole panels of this width."""
-    missing = [-size % width for size in reversed(x.shape[-n_last:])]
-    if not any(missing):
-        return x
-    return nn.functional.pad(x, [n for size in missing for n in (0, size)])
 
 
 def tiled_pairs(
@@ -127,21 +119,8 @@ def _tiles(counts: NDArray[np.int64], i: NDArray[np.int64]) -> NDArray[np.int64]
 
 def _pack(blocks: Blocks, activation: str) -> Network:
     """The blocks as compiled code reads them: panels of columns, each way."""
-    width = panel_width(blocks.tables.numpy().dtype)
-    n_blocks = len(blocks.w_in)
-    parts = [blocks.w_in.new_zeros(max(blocks.w_in.shape[1:]))]
-    places = np.empty((3 * n_blocks, 3), np.int64)
-    end = len(parts[0])
-    for kind, (weights, biases) in enumerate(zip(blocks[1:4], blocks[4:], strict=True)):
-        _, n_out, n_in = weights.shape
-        ahead = weights.view(n_blocks, n_out // width, width, n_in).transpose(2, 3)
-        back = weights.view(n_blocks, n_out, n_in // width, width).transpose(1, 2)
-        for column, part in enumerate((ahead, back, biases)):
-            size = part[0].numel()
-            places[kind::3, column] = end + size * np.arange(n_blocks)
-            end += n_blocks * size
-            parts.append(part.reshape(-1))
-    return Network(blocks.tables.numpy(), Layers(torch.cat(parts).numpy(), places), KINDS[activation])
+    kinds = [(w.numpy(), b.numpy()) for w, b in zip(blocks[1:4], blocks[4:], strict=True)]
+    return Network(blocks.tables.numpy(), packed(kinds), KINDS[activation])
 
 
 class Step:
@@ -165,13 +144,11 @@ class Step:
         with torch.no_grad():
             self.network = _pack(blocks, network.config.activation)
         self.seen: Seen | None = None
-        self.n_threads = max(min(torch.get_num_threads(), len(pairs.tiles) - 1), 1)
+        self.n_threads = n_parts(len(pairs.tiles) - 1)
 
     def run(self, part: Any, *arrays: Any) -> None:
         """Let all threads take their tiles."""
-        n, given = self.n_threads, (self.pairs, self.network, *arrays)
-        if n == 1 or not team().run(part, n, n, *given):
-            part(0, barrier(), 1, *given)
+        run_parts(part, self.n_threads, self.pairs, self.network, *arrays)
 
     def new(self, *shape: int) -> Tensor:
         """A tensor of the network's type, not set."""
@@ -272,8 +249,8 @@ def features(embedding: Tensor, step: Step, blocks: Blocks) -> tuple[Tensor, Ten
     blocks : Blocks
         The same that the step was made with.
     """
-    padded = nn.functional.pad(embedding, (0, blocks.w_in.shape[2] - embedding.shape[1]))
-    x, y = _Features.apply(padded, step, *blocks)
+    first = nn.functional.pad(embedding, (0, blocks.w_in.shape[2] - embedding.shape[1]))
+    x, y = _Features.apply(first, step, *blocks)
     return x[:, : embedding.shape[1]], y
 
 
@@ -291,6 +268,6 @@ def forces(gx: Tensor, y: Tensor, step: Step, n_systems: int) -> tuple[Tensor, T
     n_systems : int
         B.
     """
-    padded = nn.functional.pad(gx, (0, step.tape.a.shape[2] - gx.shape[1]))
-    result: tuple[Tensor, Tensor] = _Forces.apply(padded, y, step, n_systems)
+    last = nn.functional.pad(gx, (0, step.tape.a.shape[2] - gx.shape[1]))
+    result: tuple[Tensor, Tensor] = _Forces.apply(last, y, step, n_systems)
     return result
