@@ -9,6 +9,7 @@ from schnet_calc.data.properties import (
     DIPOLE_UNITS,
     ENERGY_UNITS,
     LENGTH_UNITS,
+    POOLINGS,
     PROPERTIES,
     Property,
     scalar,
@@ -50,7 +51,8 @@ class Labels:
     dipole_unit: str = "eAng"
     """eAng, Debye or au."""
     scalars: tuple[str, ...] = ()
-    """Further numbers of a structure, such as ``gap:eV:mean``; each is ``NAME[=KEY][:UNIT][:sum|mean]``."""
+    """Further numbers of a structure, such as ``gap:eV:mean``; each is
+    ``NAME[=KEY][:UNIT][:sum|mean|extent]``."""
     theory: str = ""
     """Level of theory of the labels, for the model's card; by default what the file says."""
 
@@ -85,12 +87,12 @@ class Labels:
 
 
 def _scalar(text: str) -> Wanted:
-    """What ``NAME[=KEY][:UNIT][:sum|mean]`` asks for."""
+    """What ``NAME[=KEY][:UNIT][:sum|mean|extent]`` asks for."""
     named, *rest = text.split(":")
     name, _, key = named.partition("=")
-    pooling = rest.pop() if rest and rest[-1] in ("sum", "mean") else "sum"
+    pooling = rest.pop() if rest and rest[-1] in POOLINGS else "sum"
     if len(rest) > 1:
-        raise ValueError(f"a scalar is written NAME[=KEY][:UNIT][:sum|mean], got {text!r}")
+        raise ValueError(f"a scalar is written NAME[=KEY][:UNIT][:{'|'.join(POOLINGS)}], got {text!r}")
     unit = rest[0] if rest else ""
     found = scalar(name, unit, pooling)
     return Wanted(found, key or name, found.units[unit], True)

@@ -14,6 +14,7 @@ ENERGY_UNITS = {
     "kJ/mol": units.kJ / units.mol,
     "Hartree": units.Hartree,
 }
+POOLINGS = ("sum", "mean", "extent")
 LENGTH_UNITS = {"Ang": 1.0, "Bohr": units.Bohr, "nm": 10.0}
 DIPOLE_UNITS = {"eAng": 1.0, "Debye": units.Debye, "au": units.Bohr}
 
@@ -32,7 +33,7 @@ class Property:
     """Whether it belongs to atoms."""
     source: str = "sum"
     """How it arises: ``"energy"``, ``"derivative"`` of the energy, ``"sum"`` or ``"mean"`` of an atom-wise head,
-    or ``"charges"``, the dipole of latent charges."""
+    ``"charges"``, the dipole of latent charges, or ``"extent"``, their second moment."""
     units: dict[str, float] = field(default_factory=dict)
     """Units that labels may have, as multiples of :attr:`unit`."""
 
@@ -61,7 +62,8 @@ def scalar(name: str, unit: str = "", pooling: str = "sum") -> Property:
     unit : str
         Energies among the units (``"Hartree"`` ...) are kept in eV, others as they are.
     pooling : str
-        ``"sum"`` of the atoms' numbers for extensive properties, ``"mean"`` for intensive ones.
+        ``"sum"`` of the atoms' numbers for extensive properties, ``"mean"`` for intensive ones, ``"extent"``
+        for second moments of the atoms' charges about the centre of mass.
 
     Raises
     ------
@@ -70,8 +72,8 @@ def scalar(name: str, unit: str = "", pooling: str = "sum") -> Property:
     """
     if name in PROPERTIES or not name.isidentifier():
         raise ValueError(f"a property needs a name of its own, one word, got {name!r}")
-    if pooling not in ("sum", "mean"):
-        raise ValueError(f"the pooling of {name} is 'sum' or 'mean', got {pooling!r}")
+    if pooling not in POOLINGS:
+        raise ValueError(f"the pooling of {name} is one of {', '.join(POOLINGS)}, got {pooling!r}")
     kept = "eV" if unit in ENERGY_UNITS else unit
     factor = ENERGY_UNITS.get(unit, 1.0)
     return Property(name, kept, source=pooling, units={unit: factor})

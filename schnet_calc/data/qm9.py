@@ -26,10 +26,12 @@ COLUMNS: dict[str, tuple[str, Property, str]] = {
     "gap": ("HOMO_LUMO_gap_au", scalar("gap", "Hartree", "mean"), "Hartree"),
     "cv": ("Heatcapacity_Cv_cal_mol_K", scalar("cv", "cal/mol/K"), "cal/mol/K"),
     "polarizability": ("Polarizability_bohr3", scalar("polarizability", "Bohr3"), "Bohr3"),
-    "r2": ("R2_bohr2", scalar("r2", "Bohr2"), "Bohr2"),
+    "r2": ("R2_bohr2", scalar("r2", "Bohr2", "extent"), "Bohr2"),
     "dipole_length": ("Dipole_debye", PROPERTIES["dipole_length"], "Debye"),
 }
 """Column, property and unit of each label; ``energy`` is U0."""
+ENERGIES = ("energy", "u298", "h298", "g298")
+"""What can be learned as an energy: U0, U, H and G."""
 THEORY = "B3LYP/6-31G(2df,p)"
 
 
@@ -38,21 +40,27 @@ def is_qm9(path: Path) -> bool:
     return path.name == "qm9pack" or path.name.startswith("qm9pack-") or (path / PARTS[0]).is_file()
 
 
-def read_qm9(path: Path) -> Frames:
+def read_qm9(path: Path, energy: str = "energy") -> Frames:
     """Read all molecules, in eV and Å, in the order of the package.
 
     Parameters
     ----------
     path : Path
         ``qm9pack`` for the installed package; its wheel; or its folder of data.
+    energy : str
+        One of :data:`ENERGIES`, which becomes the label ``energy``.
 
     Raises
     ------
+    ValueError
+        There is no such energy.
     FileNotFoundError
         There are no data.
     DataError
         A row is not as it should be.
     """
+    if energy not in ENERGIES:
+        raise ValueError(f"energy_key of QM9 is one of {', '.join(ENERGIES)}, got {energy!r}")
     numbers, positions, sizes = [], [], []
     values: dict[str, list[float]] = {name: [] for name in COLUMNS}
     for row in _rows(path):
@@ -69,6 +77,8 @@ def read_qm9(path: Path) -> Frames:
         positions.append(places)
         sizes.append(len(elements))
     properties = {name: p for name, (_, p, _) in COLUMNS.items()}
+    if energy != "energy":
+        values["energy"] = values.pop(energy)
     return Frames(
         offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
         numbers=np.array(numbers, dtype=np.int64),

@@ -59,7 +59,7 @@ def read_frames(path: str | Path, labels: Labels | None = None, **named: Any) ->
 def _read(path: Path, labels: Labels) -> Frames:
     """Read the frames of a file by what it is."""
     if is_qm9(path):
-        return read_qm9(path)
+        return read_qm9(path, labels.energy_key)
     if not path.exists():
         raise FileNotFoundError(f"no data file {path}")
     stress = None

@@ -85,7 +85,7 @@ class CompiledEngine(Engine):
         outputs: dict[str, NDArray[np.float64]] = {}
         atomic: dict[str, NDArray[np.float64]] = {}
         if heads:
-            outputs, atomic = read_heads(self._heads(found, heads), self.heads, structure.positions)
+            outputs, atomic = read_heads(self._heads(found, heads), self.heads, structure)
         return Prediction(
             energies + self.offsets[structure.numbers],
             forces,

@@ -245,7 +245,7 @@ class CudaEngine(Engine):
             rows = slice(end, end := end + len(s.numbers))
             check_finite(energies[rows], forces[rows], k)
             share = 1.0 / len(s.numbers) if network.mean_pooling else 1.0
-            of_heads = read_heads({name: x[rows] for name, x in atomic.items()}, self.heads, s.positions)
+            of_heads = read_heads({name: x[rows] for name, x in atomic.items()}, self.heads, s)
             found.append(
                 Prediction(
                     share * energies[rows] + self.offsets[s.numbers],

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from schnet_calc.structures.structure import Structure
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -55,29 +57,32 @@ def voigt_stress(virial: NDArray[np.float64], volume: float) -> NDArray[np.float
 
 
 def read_heads(
-    atomic: dict[str, NDArray[np.float64]], heads: dict[str, str], positions: NDArray[np.float64]
+    atomic: dict[str, NDArray[np.float64]], heads: dict[str, str], structure: Structure
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
     """Return further outputs of a structure, and what each atom adds to them.
 
     A dipole is that of latent charges, ``mu = sum_i q_i (r_i - r_mean)`` (thesis Section 4.4.1): the charges
-    are shifted to add up to zero, so that it does not depend on the origin.
+    are shifted to add up to zero, so that it does not depend on the origin. An extent is their second moment
+    about the centre of mass, ``sum_i q_i |r_i - r_mass|²``.
 
     Parameters
     ----------
     atomic : dict
         (N,) numbers of the atoms by name.
     heads : dict
-        ``"sum"``, ``"mean"`` or ``"charges"`` by name.
-    positions : array
-        (N, 3) Å.
+        ``"sum"``, ``"mean"``, ``"charges"`` or ``"extent"`` by name.
+    structure : Structure
+        The atoms.
     """
-    outputs, parts = {}, {}
+    outputs, parts, positions = {}, {}, structure.positions
     for name, values in atomic.items():
         values = np.asarray(values, dtype=float)
         if heads[name] == "charges":
             values = values - values.mean()
             outputs[name] = values @ (positions - positions.mean(axis=0))
         else:
+            if heads[name] == "extent":
+                values = values * structure.extents
             values = values / (len(values) if heads[name] == "mean" else 1)
             outputs[name] = values.sum()
         parts[name] = values

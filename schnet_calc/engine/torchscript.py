@@ -60,7 +60,7 @@ class TorchScriptEngine(Engine):
             rows = slice(end, end := end + len(item.structure.numbers))
             check_finite(energies[rows], forces[rows], k)
             of_heads = read_heads(
-                {name: x[rows] for name, x in outputs.items()}, self.heads, item.structure.positions
+                {name: x[rows] for name, x in outputs.items()}, self.heads, item.structure
             )
             found.append(
                 Prediction(

@@ -51,7 +51,8 @@ class NetworkConfig:
     energy: bool = True
     """Whether there is an energy at all; without, the energies of atoms are zero."""
     heads: dict[str, str] = field(default_factory=dict)
-    """Further outputs by name: ``"sum"``, ``"mean"``, or ``"charges"`` for a dipole from latent charges."""
+    """Further outputs by name: ``"sum"``, ``"mean"``, ``"charges"`` for a dipole from latent charges, or
+    ``"extent"`` for a second moment of them."""
 
     def __post_init__(self) -> None:
         for name in ("n_features", "n_interactions", "n_gaussians", "cutoff", "basis_width"):

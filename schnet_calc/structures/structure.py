@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import ase
 import numpy as np
+from ase.data import atomic_masses
 from numpy.typing import NDArray
 
 
@@ -32,6 +33,13 @@ class Structure(NamedTuple):
     def to_atoms(self) -> ase.Atoms:
         """``ase.Atoms`` of these arrays, copied."""
         return ase.Atoms(self.numbers, self.positions, cell=self.cell, pbc=self.pbc)
+
+    @property
+    def extents(self) -> NDArray[np.float64]:
+        """(N,) Å², squares of the atoms' distances from the centre of mass."""
+        masses = atomic_masses[self.numbers]
+        centre = masses @ self.positions / masses.sum()
+        return np.asarray(((self.positions - centre) ** 2).sum(axis=1))
 
     @property
     def volume(self) -> float:

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schnet_calc.data import Frames
 from schnet_calc.nn import AtomwiseHead, Network
+from schnet_calc.structures.structure import Structure
 from schnet_calc.training.config import RunConfig
 
 ENERGY = {"energy", "forces", "virial"}
@@ -36,6 +38,17 @@ def scale_heads(network: Network, frames: Frames) -> None:
         if network.config.heads[name] == "charges" or name not in frames.labels:
             continue
         assert isinstance(head, AtomwiseHead)
+        if network.config.heads[name] == "extent":
+            head.shift.fill_(_mean_charge(frames, frames.labels[name]))
+            head.scale.copy_(head.shift)
+            continue
         values = frames.labels[name] / (frames.n_atoms if network.config.heads[name] == "sum" else 1)
         head.shift.fill_(float(np.nanmean(values)))
         head.scale.fill_(float(np.nanstd(values)) or 1.0)
+
+
+def _mean_charge(frames: Frames, labels: NDArray[np.float64]) -> float:
+    """What all atoms would have if they were alike, from second moments (M,)."""
+    moments = np.array([Structure.from_atoms(frames.atoms(k)).extents.sum() for k in range(len(frames))])
+    known = np.isfinite(labels)
+    return float(labels[known].sum() / max(moments[known].sum(), 1e-12))

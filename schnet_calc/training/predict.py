@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 import torch
+from ase.data import atomic_masses
 from torch import Tensor
 
 from schnet_calc.kernels.splines.cubic import SplineGrid
@@ -125,6 +126,8 @@ def read_heads(network: Network, outputs: dict[str, Tensor], batch: TrainingBatc
         if reduction == "charges":
             found[name] = _dipole(outputs[name], sums, batch)
             found["dipole_length"] = torch.linalg.vector_norm(found[name] + 1e-12, dim=1)
+        elif reduction == "extent":
+            found[name] = batch.sums(outputs[name] * extents(batch))
         else:
             found[name] = sums / batch.counts if reduction == "mean" else sums
     return found
@@ -136,6 +139,15 @@ def _dipole(charges: Tensor, sums: Tensor, batch: TrainingBatch) -> Tensor:
     centres = batch.sums(batch.graph.positions) / batch.counts[:, None]
     charges = charges - (sums / batch.counts)[system]
     return batch.sums(charges[:, None] * (batch.graph.positions - centres[system]))
+
+
+def extents(batch: TrainingBatch) -> Tensor:
+    """Return (N,) Å², squares of the atoms' distances from their structure's centre of mass."""
+    graph = batch.graph
+    masses = torch.from_numpy(atomic_masses)[graph.numbers.cpu()].to(graph.positions)[:, None]
+    centres = batch.sums(masses * graph.positions) / batch.sums(masses)
+    squares: Tensor = ((graph.positions - centres[graph.system]) ** 2).sum(1)
+    return squares
 
 
 def missing_heads(names: Iterable[str], network: Network) -> list[str]:

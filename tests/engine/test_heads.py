@@ -13,7 +13,7 @@ from schnet_calc.engine.cuda import CudaEngine
 from schnet_calc.modelfile import save_model
 from schnet_calc.structures.structure import Structure
 
-HEADS = {"dipole": "charges", "gap": "mean", "volume": "sum"}
+HEADS = {"dipole": "charges", "gap": "mean", "volume": "sum", "spread": "extent"}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_a_dipole_turns_with_the_molecule(model):
     atoms.positions = atoms.positions @ rotation.T + (120.0, -7.0, 3.0)
     after = one(model, atoms)
     np.testing.assert_allclose(after.outputs["dipole"], before.outputs["dipole"] @ rotation.T, atol=1e-9)
-    for name in ("gap", "volume"):
+    for name in ("gap", "volume", "spread"):
         assert after.outputs[name] == pytest.approx(before.outputs[name], abs=1e-9)
     for name in HEADS:
         np.testing.assert_allclose(after.atomic[name], before.atomic[name], atol=1e-9)
@@ -66,6 +66,18 @@ def test_means_and_sums(model):
     for name in ("gap", "volume"):
         assert alone.atomic[name].shape == (9,)
         assert alone.atomic[name].sum() == pytest.approx(alone.outputs[name], abs=1e-12)
+
+
+def test_an_extent_is_the_second_moment_about_the_centre_of_mass(model):
+    """A copy out of reach moves the centre half of the way, and every atom counts with its new distance."""
+    atoms, far = ethanol(), ethanol()
+    far.positions += (40.0, 0.0, 0.0)
+    found, both = one(model, atoms), one(model, atoms + far)
+    squares = ((atoms.positions - atoms.get_center_of_mass()) ** 2).sum(axis=1)
+    charges = found.atomic["spread"] / squares
+    assert found.atomic["spread"].sum() == pytest.approx(found.outputs["spread"], abs=1e-12)
+    expected = 2 * (found.outputs["spread"] + 20.0**2 * charges.sum())
+    assert both.outputs["spread"] == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", list(HEADS))

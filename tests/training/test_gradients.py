@@ -47,12 +47,14 @@ def test_explicit_forces_and_their_gradient_equal_autograd(batch, name):
 @pytest.mark.parametrize("with_forces", [True, False])
 def test_further_heads_have_the_same_gradients(batch, with_forces):
     """Dipoles from latent charges, sums and means, some of them without a label."""
-    network = random_network(heads={"dipole": "charges", "gap": "mean", "volume": "sum"})
+    heads = {"dipole": "charges", "gap": "mean", "volume": "sum", "spread": "extent"}
+    network = random_network(heads=heads)
     generator = torch.Generator().manual_seed(0)
     labels = {
         "dipole": torch.randn(6, 3, generator=generator, dtype=torch.float64),
         "gap": torch.randn(6, generator=generator, dtype=torch.float64),
         "volume": torch.randn(6, generator=generator, dtype=torch.float64),
+        "spread": torch.randn(6, generator=generator, dtype=torch.float64),
     }
     labels["dipole"][2] = torch.nan
     labels["gap"][4] = torch.nan
