@@ -31,3 +31,14 @@ def slope(name: str, x: Tensor) -> Tensor:
     if name == "silu":
         return s * (1.0 + x * (1.0 - s))
     return s
+
+
+def curvature(name: str, x: Tensor) -> Tensor:
+    """Return the second derivative of the activation of a name at x; any shape."""
+    if name == "tanh":
+        t = torch.tanh(x)
+        return -2.0 * t * (1.0 - t**2)
+    s = torch.sigmoid(x)
+    if name == "silu":
+        return s * (1.0 - s) * (2.0 + x * (1.0 - 2.0 * s))
+    return s * (1.0 - s)

@@ -13,11 +13,11 @@ from schnet_calc.kernels.torch.explicit import (
     filter_tables,
     forces_from_slopes,
     look_up,
-    read_out,
     slopes,
     table_basis,
     virials_from_slopes,
 )
+from schnet_calc.kernels.torch.read_out import read_out
 from schnet_calc.kernels.torch.tables import compiled_tables
 from schnet_calc.nn import Network, SchNet
 from schnet_calc.training.batches import TrainingBatch

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from schnet_calc.kernels.torch.rotated_adam import Turned, rotated_adam, turned
+
 SAMPLE = 5
 """Steps between two gradients that go into the preconditioner."""
 
@@ -45,6 +47,7 @@ class SOAP(torch.optim.Optimizer):
     ) -> None:
         defaults = {"lr": lr, "betas": betas, "eps": eps, "frequency": frequency, "largest": largest}
         super().__init__(list(parameters), defaults)
+        self._kept: dict[Tensor, Turned] = {}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -57,43 +60,61 @@ class SOAP(torch.optim.Optimizer):
                     self._update(p, group)
 
     def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        rotated = parameter.ndim > 1 and max(parameter.shape[-2:]) <= group["largest"]
-        gradient = parameter.grad
+        gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
+        rotated = parameter.ndim > 1 and max(parameter.shape[-2:]) <= group["largest"]
+        weights = parameter
         if rotated and parameter.ndim == 2:
-            gradient = gradient[None]
-        state = self.state[parameter]
+            weights, gradient = parameter[None], gradient[None]
         if not state:
             state.update(_first_state(gradient, rotated))
         state["step"] += 1
-        count = int(state["step"])
-        beta1, beta2 = group["betas"]
-        if rotated:
-            if count % SAMPLE == 1:
-                state["left"].lerp_(gradient @ gradient.mT, 1 - beta2**SAMPLE)
-                state["right"].lerp_(gradient.mT @ gradient, 1 - beta2**SAMPLE)
-            if count % group["frequency"] == 1:
-                _turn(state, exactly=count == 1)
-            gradient = state["q_left"].mT @ gradient @ state["q_right"]
-        update = torch.zeros_like(gradient)
-        torch._fused_adam_(
-            [update],
-            [gradient],
-            [state["mean"]],
-            [state["square"]],
-            [],
-            [torch.full((), float(count), device=gradient.device)],
-            lr=group["lr"],
-            beta1=beta1,
-            beta2=beta2,
-            weight_decay=0.0,
-            eps=group["eps"],
-            amsgrad=False,
-            maximize=False,
-        )
-        if rotated:
-            update = state["q_left"] @ update @ state["q_right"].mT
-        parameter.add_(update.view_as(parameter))
+        count, beta2 = int(state["step"]), group["betas"][1]
+        moments = state["mean"], state["square"]
+        if not rotated:
+            weights.add_(_adam(gradient, *moments, count, group))
+            return
+        if count % SAMPLE == 1:
+            state["left"].lerp_(gradient @ gradient.mT, 1 - beta2**SAMPLE)
+            state["right"].lerp_(gradient.mT @ gradient, 1 - beta2**SAMPLE)
+        if count % group["frequency"] == 1:
+            _turn(state, exactly=count == 1)
+        left, right = state["q_left"], state["q_right"]
+        if weights.device.type == "cpu":
+            turn = self._turned(parameter, left, right)
+            rotated_adam(weights, gradient, moments, turn, group["lr"], group["betas"], group["eps"], count)
+        else:
+            update = _adam(left.mT @ gradient @ right, *moments, count, group)
+            weights.add_(left @ update @ right.mT)
+
+    def _turned(self, parameter: Tensor, left: Tensor, right: Tensor) -> Turned:
+        """The eigenvectors as compiled loops read them, prepared where they are new."""
+        kept = self._kept.get(parameter)
+        if kept is None or kept.left is not left or kept.right is not right:
+            kept = self._kept[parameter] = turned(left, right)
+        return kept
+
+
+def _adam(gradient: Tensor, mean: Tensor, square: Tensor, count: int, group: dict[str, Any]) -> Tensor:
+    """Update the moments and return Adam's step."""
+    update = torch.zeros_like(gradient)
+    beta1, beta2 = group["betas"]
+    torch._fused_adam_(
+        [update],
+        [gradient],
+        [mean],
+        [square],
+        [],
+        [torch.full((), float(count), device=gradient.device)],
+        lr=group["lr"],
+        beta1=beta1,
+        beta2=beta2,
+        weight_decay=0.0,
+        eps=group["eps"],
+        amsgrad=False,
+        maximize=False,
+    )
+    return update
 
 
 def _turn(state: dict[str, Tensor], exactly: bool) -> None:

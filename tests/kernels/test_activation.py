@@ -6,7 +6,7 @@ import torch
 
 from schnet_calc.kernels.cpu.activation import KINDS, activate
 from schnet_calc.kernels.cpu.envelope import CUTOFFS, envelope
-from schnet_calc.nn.activation import ACTIVATIONS, slope
+from schnet_calc.nn.activation import ACTIVATIONS, curvature, slope
 from schnet_calc.nn.basis import CUTOFF_FUNCTIONS, CutoffFunction
 
 
@@ -39,6 +39,8 @@ def test_activations_are_the_tensors_ones(kind, tolerance, name):
     assert (np.abs(value - expected.detach().numpy()) / scale).max() < tolerance + rounded
     assert (np.abs(derivative - by_autograd.numpy()) / scale).max() < tolerance + rounded
     torch.testing.assert_close(slope(name, at.detach()), by_autograd, atol=1e-13 + rounded, rtol=0)
+    (twice,) = torch.autograd.grad(slope(name, at).sum(), at)
+    torch.testing.assert_close(curvature(name, at.detach()), twice, atol=1e-13, rtol=1e-12)
 
 
 def test_the_identity_changes_nothing():

@@ -10,10 +10,11 @@ not depend on the number of pairs, and it is as differentiable as the networks.
 from typing import NamedTuple, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from schnet_calc.kernels.splines.cubic import SplineGrid, SplinePairs, spline_pairs, spline_table
 from schnet_calc.kernels.torch.ops import convolve, convolve_adjoint
+from schnet_calc.kernels.torch.read_out import read_out
 from schnet_calc.kernels.torch.stacks import together
 from schnet_calc.nn import Interaction, SchNet
 from schnet_calc.nn.activation import slope
@@ -123,20 +124,6 @@ def slopes(network: SchNet, gx: Tensor, tape: list[Tape], pairs: SplinePairs) ->
 
 def _blocks(network: SchNet) -> list[Interaction]:
     return cast(list[Interaction], list(network.interactions))
-
-
-def read_out(network: SchNet, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return atomic energies (N,) of final features (N, F), and their derivatives (N, F)."""
-    activation, before = network.config.head_activation, []
-    layers = cast(list[nn.Linear], list(network.output_hidden))
-    for layer in layers:
-        before.append(layer(x))
-        x = network.activation(before[-1])
-    energies = network.output(x).squeeze(-1)
-    gx = network.output.weight.expand(len(x), -1)
-    for layer, a in zip(reversed(layers), reversed(before), strict=True):
-        gx = (slope(activation, a) * gx) @ layer.weight
-    return energies, gx
 
 
 def forces_from_slopes(slope: Tensor, unit: Tensor, i: Tensor, j: Tensor, n_atoms: int) -> Tensor:
