@@ -6,7 +6,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # The workers share the cores; more threads in each would wait for one another.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ase
@@ -99,6 +99,14 @@ def counted(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> tuple[S
 
     monkeypatch.setattr(calculator.engine, "evaluate", counting)
     return calculator, sizes
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Set the number of torch's threads for a test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

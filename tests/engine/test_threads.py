@@ -9,18 +9,10 @@ import ase
 import ase.io
 import numpy as np
 import pytest
-import torch
 from ase.build import bulk, molecule
 
 from helpers import ethanol, skewed_silicon
 from schnet_calc import SchNetCalculator
-
-
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
 
 
 def structures():

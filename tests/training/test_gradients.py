@@ -120,11 +120,3 @@ def test_threads_change_nothing(batch, threads):
         threads(n_threads)
         forces.append(predict(network, batch)["forces"])
     torch.testing.assert_close(forces[0], forces[1], atol=1e-12, rtol=0)
-
-
-@pytest.fixture
-def threads():
-    """Set the number of torch's threads for a test."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
