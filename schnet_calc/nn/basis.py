@@ -31,7 +31,9 @@ class GaussianBasis(nn.Module):
 
     def forward(self, distances: Tensor) -> Tensor:
         """(P,) distances in Å -> (P, n_gaussians)."""
-        return torch.exp(self.coefficient * (distances[:, None] - self.centers) ** 2)
+        exponents = self.coefficient * (distances[:, None] - self.centers) ** 2
+        # Of Gaussians far away; where results are subnormal numbers, exp takes eight times as long.
+        return torch.exp(exponents.clamp(min=-80.0))
 
 
 class BesselBasis(nn.Module):

@@ -1,6 +1,7 @@
 """What a run is made of: data, split, optimiser, first weights."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from schnet_calc.data import Frames, Split, read_frames, split_frames
+from schnet_calc.data import Frames, Labels, Split, read_frames, split_frames
 from schnet_calc.modelfile import load_potential
 from schnet_calc.nn import Network, NetworkConfig, network_config, upgraded_weights
 from schnet_calc.training.checkpoint import load_checkpoint, module_tensors, restore_optimizer
@@ -44,15 +45,22 @@ def start_from(path: str, network: Network, optimizer: torch.optim.Optimizer) ->
     network.load_state_dict(upgraded_weights(weights))
 
 
-def read_data(config: RunConfig) -> Frames:
+def read_data(config: RunConfig, read: Callable[[str, Labels], Frames] = read_frames) -> Frames:
     """Read all frames of the data file, with the labels that are asked for.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Names the file and the labels.
+    read : callable
+        Reads a file with its labels.
 
     Raises
     ------
     ValueError
         A label is asked for that the file doesn't have.
     """
-    frames = read_frames(config.data.file, config.data.labels)
+    frames = read(config.data.file, config.data.labels)
     if not config.data.properties:
         return frames
     missing = sorted(set(config.data.properties) - set(frames.labels))
