@@ -149,7 +149,6 @@ def domain(
     from schnet_calc.data import Split, read_frames
     from schnet_calc.guard.domain import Domain
     from schnet_calc.modelfile import load_potential, save_model
-    from schnet_calc.structures.structure import Structure
 
     potential = load_potential(model)
     network = potential.network()
@@ -162,7 +161,7 @@ def domain(
         frames = frames.select(chosen.train)
     with progress_bar() as bar:
         rows = bar.track(range(len(frames)), description="frames")
-        found = Domain.of(Structure.from_atoms(frames.atoms(k)) for k in rows)
+        found = Domain.of(frames.structure(k) for k in rows)
     metadata = potential.metadata
     training = {**metadata.training, "domain": found.to_dict()}
     save_model(output, network, metadata.reference_energies, training, metadata.outputs)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.data.properties import PROPERTIES, Property
 from schnet_calc.errors import DataError
+from schnet_calc.structures.structure import Structure
 
 FIRST = ("energy", "forces")
 """Labels that the digest begins with, whether they are there or not."""
@@ -124,3 +125,8 @@ class Frames:
         """Return frame k as ``ase.Atoms``, without its labels."""
         rows = self.rows(k)
         return ase.Atoms(self.numbers[rows], self.positions[rows], cell=self.cells[k], pbc=self.pbc[k])
+
+    def structure(self, k: int) -> Structure:
+        """Return frame k as plain arrays, which belong to these frames."""
+        rows = self.rows(k)
+        return Structure(self.numbers[rows], self.positions[rows], self.cells[k], self.pbc[k])

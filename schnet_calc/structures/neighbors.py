@@ -68,7 +68,7 @@ def half_pairs(
         _check_number(positions, box, pbc, cutoff)
         if np.isfinite(cutoff):
             return _with_cells(positions, box, np.asarray(pbc, bool), cutoff)
-    i, j = np.triu_indices(len(positions), 1)
+    i, j, _ = _all_pairs(len(positions))
     vectors = positions[j] - positions[i]
     near = np.einsum("pk,pk->p", vectors, vectors) < cutoff**2
     return HalfPairs(i[near], j[near], np.zeros((int(near.sum()), 3)))

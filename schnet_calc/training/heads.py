@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from schnet_calc.data import Frames
 from schnet_calc.nn import AtomwiseHead, Network
-from schnet_calc.structures.structure import Structure
 from schnet_calc.training.config import RunConfig
 
 ENERGY = {"energy", "forces", "virial"}
@@ -49,6 +48,6 @@ def scale_heads(network: Network, frames: Frames) -> None:
 
 def _mean_charge(frames: Frames, labels: NDArray[np.float64]) -> float:
     """What all atoms would have if they were alike, from second moments (M,)."""
-    moments = np.array([Structure.from_atoms(frames.atoms(k)).extents.sum() for k in range(len(frames))])
+    moments = np.array([frames.structure(k).extents.sum() for k in range(len(frames))])
     known = np.isfinite(labels)
     return float(labels[known].sum() / max(moments[known].sum(), 1e-12))

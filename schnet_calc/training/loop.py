@@ -17,7 +17,6 @@ from schnet_calc.folders import locked
 from schnet_calc.guard.domain import Domain
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import SchNet, make_network, upgraded_weights
-from schnet_calc.structures.structure import Structure
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.checkpoint import (
     load_checkpoint,
@@ -113,7 +112,7 @@ class Run:
         self.train = Batches(train, self.references, reach, self.dtype)
         self.validation = Batches(validation, self.references, reach, self.dtype)
         self.distance_range = self.train.distance_range()
-        self.domain = Domain.of(Structure.from_atoms(train.atoms(k)) for k in range(len(train)))
+        self.domain = Domain.of(train.structure(k) for k in range(len(train)))
         self.info, self.digest = frames.info, frames.digest()
         variances = {k: float(np.nanvar(x)) for k, x in train.labels.items()}
         self.terms = terms(config.training, variances)
