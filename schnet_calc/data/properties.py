@@ -15,6 +15,7 @@ ENERGY_UNITS = {
     "Hartree": units.Hartree,
 }
 POOLINGS = ("sum", "mean", "extent")
+"""How a number of a structure may arise from those of its atoms, see :data:`schnet_calc.nn.heads.REDUCTIONS`."""
 LENGTH_UNITS = {"Ang": 1.0, "Bohr": units.Bohr, "nm": 10.0}
 DIPOLE_UNITS = {"eAng": 1.0, "Debye": units.Debye, "au": units.Bohr}
 

@@ -26,7 +26,7 @@ def turned(left: Tensor, right: Tensor) -> Turned:
     """Prepare eigenvectors, for as long as they stay the same."""
     width = panel_width(left.numpy().dtype)
     wide = padded(right, 2, width)
-    # A layer with weights W computes x Wᵀ; the way back, g W, is the way to the rotated coordinates' origin.
+    # A layer with weights W computes x Wᵀ, so rightᵀ makes x right, and the layer's way back x rightᵀ.
     layers = packed([(wide.mT.contiguous().numpy(), wide.new_zeros(wide.shape[:2]).numpy())])
     rotation = Rotation(left.contiguous().numpy(), left.mT.contiguous().numpy(), layers)
     return Turned(left, right, rotation)
