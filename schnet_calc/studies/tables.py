@@ -109,7 +109,7 @@ ROWS = {
             "5.6",
             "T = 6, F = 128",
             "c20_accurate",
-            "c20/accurate_2.toml",
+            "c20/accurate_4.toml",
             {"energy, kcal/mol": 0.100, "forces, kcal/mol/Å": 0.120},
         ),
     ),
