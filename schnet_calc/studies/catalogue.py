@@ -91,7 +91,7 @@ CATALOGUE = (
         "Steps until the lowest validation error",
         reason="Wants trainings of ten million steps.",
     ),
-    Entry("Table 4.2", "Properties of QM9", "Sums share a network, as do HOMO and LUMO."),
+    Entry("Table 4.2", "Properties of QM9", "Some share a network."),
     Entry(
         "Table 4.3",
         "Formation energies of crystals",
