@@ -145,14 +145,21 @@ def test_only_what_is_asked_for(model):
     assert none.outputs == none.atomic == {}
     assert some.outputs["gap"] == pytest.approx(everything.outputs["gap"], abs=1e-12)
     np.testing.assert_array_equal(none.forces, everything.forces)
-    with pytest.raises(ValueError, match=r"no output 'polarizability' \(it has: dipole, gap, volume\)"):
+    with pytest.raises(
+        ValueError, match=r"no output 'polarizability' \(it has: dipole, gap, volume, spread\)"
+    ):
         model.derivative(ethanol(), "polarizability")
 
 
 def test_units_are_in_the_file(tmp_path):
     network = random_network(heads=HEADS)
     save_model(tmp_path / "m.pt", network, REFERENCES, units={"gap": "eV", "dipole": "e*Ang"})
-    assert load_model(tmp_path / "m.pt").outputs == {"dipole": "e*Ang", "gap": "eV", "volume": ""}
+    assert load_model(tmp_path / "m.pt").outputs == {
+        "dipole": "e*Ang",
+        "gap": "eV",
+        "volume": "",
+        "spread": "",
+    }
 
 
 def test_a_committee_averages(paths, tmp_path, engine):
