@@ -18,25 +18,22 @@ class FlatWeights:
     ----------
     network : Module
         On its device, of its type. Weights without a gradient stay where they are.
-    gradients : bool
-        Whether there are gradients.
     """
 
     values: Tensor
     """(n,) of all weights."""
-    gradient: Tensor | None
+    gradient: Tensor
     """(n,) of a loss by them, where gradients are added up."""
 
-    def __init__(self, network: nn.Module, gradients: bool = True) -> None:
+    def __init__(self, network: nn.Module) -> None:
         self._weights = _in_order(network)
         self.values = torch.cat([p.detach().reshape(-1) for p in self._weights])
-        self.gradient = torch.zeros_like(self.values) if gradients else None
+        self.gradient = torch.zeros_like(self.values)
         sizes = [p.numel() for p in self._weights]
         for p, part in zip(self._weights, self.values.split(sizes), strict=True):
             p.data = part.view_as(p)
-        if self.gradient is not None:
-            for p, part in zip(self._weights, self.gradient.split(sizes), strict=True):
-                p.grad = part.view_as(p)
+        for p, part in zip(self._weights, self.gradient.split(sizes), strict=True):
+            p.grad = part.view_as(p)
 
     def whole(self) -> list[Tensor]:
         """The vector with its gradient, for an optimiser that treats all weights alike."""
@@ -53,8 +50,7 @@ class FlatWeights:
 
     def _part(self, start: int, end: int, shape: tuple[int, ...]) -> Tensor:
         part = self.values[start:end].view(shape).requires_grad_()
-        if self.gradient is not None:
-            part.grad = self.gradient[start:end].view(shape)
+        part.grad = self.gradient[start:end].view(shape)
         return part
 
 

@@ -18,15 +18,21 @@ def with_heads(config: RunConfig, frames: Frames) -> RunConfig:
     Raises
     ------
     ValueError
-        The file has no label to train on.
+        The file has no label to train on, or none for a head that the network is to have.
     """
     if not frames.labels:
         raise ValueError(f"{config.data.file} has no labels to train on")
-    heads = dict(config.model.heads)
+    heads, labelled = dict(config.model.heads), set()
     for name in frames.labels:
         if name not in ENERGY:
             source = frames.properties[name].source
-            heads.setdefault("dipole" if source == "charges" else name, source)
+            head = "dipole" if source == "charges" else name
+            heads.setdefault(head, source)
+            labelled.add(head)
+    if unlabelled := sorted(set(heads) - labelled):
+        raise ValueError(
+            f"{config.data.file} has no label for the head {unlabelled[0]!r} that [model] asks for"
+        )
     energy = bool(ENERGY & set(frames.labels))
     return replace(config, model=replace(config.model, heads=heads, energy=energy))
 

@@ -88,7 +88,7 @@ class Run:
         if training.start_from and not checkpoint.exists():
             start_from(training.start_from, self.network, self.optimizer)
         self.average = copy.deepcopy(self.network)
-        self._averages = FlatWeights(self.average, gradients=False).values
+        self._averages = FlatWeights(self.average).values
         self.average.requires_grad_(False)
         self.step, self.stale = 0, 0
         self.best, self.seconds, self.constant = math.inf, 0.0, 0.0
@@ -195,7 +195,6 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         weights, gradient = self._weights.values, self._weights.gradient
-        assert gradient is not None
         gradient.zero_()
         loss = loss_function(self.predict(self.network, batch), batch, self.terms)
         loss = loss * (len(mine) / len(indices))

@@ -28,21 +28,41 @@ def make_optimizer(name: str, weights: FlatWeights) -> torch.optim.Optimizer:
 
 
 def start_from(path: str, network: Network, optimizer: torch.optim.Optimizer) -> None:
-    """Take over the weights of a model file, or of a checkpoint and its optimiser's state."""
+    """Take over the weights of a model file, or of a checkpoint and its optimiser's state.
+
+    Heads may differ: those that both have come along, the others keep their first weights.
+    """
     if path.endswith(".safetensors"):
         tensors, state = load_checkpoint(Path(path))
         hyperparameters = dict(state["config"]["model"])
-        config: NetworkConfig | None = network_config(
+        config: NetworkConfig = network_config(
             hyperparameters.pop("architecture", "SchNet"), hyperparameters
         )
         weights = module_tensors(tensors, "average")
-        restore_optimizer(optimizer, tensors, path)
+        if config == network.config:
+            restore_optimizer(optimizer, tensors, path)
     else:
         potential = load_potential(path)
+        if potential.metadata.config is None:
+            raise ValueError(f"start_from: {path} does not say which hyperparameters it has")
         config, weights = potential.metadata.config, potential.weights
-    if config != network.config:
+    if without_heads(config) != without_heads(network.config):
         raise ValueError(f"start_from: {path} has other hyperparameters than [model] asks for")
-    network.load_state_dict(upgraded_weights(weights))
+    shared = [name for name, kind in config.heads.items() if network.config.heads.get(name) == kind]
+    kept = tuple(f"heads.{name}." for name in shared)
+    taken = {
+        name: value
+        for name, value in upgraded_weights(weights).items()
+        if name.startswith(kept)
+        or not name.startswith(("heads.", "output"))
+        or (name.startswith("output") and config.energy == network.config.energy)
+    }
+    network.load_state_dict({**network.state_dict(), **taken})
+
+
+def without_heads(config: NetworkConfig) -> NetworkConfig:
+    """What the representation is made of, alone."""
+    return replace(config, heads={}, energy=True)
 
 
 def read_data(config: RunConfig, read: Callable[[str, Labels], Frames] = read_frames) -> Frames:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from schnet_calc.kernels.cpu.compiling import jit
-from schnet_calc.kernels.cpu.dense import aligned, pack, panel_width, product
+from schnet_calc.kernels.cpu.dense import aligned, panel_width, product
 
 KINDS = (np.float32, np.float64)
 
@@ -24,6 +24,13 @@ def layer(kind, n_in=70, panels=2):
     width = panel_width(np.dtype(kind))
     weights = rng.normal(size=(n_in, panels * width)).astype(kind)
     return weights, rng.normal(size=panels * width).astype(kind)
+
+
+def pack(weights):
+    """Panels of columns, from weights (n_in, n_out)."""
+    return np.ascontiguousarray(
+        weights.reshape(len(weights), -1, panel_width(weights.dtype)).swapaxes(0, 1)
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,13 +1,17 @@
 """Training on whatever labels there are."""
 
+from dataclasses import replace
+
 import ase.io
 import numpy as np
 import pytest
+import torch
 
 from helpers import ethanol
 from schnet_calc import SchNetCalculator
+from schnet_calc.modelfile import load_potential
 from schnet_calc.nn import SchNetConfig
-from schnet_calc.training import DataConfig, RunConfig, TrainingConfig, train
+from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig, train
 
 NETWORK = SchNetConfig(n_features=16, n_interactions=2, n_gaussians=16, cutoff=4.0)
 TRAINING = TrainingConfig(steps=200, validate_every=100, n_validate=10, learning_rate=5e-3, warmup=10)
@@ -39,8 +43,6 @@ def labelled(tmp_path_factory):
 
 def run(folder, name, data, **model):
     options = {"file": str(folder / "mixed.extxyz"), "n_train": 50, "n_validation": 10, **data}
-    from dataclasses import replace
-
     config = RunConfig(DataConfig(**options), replace(NETWORK, **model), TRAINING)
     return train(config, folder / name), SchNetCalculator(folder / name / "model.pt", on_doubt="ignore")
 
@@ -82,6 +84,33 @@ def test_dipoles_beside_energies_and_forces(labelled):
     atoms.calc = calculator
     assert atoms.get_charges().sum() == pytest.approx(0.0, abs=1e-6)
     np.testing.assert_allclose(atoms.get_dipole_moment(), atoms.get_charges() @ atoms.positions, atol=1e-5)
+
+
+@pytest.mark.parametrize("start", ["model.pt", "checkpoint.safetensors"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_heads_that_both_have_come_along(labelled, start, reduction):
+    data = DataConfig(
+        str(labelled / "mixed.extxyz"), ("gap",), scalars=("gap:eV:mean",), n_train=50, n_validation=10
+    )
+    folder = labelled / f"{reduction}_{start}"
+    train(RunConfig(data, NETWORK, replace(TRAINING, steps=20)), folder / "first")
+    weights = load_potential(folder / "first" / "model.pt").weights
+    changed = replace(
+        data, properties=("energy", "gap", "dipole"), scalars=(f"gap:eV:{reduction}",), dipole_key="mu"
+    )
+    fresh = Run(RunConfig(changed, NETWORK, TRAINING), folder / "fresh").network.state_dict()
+    training = replace(TRAINING, start_from=str(folder / "first" / start))
+    taken = Run(RunConfig(changed, NETWORK, training), folder / "second").network.state_dict()
+    own = ("output", "heads.dipole.", *(("heads.gap.",) if reduction == "sum" else ()))
+    for name, value in taken.items():
+        torch.testing.assert_close(value, fresh[name] if name.startswith(own) else weights[name])
+
+
+def test_a_head_without_a_label(labelled):
+    with pytest.raises(
+        ValueError, match=r"mixed.extxyz has no label for the head 'charge' that \[model\] asks"
+    ):
+        run(labelled, "none", {}, heads={"charge": "sum"})
 
 
 def test_a_label_that_is_not_there(labelled):

@@ -51,16 +51,6 @@ def aligned(shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:
     return buffer[first : first + size].reshape(shape)
 
 
-def pack(weights: Array) -> Array:
-    """(..., C, n_in, width) panels of columns, from weights (..., n_in, n_out) whose n_out are padded."""
-    width = panel_width(weights.dtype)
-    *outer, n_in, n_out = weights.shape
-    panels = np.moveaxis(weights.reshape(*outer, n_in, n_out // width, width), -2, -3)
-    packed = aligned(panels.shape, weights.dtype)
-    packed[...] = panels
-    return packed
-
-
 def _tile_of(height: int) -> Any:
     """A function that computes a tile of so many rows in registers."""
 
@@ -115,19 +105,6 @@ class Layers(NamedTuple):
     """weights in panels, and biases"""
     places: NDArray[np.int64]
     """(L, 3) where in the buffer the weights of each layer begin, their transpose, and the bias"""
-
-
-def dense_layers(layers: Sequence[tuple[Array, Array]]) -> Layers:
-    """Pack layers: weights (n_out, n_in) and biases (n_out,), all widths padded to whole panels."""
-    kind = layers[0][0].dtype
-    parts, places = [np.zeros(max(max(w.shape) for w, _ in layers), kind)], []
-    for weights, bias in layers:
-        ends = np.cumsum([0, weights.size, weights.size]) + sum(p.size for p in parts)
-        parts += [pack(weights.T).ravel(), pack(weights).ravel(), bias]
-        places.append(ends)
-    values = aligned((sum(p.size for p in parts),), kind)
-    np.concatenate(parts, out=values)
-    return Layers(values, np.array(places, dtype=np.int64))
 
 
 def packed(kinds: Sequence[tuple[Array, Array]]) -> Layers:

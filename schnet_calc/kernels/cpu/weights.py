@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from schnet_calc.kernels.cpu.activation import KINDS
-from schnet_calc.kernels.cpu.dense import Array, Layers, aligned, dense_layers, panel_width
+from schnet_calc.kernels.cpu.dense import Array, Layers, aligned, packed, panel_width
 from schnet_calc.kernels.cpu.envelope import CUTOFFS
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.kernels.splines.quintic import quintic_tables
@@ -53,10 +53,10 @@ class _Packer:
         return result
 
     def layer(self, layer: nn.Linear, n_out: int = 0, n_in: int = 0) -> tuple[Array, Array]:
-        """Weights (n_out, n_in) and bias (n_out,) of a layer, padded, to these widths at least."""
+        """Weights (1, n_out, n_in) and bias (1, n_out) of a layer, padded, to these widths at least."""
         n_out, n_in = max(n_out, self.whole(layer.out_features)), max(n_in, self.whole(layer.in_features))
         bias = torch.zeros(1) if layer.bias is None else layer.bias
-        return self.array(layer.weight, n_out, n_in), self.array(bias, n_out)
+        return self.array(layer.weight, n_out, n_in)[None], self.array(bias, n_out)[None]
 
 
 def network_arrays(network: SchNet, grid: SplineGrid, dtype: torch.dtype) -> Weights:
@@ -73,7 +73,7 @@ def network_arrays(network: SchNet, grid: SplineGrid, dtype: torch.dtype) -> Wei
         embedding=packer.array(network.embedding.weight, elements, n_features),
         lifted=packer.array(lifted, elements, n_filters),
         tables=packer.array(tables, *tables.shape[:2], n_filters),
-        layers=dense_layers(
+        layers=packed(
             [
                 *(packer.layer(layer) for layer in layers),
                 packer.layer(head[0], n_hidden),

@@ -56,7 +56,7 @@ def stack_blocks(network: SchNet, tables: Tensor) -> Blocks:
     layers = [[b.dense_in for b in blocks], [b.dense_hidden for b in blocks], [b.dense_out for b in blocks]]
     weights = [stack([layer.weight for layer in kind], 2) for kind in layers]
     biases = [stack([_bias(layer) for layer in kind], 1) for kind in layers]
-    return Blocks(padded(tables, 1, width), *weights, *biases)
+    return Blocks(tables, *weights, *biases)
 
 
 def _bias(layer: nn.Linear) -> Tensor:

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from schnet_calc.kernels.cpu.dense import packed, panel_width
@@ -57,15 +56,14 @@ def rotated_adam(
     count : int
         From 1 on.
     """
-    with torch.no_grad():
-        run_parts(
-            rotated_step,
-            n_parts(len(weights)),
-            weights.detach().numpy(),
-            gradient.numpy(),
-            Moments(*(m.numpy() for m in moments)),
-            turn.rotation,
-            (float(rate), float(eps)),
-            (float(betas[0]), float(betas[1])),
-            (1.0 - betas[0] ** count, 1.0 - betas[1] ** count),
-        )
+    run_parts(
+        rotated_step,
+        n_parts(len(weights)),
+        weights.detach().numpy(),
+        gradient.numpy(),
+        Moments(*(m.numpy() for m in moments)),
+        turn.rotation,
+        (float(rate), float(eps)),
+        (float(betas[0]), float(betas[1])),
+        (1.0 - betas[0] ** count, 1.0 - betas[1] ** count),
+    )
