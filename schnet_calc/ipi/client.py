@@ -1,12 +1,12 @@
 """The client that lets i-PI drive a model: sockets on one side, a worker with the model on the other."""
 
 import logging
-import selectors
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
 import ase
@@ -15,6 +15,7 @@ from schnet_calc.ipi.connection import Address, Connection, close_all
 from schnet_calc.ipi.errors import ServerLostError, StructureError, WorkerError
 from schnet_calc.ipi.joint import JointRequest
 from schnet_calc.ipi.reconnector import Reconnector
+from schnet_calc.ipi.watch import Watch
 from schnet_calc.ipi.worker import as_worker
 
 logger = logging.getLogger(__name__)
@@ -132,6 +133,7 @@ class Client:
             The worker can't be started, dies again and again, or lacks memory for one structure.
         """
         self._begin()
+        self._watch = Watch()
         self.worker.start()
         try:
             while not (self._finished() or self._stopped.is_set()):
@@ -146,6 +148,7 @@ class Client:
             try:
                 close_all(self.connections)
             finally:
+                self._watch.close()
                 self.worker.close()
         return self.served
 
@@ -175,24 +178,22 @@ class Client:
 
     def _wait_for_events(self) -> None:
         """Read and write what can be."""
-        with selectors.DefaultSelector() as selector:
-            for connection in self.connections:
-                events = selectors.EVENT_READ
-                if connection.wants_to_write:
-                    events |= selectors.EVENT_WRITE
-                selector.register(connection, events, connection)
-            selector.register(self.worker.connection, selectors.EVENT_READ, None)
-            ready = selector.select(self._timeout())
+        wanted: list[tuple[Any, int]] = [(self.worker.connection, EVENT_READ)]
+        for connection in self.connections:
+            wanted.append(
+                (connection, EVENT_READ | EVENT_WRITE if connection.wants_to_write else EVENT_READ)
+            )
+        ready = self._watch.wait(wanted, self._timeout())
         if ready:
             self._heard = time.monotonic()
-        for key, events in ready:
-            if key.data is None:
+        for file, events in ready:
+            if not isinstance(file, Connection):
                 self._receive_answer()
                 continue
-            if events & selectors.EVENT_WRITE:
-                key.data.send()
-            if events & selectors.EVENT_READ:
-                key.data.receive()
+            if events & EVENT_WRITE:
+                file.send()
+            if events & EVENT_READ:
+                file.receive()
 
     def _timeout(self) -> float:
         """Seconds until something has to be done that no socket announces."""

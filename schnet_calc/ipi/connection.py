@@ -207,6 +207,8 @@ class Connection:
                 self.lost = True
                 return
             yield data
+            if len(data) < CHUNK:
+                return  # that was all; if not, the selector says so
 
     def _handle(self, message: object) -> None:
         match message:

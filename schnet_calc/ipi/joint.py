@@ -17,8 +17,15 @@ class JointRequest:
 
     def __init__(self, parts: list[tuple[Connection, Request]]) -> None:
         self.parts = [(c, len(r.cells), _distinct(r)) for c, r in parts]
-        kept = [(r.cells[:n], r.positions[:n]) for (_, r), (_, _, n) in zip(parts, self.parts, strict=True)]
-        self.request = Request(np.concatenate([c for c, _ in kept]), np.concatenate([p for _, p in kept]))
+        kept = [
+            Request(r.cells[:n], r.positions[:n])
+            for (_, r), (_, _, n) in zip(parts, self.parts, strict=True)
+        ]
+        self.request = kept[0]
+        if len(kept) > 1:
+            self.request = Request(
+                np.concatenate([r.cells for r in kept]), np.concatenate([r.positions for r in kept])
+            )
 
     def deliver(self, reply: Reply) -> None:
         """Hand every connection its own results; lost connections have none to take them."""
@@ -26,15 +33,19 @@ class JointRequest:
         for connection, length, distinct in self.parts:
             rows = [start + min(k, distinct - 1) for k in range(length)]
             start += distinct
-            if connection.alive:
-                connection.deliver(
-                    Reply(
-                        reply.energies[rows],
-                        reply.forces[rows],
-                        reply.virials[rows],
-                        [reply.extras[k] for k in rows],
-                    )
+            if not connection.alive:
+                continue
+            if rows == list(range(len(reply.energies))):
+                connection.deliver(reply)
+                continue
+            connection.deliver(
+                Reply(
+                    reply.energies[rows],
+                    reply.forces[rows],
+                    reply.virials[rows],
+                    [reply.extras[k] for k in rows],
                 )
+            )
 
 
 def _distinct(request: Request) -> int:
@@ -42,8 +53,8 @@ def _distinct(request: Request) -> int:
     n = len(request.cells)
     while (
         n > 1
-        and np.array_equal(request.positions[n - 1], request.positions[n - 2])
-        and np.array_equal(request.cells[n - 1], request.cells[n - 2])
+        and (request.positions[n - 1] == request.positions[n - 2]).all()
+        and (request.cells[n - 1] == request.cells[n - 2]).all()
     ):
         n -= 1
     return n

@@ -4,6 +4,7 @@ Messages start with a header of twelve bytes, padded with spaces; numbers are na
 lengths are in Bohr and energies in Hartree; lattice vectors are the columns of a cell.
 """
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ LARGEST_BATCH = 65_536
 """Structures in a message."""
 LONGEST_INIT = 1 << 20
 """Bytes; a longer initialisation string is no initialisation string."""
+_INT = struct.Struct("=i")
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class Parser:
         return len(self._buffer) < n_bytes
 
     def _int(self, offset: int) -> int:
-        return int(np.frombuffer(self._buffer, np.int32, 1, offset)[0])
+        return int(_INT.unpack_from(self._buffer, offset)[0])
 
     def _init(self) -> tuple[Message | None, int]:
         if self._wait_for(HEADER + 8):
@@ -194,15 +196,14 @@ def encode_request(request: Request) -> bytes:
 
 def encode_reply(reply: Reply) -> bytes:
     """FORCEREADY with its data; the same layout for one structure and for a batch."""
-    n_atoms = np.int32(reply.forces.shape[1])
     parts = [
         header("FORCEREADY"),
         reply.energies.astype(float).tobytes(),
-        n_atoms.tobytes(),
+        _INT.pack(reply.forces.shape[1]),
         reply.forces.astype(float).tobytes(),
         reply.virials.astype(float).tobytes(),
     ]
     for text in reply.extras:
         data = text.encode("utf-8")
-        parts += [np.int32(len(data)).tobytes(), data]
+        parts += [_INT.pack(len(data)), data]
     return b"".join(parts)

@@ -5,6 +5,7 @@ results and for sockets in the same place.
 """
 
 import contextlib
+import pickle
 import socket
 import subprocess
 import sys
@@ -41,7 +42,7 @@ class Worker(ABC):
     def submit(self, request: Request) -> None:
         """Send a request; a worker that has died is noticed by :meth:`result`."""
         with contextlib.suppress(OSError):
-            self.connection.send(request)
+            send(self.connection, request)
 
     def answer(self) -> Reply | None:
         """Fetch what made the connection readable: a result, or None from a worker that is ready.
@@ -53,7 +54,7 @@ class Worker(ABC):
         Exception
             What the evaluation raised.
         """
-        answer = self.connection.recv()
+        answer = receive(self.connection)
         if isinstance(answer, BaseException):
             raise answer
         assert answer is None or isinstance(answer, Reply)
@@ -123,7 +124,7 @@ class ProcessWorker(Worker):
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self.connection.send(self.spec)
+        send(self.connection, self.spec)
 
     def close(self) -> None:
         """See :class:`Worker`."""
@@ -159,14 +160,24 @@ def serve(connection: Connection, evaluate: Evaluate) -> None:
     """Say ready, then answer requests until the other end closes; an exception is an answer too."""
     # A closed pipe is how the other side says goodbye.
     with connection, contextlib.suppress(EOFError, OSError):
-        connection.send(None)
+        send(connection, None)
         while True:
-            request = connection.recv()
+            request = receive(connection)
             try:
                 answer: Any = evaluate(request)
             except Exception as error:
                 answer = _sendable(error)
-            connection.send(answer)
+            send(connection, answer)
+
+
+def send(connection: Connection, message: Any) -> None:
+    """Send an object; faster than ``connection.send``, whose pickles hold locks and handles, too."""
+    connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+
+
+def receive(connection: Connection) -> Any:
+    """What :func:`send` sent."""
+    return pickle.loads(connection.recv_bytes())
 
 
 def _sendable(error: Exception) -> Exception:

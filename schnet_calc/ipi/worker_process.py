@@ -9,7 +9,7 @@ import torch
 from schnet_calc.data import read_structure
 from schnet_calc.ipi.errors import WorkerError
 from schnet_calc.ipi.evaluator import Evaluator
-from schnet_calc.ipi.worker import ModelSpec, serve
+from schnet_calc.ipi.worker import ModelSpec, receive, send, serve
 from schnet_calc.model import Model
 
 
@@ -25,9 +25,9 @@ def main() -> None:
     """Load the model that the first message names, then serve."""
     connection = Connection(int(sys.argv[1]))
     try:
-        evaluate = build(connection.recv())
+        evaluate = build(receive(connection))
     except Exception as error:
-        connection.send(WorkerError(f"the worker could not load its model: {error}"))
+        send(connection, WorkerError(f"the worker could not load its model: {error}"))
     else:
         serve(connection, evaluate)
     connection.close()

@@ -22,13 +22,16 @@ class TrainingBatch(NamedTuple):
     labels: dict[str, Tensor]
     """By name of the property: (B, ...), or (N, ...) of atoms, not a number where a structure has no label;
     energies without the reference energies"""
+    complete: frozenset[str] = frozenset()
+    """Names of labels that all structures are known to have"""
 
     def to(self, device: torch.device) -> "TrainingBatch":
         """Return the same batch on another device."""
         if self.counts.device == device:
             return self
         labels = {name: x.to(device) for name, x in self.labels.items()}
-        return TrainingBatch(self.graph.to(device, self.counts.dtype), self.counts.to(device), labels)
+        graph = self.graph.to(device, self.counts.dtype)
+        return TrainingBatch(graph, self.counts.to(device), labels, self.complete)
 
     def sums(self, atomic: Tensor) -> Tensor:
         """Add up (N, ...) numbers of atoms to (B, ...) of structures."""
@@ -66,7 +69,10 @@ class Batches:
             half_pairs(frames.positions[frames.rows(k)], frames.cells[k], frames.pbc[k], cutoff)
             for k in range(len(frames))
         ]
+        self.n_atoms = frames.n_atoms
+        self.complete = frozenset(name for name in self.labels if frames.labelled(name).all())
         self.pair_offsets = np.concatenate([[0], np.cumsum([len(x.i) for x in lists])])
+        self.n_pairs = np.diff(self.pair_offsets)
         self.i = np.concatenate([x.i for x in lists]).astype(np.int32)
         self.j = np.concatenate([x.j for x in lists]).astype(np.int32)
         self.shifts = np.concatenate([x.shifts for x in lists]) if frames.pbc.any() else None
@@ -80,7 +86,7 @@ class Batches:
         for first in range(0, len(self), most):  # in parts: large data have millions of pairs
             last = min(first + most, len(self))
             pairs = slice(self.pair_offsets[first], self.pair_offsets[last])
-            starts = np.repeat(self.frames.offsets[first:last], np.diff(self.pair_offsets)[first:last])
+            starts = np.repeat(self.frames.offsets[first:last], self.n_pairs[first:last])
             vectors = self.frames.positions[self.j[pairs] + starts]
             vectors = vectors - self.frames.positions[self.i[pairs] + starts]
             if self.shifts is not None:
@@ -93,13 +99,12 @@ class Batches:
     def batch(self, indices: NDArray[np.int64]) -> TrainingBatch:
         """Put the given frames together."""
         frames = self.frames
-        counts = frames.n_atoms[indices]
+        counts = self.n_atoms[indices]
         starts = np.concatenate([[0], np.cumsum(counts)])
         rows = _ranges(frames.offsets[indices], counts)
-        n_pairs = np.diff(self.pair_offsets)[indices]
+        n_pairs = self.n_pairs[indices]
         pair_rows = _ranges(self.pair_offsets[indices], n_pairs)
         base = np.repeat(starts[:-1], n_pairs)
-        shifts = np.zeros((len(pair_rows), 3)) if self.shifts is None else self.shifts[pair_rows]
 
         def real(x: NDArray) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(x)).to(self.dtype)
@@ -110,13 +115,16 @@ class Batches:
             system=torch.from_numpy(np.repeat(np.arange(len(indices)), counts)),
             i=torch.from_numpy(self.i[pair_rows] + base),
             j=torch.from_numpy(self.j[pair_rows] + base),
-            shifts=real(shifts),
+            shifts=torch.zeros(len(pair_rows), 3, dtype=self.dtype)
+            if self.shifts is None
+            else real(self.shifts[pair_rows]),
         )
         per_atom = {name: frames.properties[name].per_atom for name in self.labels}
         return TrainingBatch(
             graph=graph,
             counts=real(counts),
             labels={k: real(x[rows if per_atom[k] else indices]) for k, x in self.labels.items()},
+            complete=self.complete,
         )
 
 

@@ -23,7 +23,7 @@ class Term(NamedTuple):
     """Of the property."""
     weight: float
     squares: Squares
-    """Predictions, labels and batch to (B,) squared errors; not numbers where a structure has no label."""
+    """Predictions, labels and batch to (B,) squared errors; no numbers where a structure has no label."""
 
 
 def terms(config: TrainingConfig, labels: dict[str, float]) -> list[Term]:
@@ -62,8 +62,14 @@ def loss_function(predicted: dict[str, Tensor], batch: TrainingBatch, of: list[T
     """Return the sum over the terms of weight times the mean over the structures that have the label."""
     loss = batch.counts.new_zeros(())
     for term in of:
-        squares = term.squares(predicted[term.name], batch.labels[term.name], batch)
+        value, label = predicted[term.name], batch.labels[term.name]
+        if term.name in batch.complete:
+            loss = loss + term.weight * term.squares(value, label, batch).mean()
+            continue
         known = torch.isfinite(batch_labels(term.name, batch))
+        # A gradient through what is no number would spoil all.
+        label = torch.where(torch.isfinite(label), label, value.detach())
+        squares = term.squares(value, label, batch)
         total = torch.where(known, squares, torch.zeros_like(squares)).sum()
         loss = loss + term.weight * total / known.sum().clamp(min=1)
     return loss
@@ -78,20 +84,12 @@ def batch_labels(name: str, batch: TrainingBatch) -> Tensor:
 
 
 def _squares(predicted: Tensor, label: Tensor, batch: TrainingBatch) -> Tensor:
-    off = _known(predicted, label)
-    return (off**2).reshape(len(off), -1).sum(1)
+    squares = (predicted - label) ** 2
+    return squares if squares.ndim == 1 else squares.reshape(len(squares), -1).sum(1)
 
 
 def _squares_per_atom(predicted: Tensor, label: Tensor, batch: TrainingBatch) -> Tensor:
     return _squares(predicted, label, batch) / batch.counts**2
-
-
-def _known(predicted: Tensor, label: Tensor) -> Tensor:
-    """Differences, zero where there is no label: a gradient through what is no number would spoil all."""
-    known = torch.isfinite(label)
-    return torch.where(
-        known, predicted - torch.where(known, label, predicted.detach()), torch.zeros_like(label)
-    )
 
 
 def mean_squares(vectors: Tensor, batch: TrainingBatch, outlier: float = 0.0) -> Tensor:
@@ -100,7 +98,7 @@ def mean_squares(vectors: Tensor, batch: TrainingBatch, outlier: float = 0.0) ->
     With an outlier's length d, the square of a length l becomes 2 d² (√(1 + l²/d²) - 1): l² where it is
     small, 2 d l where it is large.
     """
-    squares = (torch.nan_to_num(vectors) ** 2).sum(1)
+    squares = (vectors**2).sum(1)
     if outlier > 0:
         squares = 2.0 * outlier**2 * (torch.sqrt(1.0 + squares / outlier**2) - 1.0)
     return batch.sums(squares) / batch.counts

@@ -65,7 +65,7 @@ def test_labels_that_are_not_there_count_nowhere(batch):
     labels = {name: values.clone() for name, values in batch.labels.items()}
     labels["energy"][:2] = torch.nan
     labels["forces"][batch.graph.system == 3] = torch.nan
-    partial = batch._replace(labels=labels)
+    partial = batch._replace(labels=labels, complete=frozenset())
     found = off_by(batch, 0.3, (0.1, 0.0, 0.2))
     found["energy"][4] += 0.3
     found = {name: values.requires_grad_() for name, values in found.items()}

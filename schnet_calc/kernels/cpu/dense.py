@@ -6,6 +6,7 @@ take longer than the product.
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,17 +116,26 @@ def packed(kinds: Sequence[tuple[Array, Array]]) -> Layers:
     kinds : sequence of (array, array)
         Weights (T, n_out, n_in) and biases (T, n_out) of each kind of layer, padded to whole panels.
     """
-    n_blocks, end = len(kinds[0][0]), max(max(w.shape[1:]) for w, _ in kinds)
-    places = np.empty((n_blocks * len(kinds), 3), np.int64)
-    for kind, (weights, bias) in enumerate(kinds):
-        for column, size in enumerate((weights[0].size, weights[0].size, bias[0].size)):
-            places[kind :: len(kinds), column] = end + size * np.arange(n_blocks)
-            end += n_blocks * size
+    end, places, by_kind = _places(tuple(weights.shape for weights, _ in kinds))
     values = aligned((end,), kinds[0][0].dtype)
     values[: places[0, 0]] = 0
-    for kind, (weights, bias) in enumerate(kinds):
-        _pack_kind(weights, bias, values, places[kind :: len(kinds)].copy())
+    for (weights, bias), of_kind in zip(kinds, by_kind, strict=True):
+        _pack_kind(weights, bias, values, of_kind)
     return Layers(values, places)
+
+
+@lru_cache(maxsize=64)  # training asks at every step
+def _places(
+    shapes: tuple[tuple[int, int, int], ...],
+) -> tuple[int, NDArray[np.int64], list[NDArray[np.int64]]]:
+    """Length of the buffer for weights (T, n_out, n_in), places of all layers in it, and of each kind."""
+    n_blocks, end = shapes[0][0], max(max(shape[1:]) for shape in shapes)
+    places = np.empty((len(shapes), n_blocks, 3), np.int64)
+    for kind, (_, n_out, n_in) in zip(places, shapes, strict=True):
+        for column, size in enumerate((n_out * n_in, n_out * n_in, n_out)):
+            kind[:, column] = end + size * np.arange(n_blocks)
+            end += n_blocks * size
+    return end, places.swapaxes(0, 1).reshape(-1, 3), list(places)
 
 
 @jit

@@ -249,9 +249,9 @@ def features(embedding: Tensor, step: Step, blocks: Blocks) -> tuple[Tensor, Ten
     blocks : Blocks
         The same that the step was made with.
     """
-    first = nn.functional.pad(embedding, (0, blocks.w_in.shape[2] - embedding.shape[1]))
-    x, y = _Features.apply(first, step, *blocks)
-    return x[:, : embedding.shape[1]], y
+    n_features, wide = embedding.shape[1], blocks.w_in.shape[2]
+    x, y = _Features.apply(padded(embedding, 1, wide), step, *blocks)
+    return x if n_features == wide else x[:, :n_features], y
 
 
 def forces(gx: Tensor, y: Tensor, step: Step, n_systems: int) -> tuple[Tensor, Tensor]:
@@ -268,6 +268,6 @@ def forces(gx: Tensor, y: Tensor, step: Step, n_systems: int) -> tuple[Tensor, T
     n_systems : int
         B.
     """
-    last = nn.functional.pad(gx, (0, step.tape.a.shape[2] - gx.shape[1]))
+    last = padded(gx, 1, step.tape.a.shape[2])
     result: tuple[Tensor, Tensor] = _Forces.apply(last, y, step, n_systems)
     return result

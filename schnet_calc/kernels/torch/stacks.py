@@ -33,13 +33,14 @@ def padded(x: Tensor, n_last: int, width: int) -> Tensor:
 
 def _adjacent(parts: Sequence[Tensor]) -> bool:
     """Whether tensors of one shape follow each other in one piece of memory."""
-    first, memory = parts[0], parts[0].untyped_storage()
-    size, start = first.numel() * first.element_size(), first.data_ptr()
-    return (
-        [p.data_ptr() for p in parts] == list(range(start, start + len(parts) * size, size))
-        and start + len(parts) * size <= memory.data_ptr() + memory.nbytes()
-        and all(p.shape == first.shape and p.is_contiguous() for p in parts)
-    )
+    first = parts[0]
+    place, size, shape = first.data_ptr(), first.nbytes, first.shape
+    for p in parts:
+        if p.data_ptr() != place or p.shape != shape or not p.is_contiguous():
+            return False
+        place += size
+    memory = first.untyped_storage()
+    return place <= memory.data_ptr() + memory.nbytes()
 
 
 def _over(parts: Sequence[Tensor]) -> Tensor:
