@@ -7,7 +7,7 @@ from ase.data import atomic_masses
 from torch import Tensor
 
 from schnet_calc.kernels.splines.cubic import SplineGrid
-from schnet_calc.kernels.torch import compiled
+from schnet_calc.kernels.torch.compiled import Explicit, predict_compiled
 from schnet_calc.kernels.torch.explicit import (
     features,
     filter_tables,
@@ -18,7 +18,7 @@ from schnet_calc.kernels.torch.explicit import (
     virials_from_slopes,
 )
 from schnet_calc.kernels.torch.read_out import read_out
-from schnet_calc.kernels.torch.tables import compiled_tables
+from schnet_calc.kernels.torch.tiles import tiled_pairs
 from schnet_calc.nn import Network, SchNet
 from schnet_calc.training.batches import TrainingBatch
 
@@ -83,22 +83,12 @@ def explicit_predictor(network: SchNet, grid: SplineGrid, in_one_call: bool = Tr
     return predict
 
 
-Explicit = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
-"""Atomic energies (N,), features (N, F), forces (N, 3), virials (B, 3, 3)."""
-
-
 def _compiled(
     network: SchNet, grid: SplineGrid, basis: Tensor, batch: TrainingBatch, derivatives: bool
 ) -> Explicit:
     graph = batch.graph
-    geometry = (graph.positions, graph.i, graph.j, graph.shifts, batch.counts)
-    blocks = compiled.stack_blocks(network, compiled_tables(network, basis))
-    step = compiled.Step(network, blocks, compiled.tiled_pairs(network, grid, *geometry))
-    x, y = compiled.features(network.embedding(graph.numbers), step, blocks)
-    atomic, gx = read_out(network, x)
-    if not derivatives:
-        return atomic, x, None, None
-    return atomic, x, *compiled.forces(gx, y, step, len(batch.counts))
+    pairs = tiled_pairs(network, grid, graph.positions, graph.i, graph.j, graph.shifts, batch.counts)
+    return predict_compiled(network, basis, pairs, graph.numbers, len(batch.counts), derivatives)
 
 
 def _as_tensors(

@@ -68,8 +68,11 @@ def test_layers_of_one_kind_are_one_tensor_without_a_copy():
     assert whole.is_leaf
     assert whole.grad.data_ptr() == weights[0].grad.data_ptr()
     torch.testing.assert_close(whole, torch.stack(weights))
+    assert together(weights) is whole
     assert not together(weights[::-1]).is_leaf
     assert len(flat.values) == sum(p.numel() for p in network.parameters())
+    weights[1].data = weights[1].detach() + 1.0
+    torch.testing.assert_close(together(weights), torch.stack(weights))
 
 
 def test_a_vector_outlives_loading():
