@@ -71,7 +71,8 @@ def judge(numbers, index, positions, i, j, shifts, radii, shortest, slack, fewes
     """What lies farthest outside: a pair, an atom's neighbours, its neighbours of a kind; and molecules.
 
     Ranges of all neighbours are (N,), those of kinds (N, kinds); slack is that of distances, then that of
-    numbers of neighbours. Indices are -1 where nothing lies outside.
+    numbers of neighbours. Indices are -1 where nothing lies outside. Numbers alone come back: arrays would take as
+    long as all this for twenty atoms.
     """
     counts, distances = survey(numbers, index, low.shape[1], positions, i, j, shifts, radii)
     pair, worst = -1, 0.0
@@ -91,4 +92,4 @@ def judge(numbers, index, positions, i, j, shifts, radii, shortest, slack, fewes
         gap = max(fewest[n] - total, total - most[n]) - slack[1]
         if gap > worst and math.isfinite(gap):
             atom, worst = n, gap
-    return pair, atom, odd, kind, counts, distances, fragments(numbers.shape[0], i, j, distances)
+    return pair, atom, odd, kind, fragments(numbers.shape[0], i, j, distances)

@@ -4,7 +4,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from schnet_calc.guard.bonds import RADII, judge, reach
+from schnet_calc.guard.bonds import RADII, judge, reach, survey
 from schnet_calc.guard.domain import Domain, composition
 from schnet_calc.structures.neighbors import HalfPairs
 from schnet_calc.structures.structure import Structure
@@ -43,19 +43,13 @@ class DomainCheck:
         species, numbers = self._of(structure), structure.numbers
         i, j, shifts = pairs
         ranges = (species.fewest, species.most, species.low, species.high)
-        pair, atom, odd, kind, counts, distances, parts = judge(
-            numbers,
-            species.index,
-            structure.positions,
-            i,
-            j,
-            shifts,
-            RADII,
-            self.domain.shortest,
-            SLACK,
-            *ranges,
+        geometry = (structure.positions, i, j, shifts, RADII)
+        pair, atom, odd, kind, parts = judge(
+            numbers, species.index, *geometry, self.domain.shortest, SLACK, *ranges
         )
         found = self._composition(structure)
+        if max(pair, atom, odd) >= 0:
+            counts, distances = survey(numbers, species.index, species.count, *geometry)
         if pair >= 0:
             found.append(self._too_close(numbers, int(i[pair]), int(j[pair]), float(distances[pair])))
         if atom >= 0:

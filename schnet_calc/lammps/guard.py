@@ -9,7 +9,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from schnet_calc.errors import DoubtfulStructureError
-from schnet_calc.guard.bonds import RADII, judge, reach
+from schnet_calc.guard.bonds import RADII, judge, reach, survey
 from schnet_calc.guard.check import SLACK
 from schnet_calc.guard.domain import composition
 from schnet_calc.guard.guard import known_domain
@@ -144,10 +144,13 @@ class RankGuard:
                 for k, b in enumerate(self._elements):
                     low[mine, k], high[mine, k] = domain.kinds.get((int(a), int(b)), (0.0, 0.0))
         index, places = np.searchsorted(self._elements, numbers), around.positions[around.where]
-        pair, atom, odd, kind, counts, distances, _ = judge(
-            numbers, index, places, i, j, shifts, RADII, domain.shortest, SLACK, fewest, most, low, high
+        geometry = (places, i, j, shifts, RADII)
+        pair, atom, odd, kind, _ = judge(
+            numbers, index, *geometry, domain.shortest, SLACK, fewest, most, low, high
         )
         tags, found = around.tags[around.where], []
+        if max(pair, atom, odd) >= 0:
+            counts, distances = survey(numbers, index, len(self._elements), *geometry)
         if pair >= 0:
             a, b = int(i[pair]), int(j[pair])
             found.append(
