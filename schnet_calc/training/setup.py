@@ -30,7 +30,7 @@ def make_optimizer(name: str, weights: FlatWeights) -> torch.optim.Optimizer:
 def start_from(path: str, network: Network, optimizer: torch.optim.Optimizer) -> None:
     """Take over the weights of a model file, or of a checkpoint and its optimiser's state.
 
-    Heads may differ: those that both have come along, the others keep their first weights.
+    Heads may differ: those that both have come along, the others keep their first weights, with a warning.
     """
     if path.endswith(".safetensors"):
         tensors, state = load_checkpoint(Path(path))
@@ -49,13 +49,20 @@ def start_from(path: str, network: Network, optimizer: torch.optim.Optimizer) ->
     if without_heads(config) != without_heads(network.config):
         raise ValueError(f"start_from: {path} has other hyperparameters than [model] asks for")
     shared = [name for name, kind in config.heads.items() if network.config.heads.get(name) == kind]
+    new = [name for name in network.config.heads if name not in shared]
+    if network.config.energy and not config.energy:
+        new.append("energy")
+    if new:
+        warnings.warn(
+            f"start_from: {path} has nothing for {', '.join(new)}, which begins anew", stacklevel=2
+        )
     kept = tuple(f"heads.{name}." for name in shared)
+    if config.energy == network.config.energy:
+        kept = (*kept, "output")
     taken = {
         name: value
         for name, value in upgraded_weights(weights).items()
-        if name.startswith(kept)
-        or not name.startswith(("heads.", "output"))
-        or (name.startswith("output") and config.energy == network.config.energy)
+        if name.startswith(kept) or not name.startswith(("heads.", "output"))
     }
     network.load_state_dict({**network.state_dict(), **taken})
 
