@@ -133,16 +133,7 @@ class RankGuard:
         i, j, shifts = close_pairs(
             around.positions, around.i, around.j, around.home, around.where, self.reach
         )
-        # Guests are judged by their owners, who see all of their neighbours.
-        fewest, most = np.full(len(numbers), -np.inf), np.full(len(numbers), np.inf)
-        fewest[:n_own], most[:n_own] = domain.fewest[numbers[:n_own]], domain.most[numbers[:n_own]]
-        low = np.full((len(numbers), len(self._elements)), -np.inf)
-        high = np.full((len(numbers), len(self._elements)), np.inf)
-        if domain.kinds:
-            for a in self._elements:
-                mine = np.flatnonzero(numbers[:n_own] == a)
-                for k, b in enumerate(self._elements):
-                    low[mine, k], high[mine, k] = domain.kinds.get((int(a), int(b)), (0.0, 0.0))
+        fewest, most, low, high = self._ranges(numbers, n_own)
         index, places = np.searchsorted(self._elements, numbers), around.positions[around.where]
         geometry = (places, i, j, shifts, RADII)
         pair, atom, odd, kind, _ = judge(
@@ -170,3 +161,21 @@ class RankGuard:
                 f"data {bounds[0]:.1f} to {bounds[1]:.1f}"
             )
         return found
+
+    def _ranges(self, numbers: NDArray[np.int64], n_own: int) -> tuple[NDArray[np.float64], ...]:
+        """Fewest and most neighbours (N,), and of each kind (N, kinds), that atoms had in training.
+
+        Guests are judged by their owners, who see all of their neighbours.
+        """
+        domain = self.domain
+        assert domain is not None
+        fewest, most = np.full(len(numbers), -np.inf), np.full(len(numbers), np.inf)
+        fewest[:n_own], most[:n_own] = domain.fewest[numbers[:n_own]], domain.most[numbers[:n_own]]
+        low = np.full((len(numbers), len(self._elements)), -np.inf)
+        high = np.full((len(numbers), len(self._elements)), np.inf)
+        if domain.kinds:
+            for a in self._elements:
+                mine = np.flatnonzero(numbers[:n_own] == a)
+                for k, b in enumerate(self._elements):
+                    low[mine, k], high[mine, k] = domain.kinds.get((int(a), int(b)), (0.0, 0.0))
+        return fewest, most, low, high
