@@ -26,6 +26,7 @@ from schnet_calc.bench.timing import take_turns
 from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker
 from schnet_calc.ipi.input import STRUCTURE
 from schnet_calc.ipi.wire import Exit, GetForce, Init, Parser, Reply, Status, encode_reply, header
+from schnet_calc.structures.geometries import Geometries
 
 
 def prepared_answers(path: str, beads: int, n_atoms: int, seconds: float) -> None:
@@ -85,13 +86,20 @@ def process(folder: Path) -> ProcessWorker:
     return ProcessWorker(ModelSpec(("c20",), folder / STRUCTURE, device="cpu"))
 
 
-def batch_milliseconds(calculator: SchNetCalculator, beads: int) -> float:
-    """Median for one batch of structures."""
+def batch_milliseconds(calculator: SchNetCalculator, beads: int) -> tuple[float, float]:
+    """Medians for one batch of structures, and for the same as arrays."""
     batch = []
     for seed in range(beads):
         batch.append(dodecahedron())
         batch[-1].rattle(0.05, seed=seed)
-    return float(np.median(take_turns({"batch": lambda: calculator.evaluate(batch)})["batch"]))
+    positions, cells = np.array([a.positions for a in batch]), np.zeros((beads, 3, 3))
+    arrays = Geometries(batch[0].numbers.astype(np.int64), positions, cells, np.zeros(3, bool))
+    ways = {
+        "objects": lambda: calculator.evaluate(batch),
+        "arrays": lambda: calculator.model.totals(arrays),
+    }
+    found = take_turns(ways)
+    return float(np.median(found["objects"])), float(np.median(found["arrays"]))
 
 
 def main() -> None:
@@ -103,11 +111,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     beads, cage = options.beads, dodecahedron()
     calculator = SchNetCalculator("c20", device="cpu")
-    batch = batch_milliseconds(calculator, beads)
+    _, batch = batch_milliseconds(calculator, beads)
     step = partial(pimd_step, cage, beads, options.steps)
     nobody = with_nobody(beads, len(cage), 1e-3 * batch)
     ways: dict[str, Callable[[], float]] = {
-        "one batch": lambda: batch_milliseconds(calculator, beads),
+        "one batch": lambda: batch_milliseconds(calculator, beads)[0],
+        "one batch, as arrays": lambda: batch_milliseconds(calculator, beads)[1],
         "i-PI alone": lambda: step(pes=FREE),
         "direct": step,
         "socket": lambda: step(serve=with_client(process)),

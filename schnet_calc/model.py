@@ -18,10 +18,11 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
-from schnet_calc.engine import Committee, Engine, Prediction, make_engine
+from schnet_calc.engine import Committee, CompiledEngine, Engine, Prediction, Totals, make_engine
 from schnet_calc.engine.differences import output_derivatives
 from schnet_calc.guard.guard import ExtrapolationGuard
 from schnet_calc.modelfile import Potential, load_potential, shipped_models
+from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.structures.structure import Structure
 
@@ -127,6 +128,25 @@ class Model:
         predictions = self.engine.evaluate(batch, properties)
         self.guard.check(batch, predictions, self.lists)
         return predictions
+
+    def totals(self, geometries: Geometries) -> Totals:
+        """Evaluate geometries of the same atoms as one batch: energies, forces and virials as arrays.
+
+        Parameters
+        ----------
+        geometries : Geometries
+            At least one.
+
+        Returns
+        -------
+        Totals
+            What :meth:`evaluate` says of each, sooner: molecules need no object of their own. Its errors, too.
+        """
+        found = self.engine.totals(geometries) if isinstance(self.engine, CompiledEngine) else None
+        if found is None:
+            return Totals.of(self.evaluate(geometries.structures(), []))
+        self.guard.check_geometries(geometries, self.lists)
+        return found
 
     @cached_property
     def precise(self) -> Engine | Committee:

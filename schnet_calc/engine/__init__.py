@@ -9,7 +9,7 @@ from schnet_calc.engine.base import Engine
 from schnet_calc.engine.committee import Committee
 from schnet_calc.engine.compiled import CompiledEngine
 from schnet_calc.engine.cuda import CudaEngine
-from schnet_calc.engine.prediction import Prediction
+from schnet_calc.engine.prediction import Prediction, Totals
 from schnet_calc.engine.support import supports
 from schnet_calc.engine.torchscript import TorchScriptEngine
 from schnet_calc.errors import ModelFileError
@@ -82,5 +82,6 @@ __all__ = [
     "Engine",
     "Prediction",
     "TorchScriptEngine",
+    "Totals",
     "make_engine",
 ]

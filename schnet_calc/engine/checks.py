@@ -74,6 +74,15 @@ def _is_sound(numbers, positions, cell, energies):  # type: ignore[no-untyped-de
     return numbers.shape[0] > 0
 
 
+@exact
+def all_sound(numbers, positions, cells, energies):  # type: ignore[no-untyped-def]
+    """The same for positions (B, N, 3) and cells (B, 3, 3) of several geometries."""
+    sound = True
+    for k in range(positions.shape[0]):
+        sound = sound and _is_sound(numbers, positions[k], cells[k], energies)
+    return sound
+
+
 def check_values(structure: Structure) -> None:
     """Raise :class:`BadStructureError` for no atoms, a wrong shape, and numbers that are not finite."""
     if not len(structure.numbers):

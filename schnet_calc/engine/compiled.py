@@ -7,16 +7,17 @@ import torch
 from numpy.typing import NDArray
 
 from schnet_calc.engine.base import Engine, Item
-from schnet_calc.engine.checks import check_finite, check_shortest
+from schnet_calc.engine.checks import SHORTEST_DISTANCE, all_sound, check_finite, check_shortest
 from schnet_calc.engine.differences import hessian_by_differences
-from schnet_calc.engine.prediction import Prediction, read_heads
+from schnet_calc.engine.prediction import Prediction, Totals, read_heads
 from schnet_calc.engine.support import compiled_network
 from schnet_calc.kernels.cpu.arrays import Prepared
-from schnet_calc.kernels.cpu.parallel import Evaluated, evaluate_many, evaluate_one
+from schnet_calc.kernels.cpu.parallel import Evaluated, evaluate_joined, evaluate_many, evaluate_one
 from schnet_calc.kernels.cpu.weights import network_arrays
 from schnet_calc.kernels.splines.quintic import TOLERANCE, choose_grid
 from schnet_calc.modelfile import Potential
-from schnet_calc.structures.neighbors import NeighborLists
+from schnet_calc.structures.geometries import Geometries
+from schnet_calc.structures.neighbors import ALL_PAIRS_LIMIT, NeighborLists, all_pairs
 from schnet_calc.structures.structure import Structure
 
 
@@ -95,6 +96,30 @@ class CompiledEngine(Engine):
             atomic=atomic,
         )
 
+    def totals(self, geometries: Geometries) -> Totals | None:
+        """Evaluate molecules without an object for each.
+
+        Returns
+        -------
+        Totals or None
+            What :meth:`evaluate` says; nothing where it has more to look at than this (crystals, large molecules,
+            many pairs), or may have an error to raise.
+        """
+        numbers, positions, cells, pbc = geometries
+        count, n_atoms = len(positions), len(numbers)
+        if n_atoms > ALL_PAIRS_LIMIT or pbc.any() or not all_sound(numbers, positions, cells, self.offsets):
+            return None
+        joined, starts = _repeated(geometries)
+        if starts[1][-1] > self.most_pairs:
+            return None
+        found = evaluate_joined(joined, starts, self.weights, min(torch.get_num_threads(), count))
+        energies, forces = found.energies.reshape(count, n_atoms), found.forces[0].reshape(positions.shape)
+        if found.nearest[:, 1].min() < SHORTEST_DISTANCE or not np.isfinite(energies.sum() + forces.sum()):
+            return None
+        share = 1.0 / n_atoms if self.network.mean_pooling else 1.0
+        totals = (share * energies + self.offsets[numbers]).sum(axis=1)
+        return Totals(totals, share * forces, share * found.virials)
+
     def _heads(self, found: Evaluated, heads: Sequence[str]) -> dict[str, NDArray[np.float64]]:
         """What further heads make of the last features, in float64."""
         n_features = self.network.config.n_features
@@ -110,3 +135,18 @@ class CompiledEngine(Engine):
 def _prepared(structure: Structure, item: Item) -> Prepared:
     positions = np.ascontiguousarray(structure.positions, dtype=float)
     return Prepared(structure.numbers, positions, *item.pairs)
+
+
+def _repeated(geometries: Geometries) -> tuple[Prepared, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Molecules one after the other, with all their pairs, and where atoms and pairs of each begin."""
+    count, n_atoms = len(geometries.positions), len(geometries.numbers)
+    i, j, _ = all_pairs(n_atoms)
+    joined = Prepared(
+        np.tile(geometries.numbers, count),
+        np.ascontiguousarray(geometries.positions, dtype=float).reshape(-1, 3),
+        np.tile(i, count),
+        np.tile(j, count),
+        np.zeros((count * len(i), 3)),
+    )
+    each = np.arange(count + 1)
+    return joined, (each * n_atoms, each * len(i))

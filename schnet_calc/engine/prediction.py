@@ -1,6 +1,8 @@
 """What an engine returns for one structure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +50,26 @@ class Prediction:
     def forces_std(self) -> NDArray[np.float64]:
         """(N, 3) standard deviation of the committee's forces, eV/Å."""
         return np.asarray(np.std([m.forces for m in self.members], axis=0, ddof=1))
+
+
+class Totals(NamedTuple):
+    """What dynamics needs of B geometries of the same N atoms; plain float64 arrays on the CPU."""
+
+    energies: NDArray[np.float64]
+    """(B,) eV."""
+    forces: NDArray[np.float64]
+    """(B, N, 3) eV/Å."""
+    virials: NDArray[np.float64]
+    """(B, 3, 3) eV: derivatives of the energies with respect to strain."""
+
+    @classmethod
+    def of(cls, predictions: Sequence[Prediction]) -> "Totals":
+        """The same numbers from one object each; of at least one."""
+        return cls(
+            np.array([p.energy for p in predictions]),
+            np.stack([p.forces for p in predictions]),
+            np.stack([p.virial for p in predictions]),
+        )
 
 
 def voigt_stress(virial: NDArray[np.float64], volume: float) -> NDArray[np.float64]:

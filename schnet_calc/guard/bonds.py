@@ -93,3 +93,13 @@ def judge(numbers, index, positions, i, j, shifts, radii, shortest, slack, fewes
         if gap > worst and math.isfinite(gap):
             atom, worst = n, gap
     return pair, atom, odd, kind, fragments(numbers.shape[0], i, j, distances)
+
+
+@exact
+def none_outside(most_parts, numbers, index, positions, *others):  # type: ignore[no-untyped-def]
+    """Whether :func:`judge` finds nothing in several geometries (B, N, 3), and no more molecules than so many."""
+    for k in range(positions.shape[0]):
+        pair, atom, odd, _, parts = judge(numbers, index, positions[k], *others)
+        if max(pair, atom, odd) >= 0 or parts > most_parts:
+            return False
+    return True

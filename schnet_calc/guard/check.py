@@ -4,9 +4,10 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from schnet_calc.guard.bonds import RADII, judge, reach, survey
+from schnet_calc.guard.bonds import RADII, judge, none_outside, reach, survey
 from schnet_calc.guard.domain import Domain, composition
-from schnet_calc.structures.neighbors import HalfPairs
+from schnet_calc.structures.geometries import Geometries
+from schnet_calc.structures.neighbors import HalfPairs, all_pairs
 from schnet_calc.structures.structure import Structure
 
 SLACK = np.array([0.05, 0.25])
@@ -42,10 +43,9 @@ class DomainCheck:
         """
         species, numbers = self._of(structure), structure.numbers
         i, j, shifts = pairs
-        ranges = (species.fewest, species.most, species.low, species.high)
         geometry = (structure.positions, i, j, shifts, RADII)
         pair, atom, odd, kind, parts = judge(
-            numbers, species.index, *geometry, self.domain.shortest, SLACK, *ranges
+            numbers, species.index, *geometry, self.domain.shortest, SLACK, *species.ranges
         )
         found = self._composition(structure)
         if max(pair, atom, odd) >= 0:
@@ -63,6 +63,17 @@ class DomainCheck:
         if most is not None and parts > most and not structure.pbc.any():
             found.append(f"{parts} separate molecules, in the training data at most {most}")
         return found
+
+    def holds(self, geometries: Geometries) -> bool:
+        """Whether no molecule of several has a reason for doubt; all their pairs are looked at."""
+        if not len(geometries.positions):
+            return True
+        first, numbers = geometries.structures()[0], geometries.numbers
+        species, most = self._of(first), self.domain.fragments
+        rest = (*all_pairs(len(numbers)), RADII, self.domain.shortest, SLACK, *species.ranges)
+        return not self._composition(first) and none_outside(
+            len(numbers) if most is None else most, numbers, species.index, geometries.positions, *rest
+        )
 
     def _of(self, structure: Structure) -> "_Species":
         """What follows from the atomic numbers; the last is kept, since the same atoms come again."""
@@ -110,6 +121,7 @@ class _Species:
             for k, z in enumerate(self.elements):
                 ranges = [domain.kinds.get((int(a), int(z)), (0.0, 0.0)) for a in numbers]
                 self.low[:, k], self.high[:, k] = np.array(ranges).reshape(-1, 2).T
+        self.ranges = self.fewest, self.most, self.low, self.high
         self._names: dict[bool, str] = {}
 
     def composition(self, structure: Structure) -> str:

@@ -14,6 +14,7 @@ from schnet_calc.errors import DoubtfulStructureError, ModelFileError
 from schnet_calc.guard.check import DomainCheck
 from schnet_calc.guard.domain import Domain
 from schnet_calc.modelfile import Potential
+from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.structures.structure import Structure
 
@@ -86,7 +87,7 @@ class ExtrapolationGuard:
         Parameters
         ----------
         structures, predictions : sequence
-            In the order of the batch.
+            In the order of the batch; the predictions of a single model are not looked at.
         lists : NeighborLists
             Of the places of the batch.
 
@@ -98,18 +99,24 @@ class ExtrapolationGuard:
         if self.on_doubt == "ignore":
             return
         self.reasons = []
-        for k, (structure, prediction) in enumerate(zip(structures, predictions, strict=True)):
+        for k, structure in enumerate(structures):
             found = []
             if self._check is not None:
                 found += self._check.reasons(
                     structure, lists.pairs(k, structure, self._check.reach(structure))
                 )
             if self.max_forces_std is not None:
-                found += self._disagreement(prediction, self.max_forces_std)
+                found += self._disagreement(predictions[k], self.max_forces_std)
             if found:
                 which = f"structure {k}: " if len(structures) > 1 else ""
                 self.reasons += [which + reason for reason in found]
                 self._act(k, structure, which + "; ".join(found))
+
+    def check_geometries(self, geometries: Geometries, lists: NeighborLists) -> None:
+        """The same for molecules of one kind, evaluated by a single model: as one, until there is a doubt."""
+        self.reasons = []
+        if self._check is not None and not self._check.holds(geometries):
+            self.check(geometries.structures(), (), lists)
 
     def _disagreement(self, prediction: Prediction, limit: float) -> list[str]:
         spread = np.linalg.norm(prediction.forces_std, axis=1)

@@ -9,12 +9,12 @@ import numpy as np
 from ase import units
 from numpy.typing import NDArray
 
-from schnet_calc.engine import Prediction
+from schnet_calc.engine import Prediction, Totals
 from schnet_calc.errors import BadStructureError, DoubtfulStructureError, NotFiniteError
 from schnet_calc.ipi.errors import ProtocolError, StructureError
 from schnet_calc.ipi.wire import Reply, Request
 from schnet_calc.model import Model
-from schnet_calc.structures.structure import Structure
+from schnet_calc.structures.geometries import Geometries
 
 
 class Evaluator:
@@ -36,6 +36,7 @@ class Evaluator:
         self.numbers = atoms.numbers.astype(np.int64)
         self.pbc = np.array(atoms.pbc, dtype=bool)
         self.energies = energies
+        self._plain = not (energies or model.outputs or len(model.potentials) > 1)
 
     def __call__(self, request: Request) -> Reply:
         """Evaluate all structures of a request as one batch.
@@ -55,25 +56,25 @@ class Evaluator:
                 f"i-PI sends {n_atoms} atoms, but the structure given here has {len(self.numbers)}"
             )
         cells = np.ascontiguousarray(np.swapaxes(request.cells, 1, 2)) * units.Bohr
-        positions = request.positions * units.Bohr
-        structures = [
-            Structure(self.numbers, p, c, self.pbc) for p, c in zip(positions, cells, strict=True)
-        ]
+        geometries = Geometries(self.numbers, request.positions * units.Bohr, cells, self.pbc)
         try:
-            predictions = self.model.evaluate(structures)
+            found, extras = self._evaluated(geometries)
         except (BadStructureError, NotFiniteError, DoubtfulStructureError) as error:
-            refused = structures[error.index]
+            refused = geometries.structures()[error.index]
             raise StructureError(error.index, refused.positions, refused.cell, str(error)) from error
-        return self._reply(predictions)
-
-    def _reply(self, predictions: list[Prediction]) -> Reply:
-        force_unit = units.Hartree / units.Bohr
         return Reply(
-            energies=np.array([p.energy for p in predictions]) / units.Hartree,
-            forces=np.stack([p.forces for p in predictions]) / force_unit,
-            virials=np.stack([_virial(p.virial) for p in predictions]) / units.Hartree,
-            extras=[self._extras(p) for p in predictions],
+            found.energies / units.Hartree,
+            found.forces * (units.Bohr / units.Hartree),
+            _virial(found.virials) / units.Hartree,
+            extras,
         )
+
+    def _evaluated(self, geometries: Geometries) -> tuple[Totals, list[str]]:
+        """As arrays, and in extras what an object of each structure says beside; those alone take time."""
+        if self._plain:
+            return self.model.totals(geometries), [""] * len(geometries.positions)
+        predictions = self.model.evaluate(geometries.structures())
+        return Totals.of(predictions), [self._extras(p) for p in predictions]
 
     def _extras(self, prediction: Prediction) -> str:
         values: dict[str, Any] = {}
@@ -83,7 +84,7 @@ class Evaluator:
             values[name] = (value / units.Bohr if name == "dipole" else value).tolist()
         if prediction.members:
             values |= _committee(prediction.members)
-        return json.dumps(values) if values else ""
+        return json.dumps(values)
 
 
 def _committee(members: Sequence[Prediction]) -> dict[str, Any]:
@@ -97,5 +98,5 @@ def _committee(members: Sequence[Prediction]) -> dict[str, Any]:
 
 
 def _virial(strain_derivative: NDArray[np.float64]) -> NDArray[np.float64]:
-    """i-PI's sign: minus stress times volume."""
-    return -0.5 * (strain_derivative + strain_derivative.T)
+    """(..., 3, 3) in i-PI's sign: minus stress times volume."""
+    return -0.5 * (strain_derivative + strain_derivative.swapaxes(-1, -2))

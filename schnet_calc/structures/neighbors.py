@@ -68,14 +68,15 @@ def half_pairs(
         _check_number(positions, box, pbc, cutoff)
         if np.isfinite(cutoff):
             return _with_cells(positions, box, np.asarray(pbc, bool), cutoff)
-    i, j, _ = _all_pairs(len(positions))
+    i, j, _ = all_pairs(len(positions))
     vectors = positions[j] - positions[i]
     near = np.einsum("pk,pk->p", vectors, vectors) < cutoff**2
     return HalfPairs(i[near], j[near], np.zeros((int(near.sum()), 3)))
 
 
 @cache
-def _all_pairs(n_atoms: int) -> HalfPairs:
+def all_pairs(n_atoms: int) -> HalfPairs:
+    """Return the pairs of a molecule, near and far; the arrays are shared by all who ask."""
     i, j = np.triu_indices(n_atoms, 1)
     return HalfPairs(i, j, np.zeros((len(i), 3)))
 
@@ -105,7 +106,7 @@ class SkinList:
         """Return every unordered pair within the cutoff, maybe some beyond; arguments as in :func:`half_pairs`."""
         periodic = bool(pbc.any())
         if not periodic and len(positions) <= ALL_PAIRS_LIMIT:
-            return _all_pairs(len(positions))
+            return all_pairs(len(positions))
         if not periodic and np.isinf(self.cutoff):  # the same pairs wherever the atoms are
             return self._all(positions, cell, pbc)
         kept, skin = self._kept, 0.0

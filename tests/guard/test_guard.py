@@ -12,8 +12,8 @@ from ase import units
 from ase.build import bulk, molecule
 from ase.md.verlet import VelocityVerlet
 
-from helpers import REFERENCES, ethanol, random_network, rattled, write_model
-from schnet_calc import SchNetCalculator
+from helpers import REFERENCES, ethanol, geometries, random_network, rattled, write_model
+from schnet_calc import SchNetCalculator, load_model
 from schnet_calc.errors import ModelFileError
 from schnet_calc.guard.domain import Domain
 from schnet_calc.guard.guard import MOST_WRITTEN, DoubtfulStructureError, ExtrapolationGuard
@@ -198,3 +198,25 @@ def test_shipped_models_know_their_training_data(caplog):
 
 def test_writing_a_model_without_training_data(tmp_path):
     assert SchNetCalculator(write_model(tmp_path / "m.pt")).guard.reasons == []
+
+
+def test_arrays_are_doubted_like_objects(guarded, caplog):
+    caplog.set_level(logging.WARNING)
+    model = load_model(guarded, device="cpu")
+    sound = rattled(ETHANOL, 5)
+    model.totals(geometries(sound))
+    assert not caplog.records
+    assert not model.guard.reasons
+    model.totals(geometries([*sound, broken()]))
+    assert "structure 5: " in caplog.text
+    assert model.guard.count == 1
+    assert model.guard.reasons
+    model.totals(geometries(sound))
+    assert not model.guard.reasons
+    load_model(guarded, device="cpu", on_doubt="ignore").totals(geometries([broken()]))
+    strict = load_model(guarded, device="cpu", on_doubt="stop")
+    with pytest.raises(DoubtfulStructureError, match="structure 2: ") as caught:
+        strict.totals(geometries([*sound[:2], broken(), *sound]))
+    assert caught.value.index == 2
+    with pytest.raises(DoubtfulStructureError, match="CH4"):
+        strict.totals(geometries(rattled(molecule("CH4"), 2)))

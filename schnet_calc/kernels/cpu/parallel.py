@@ -55,10 +55,7 @@ def evaluate_many(
     """Evaluate each structure on a thread of its own, as many at a time as there are parts."""
     starts = tuple(np.cumsum([0, *(len(arrays[k]) for arrays in structures)]) for k in (0, 2))
     joined = Prepared(*(np.concatenate(arrays) for arrays in zip(*structures, strict=True)))
-    results = _results(len(joined.numbers), 1, len(structures), weights, features)
-    shared = _shared(weights, n_parts, 0)
-    if not _run(n_parts, starts, joined, weights, shared, results):
-        return evaluate_many(structures, weights, 1, features)
+    results = evaluate_joined(joined, starts, weights, n_parts, features)
     rows = [slice(a, b) for a, b in zip(starts[0][:-1], starts[0][1:], strict=True)]
     return [
         Evaluated(
@@ -71,6 +68,31 @@ def evaluate_many(
         )
         for k, r in enumerate(rows)
     ]
+
+
+def evaluate_joined(
+    joined: Prepared, starts: tuple[Array, ...], weights: Weights, n_parts: int, features: bool = False
+) -> Results:
+    """The same for structures that lie in one array each.
+
+    Parameters
+    ----------
+    joined : Prepared
+        The structures one after the other; pairs count atoms from the start of their own.
+    starts : (array, array)
+        (B + 1,) where atoms and pairs of each structure begin, and where the last ones end.
+    weights : Weights
+        Of the network.
+    n_parts : int
+        Threads.
+    features : bool
+        Whether the last features are wanted.
+    """
+    results = _results(len(joined.numbers), 1, len(starts[0]) - 1, weights, features)
+    shared = _shared(weights, n_parts, 0)
+    if not _run(n_parts, starts, joined, weights, shared, results):
+        return evaluate_joined(joined, starts, weights, 1, features)
+    return results
 
 
 def _results(n_atoms: int, n_forces: int, n_virials: int, weights: Weights, features: bool) -> Results:

@@ -1,0 +1,80 @@
+"""Geometries of the same atoms as arrays: what an object for each would say, and its errors."""
+
+import ase
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+
+from helpers import REFERENCES, ethanol, geometries, random_network, rattled
+from schnet_calc import load_model
+from schnet_calc.errors import BadStructureError
+from schnet_calc.modelfile import save_model
+
+
+def agree(model, images):
+    found, expected = model.totals(geometries(images)), model.evaluate(images, [])
+    np.testing.assert_array_equal(found.energies, [p.energy for p in expected])
+    np.testing.assert_array_equal(found.forces, [p.forces for p in expected])
+    np.testing.assert_array_equal(found.virials, [p.virial for p in expected])
+
+
+CLUSTER = bulk("C", cubic=True) * 3
+CLUSTER.pbc = False
+MANY = {
+    "molecules": rattled(molecule("CH3CH2OH"), 5),
+    "one molecule": [ethanol()],
+    "atoms": rattled(molecule("O"), 3),
+    "crystals": rattled(bulk("Si", cubic=True), 3),
+    "large molecules": rattled(CLUSTER, 2),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", MANY)
+def test_arrays_equal_objects(models, engine, name, dtype):
+    agree(load_model(models[dtype], device="cpu", engine=engine), MANY[name])
+
+
+def test_molecules_need_no_objects(models, monkeypatch):
+    model = load_model(models["float64"], device="cpu")
+    expected = [p.energy for p in model.evaluate(MANY["molecules"])]
+    monkeypatch.setattr(model.engine, "compute", None)
+    found = model.totals(geometries(MANY["molecules"]))
+    np.testing.assert_array_equal(found.energies, expected)
+
+
+def test_means_and_committees(tmp_path, members):
+    network = random_network(pooling="mean")
+    save_model(tmp_path / "mean.pt", network, REFERENCES)
+    agree(load_model(tmp_path / "mean.pt", device="cpu"), MANY["molecules"])
+    agree(load_model(members, device="cpu"), MANY["molecules"])
+
+
+def test_more_pairs_than_a_call_takes(models):
+    model = load_model(models["float64"], device="cpu")
+    model.engine.most_pairs = 100
+    assert model.engine.totals(geometries(MANY["molecules"])) is None
+    agree(model, MANY["molecules"])
+
+
+def spoiled(place, change):
+    images = [a.copy() for a in MANY["molecules"]]
+    change(images[place])
+    return geometries(images)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a.positions.__setitem__((2, 1), np.nan), "position of atom 2 is not finite"),
+        (lambda a: a.positions.__setitem__(5, a.positions[3]), "atoms 3 and 5 are at the same place"),
+        (lambda a: a.set_cell(np.diag([np.inf, 1, 1])), "the cell is not finite"),
+    ],
+)
+def test_bad_geometries_are_named(models, engine, change, message):
+    model = load_model(models["float64"], device="cpu", engine=engine)
+    with pytest.raises(BadStructureError, match=f"structure 3: {message}") as caught:
+        model.totals(spoiled(3, change))
+    assert caught.value.index == 3
+    with pytest.raises(BadStructureError, match="structure 0: atom 0 is Xe, but this model knows"):
+        model.totals(geometries([ase.Atoms("Xe")] * 2))
