@@ -13,8 +13,7 @@ from schnet_calc import __version__, plots
 from schnet_calc.errors import SchNetCalcError
 from schnet_calc.folders import replace_json
 from schnet_calc.modelfile import shipped_models
-
-Progress = Callable[[str, int, int], None]
+from schnet_calc.studies.kept import Progress
 
 
 @dataclass

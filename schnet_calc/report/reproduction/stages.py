@@ -25,7 +25,7 @@ from schnet_calc.modelfile import load_potential
 from schnet_calc.nn.activation import ShiftedSoftplus
 from schnet_calc.report.c20_page import write_c20_report
 from schnet_calc.report.qm9_figures import draw_qm9_figures
-from schnet_calc.report.reproduction.pieces import Pieces, Progress, Stage
+from schnet_calc.report.reproduction.pieces import Pieces, Stage
 from schnet_calc.report.reproduction.qm9_errors import add_qm9_errors
 from schnet_calc.studies import md17 as md17_study
 from schnet_calc.studies.alchemy import study_alchemy
@@ -34,6 +34,7 @@ from schnet_calc.studies.c20_selection import PAPER as SELECTION
 from schnet_calc.studies.c20_selection import read_rows
 from schnet_calc.studies.configs import config_folder, data_folder
 from schnet_calc.studies.isomers import MODELS, isomer_rows
+from schnet_calc.studies.kept import Progress
 from schnet_calc.studies.learning_curve import PUBLISHED, read_points
 from schnet_calc.studies.qm9_insight import study_qm9
 from schnet_calc.studies.tables import ROWS, Tested, configuration, evaluated_rows, held_out
