@@ -174,7 +174,8 @@ def test_import_is_quiet_and_changes_no_defaults(models):
         "import torch; before = torch.get_default_dtype(), torch.get_num_threads()\n"
         "from schnet_calc import SchNetCalculator\n"
         f"SchNetCalculator({str(models['float64'])!r})\n"
-        "assert (torch.get_default_dtype(), torch.get_num_threads()) == before"
+        "assert (torch.get_default_dtype(), torch.get_num_threads()) == before\n"
+        "import sys; assert not {'torch._dynamo', 'sympy'} & {*sys.modules}"  # seconds, for nothing
     )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False

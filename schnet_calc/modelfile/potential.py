@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.archive import Archive
@@ -75,12 +76,30 @@ class Potential:
         config = self.metadata.config
         assert config is not None
         kind = ARCHITECTURES[self.metadata.architecture].network
-        with torch.device("meta"):  # shapes only: nothing is allocated, nothing drawn
+        with torch.device("meta"), _ShapesOnly():
             network = kind(config)
         weights = upgraded_weights(self.weights)
         _check_shapes(self.path, network, weights)
         network.load_state_dict({k: v.clone() for k, v in weights.items()}, assign=True)
         return network.to(self.dtype).eval().requires_grad_(False)
+
+
+class _ShapesOnly(TorchFunctionMode):
+    """Tensors without memory, and no numbers for them: to leave these out, torch would import its compiler first.
+
+    That takes three seconds of each start.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call what is asked for, but for random numbers and ranges."""
+        named = kwargs or {}
+        if func is torch.nn.init.normal_:
+            return named["tensor"]
+        if func is torch.linspace and len(args) == 3:
+            return torch.empty(args[2], device="meta", dtype=named.get("dtype"))
+        return func(*args, **named)
 
 
 def _check_shapes(path: str, network: Network, weights: dict[str, torch.Tensor]) -> None:
