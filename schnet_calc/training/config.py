@@ -93,9 +93,6 @@ class TrainingConfig:
     """``"adam"``, ``"amsgrad"``, or ``"soap"``: fewer steps of about twice the cost."""
     start_from: str = ""
     """A model file, or a checkpoint with its optimiser's state, that the run starts with."""
-    weight_decay: float = 0.0
-    """Decoupled from the gradient, as AdamW's (arXiv:1711.05101): a step takes rate times this of each
-    matrix away; biases are left alone. Where training errors fall far below those of validation."""
     clip: float = 10.0
     """Largest norm of the gradient, eV."""
     reference: str = "elements"
@@ -140,7 +137,7 @@ class TrainingConfig:
         if not (self.rho >= 0 and 0 <= self.ema < 1):
             raise ValueError(f"rho >= 0 and 0 <= ema < 1 are needed, got {self.rho}, {self.ema}")
         forces = ("force_weight", "force_scale", "force_outlier")
-        for name in ("rho", *forces, "stress_weight", "dipole_weight", "scalar_weight", "weight_decay"):
+        for name in ("rho", *forces, "stress_weight", "dipole_weight", "scalar_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
 

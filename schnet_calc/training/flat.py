@@ -22,15 +22,12 @@ class FlatWeights:
 
     values: Tensor
     """(n,) of all weights."""
-    matrices: Tensor
-    """(m,) those of them that are no biases; the same memory."""
     gradient: Tensor
     """(n,) of a loss by them, where gradients are added up."""
 
     def __init__(self, network: nn.Module) -> None:
         self._weights = _in_order(network)
         self.values = torch.cat([p.detach().reshape(-1) for p in self._weights])
-        self.matrices = self.values[: sum(p.numel() for p in self._weights if _shape(p))]
         self.gradient = torch.zeros_like(self.values)
         sizes = [p.numel() for p in self._weights]
         for p, part in zip(self._weights, self.values.split(sizes), strict=True):

@@ -208,8 +208,6 @@ class Run:
                 f"the loss is {value} at step {self.step}: lower the learning rate ({rate:.1e})"
             )
         gradient.mul_((training.clip / torch.linalg.vector_norm(gradient)).clamp(max=1.0))
-        if training.weight_decay:
-            self._weights.matrices.mul_(1.0 - rate * training.weight_decay)
         self.optimizer.step()
         # A young average follows faster, or it would remember the first random weights.
         decay = min(training.ema, (1.0 + self.step) / (10.0 + self.step))
