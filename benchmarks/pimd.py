@@ -86,20 +86,21 @@ def process(folder: Path) -> ProcessWorker:
     return ProcessWorker(ModelSpec(("c20",), folder / STRUCTURE, device="cpu"))
 
 
-def batch_milliseconds(calculator: SchNetCalculator, beads: int) -> tuple[float, float]:
-    """Medians for one batch of structures, and for the same as arrays."""
-    batch = []
+def batches(calculator: SchNetCalculator, beads: int) -> dict[str, Callable[[], float]]:
+    """Medians, ms, for one batch of structures, and for the same as arrays."""
+    images = []
     for seed in range(beads):
-        batch.append(dodecahedron())
-        batch[-1].rattle(0.05, seed=seed)
-    positions, cells = np.array([a.positions for a in batch]), np.zeros((beads, 3, 3))
-    arrays = Geometries(batch[0].numbers.astype(np.int64), positions, cells, np.zeros(3, bool))
-    ways = {
-        "objects": lambda: calculator.evaluate(batch),
-        "arrays": lambda: calculator.model.totals(arrays),
+        images.append(dodecahedron())
+        images[-1].rattle(0.05, seed=seed)
+    arrays = Geometries.from_atoms(images)
+
+    def median(call: Callable[[], object]) -> float:
+        return float(np.median(take_turns({"batch": call})["batch"]))
+
+    return {
+        "one batch": lambda: median(lambda: calculator.evaluate(images)),
+        "one batch, as arrays": lambda: median(lambda: calculator.model.totals(arrays)),
     }
-    found = take_turns(ways)
-    return float(np.median(found["objects"])), float(np.median(found["arrays"]))
 
 
 def main() -> None:
@@ -111,12 +112,11 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     beads, cage = options.beads, dodecahedron()
     calculator = SchNetCalculator("c20", device="cpu")
-    _, batch = batch_milliseconds(calculator, beads)
+    batch = batches(calculator, beads)
     step = partial(pimd_step, cage, beads, options.steps)
-    nobody = with_nobody(beads, len(cage), 1e-3 * batch)
+    nobody = with_nobody(beads, len(cage), 1e-3 * batch["one batch, as arrays"]())
     ways: dict[str, Callable[[], float]] = {
-        "one batch": lambda: batch_milliseconds(calculator, beads)[0],
-        "one batch, as arrays": lambda: batch_milliseconds(calculator, beads)[1],
+        **batch,
         "i-PI alone": lambda: step(pes=FREE),
         "direct": step,
         "socket": lambda: step(serve=with_client(process)),

@@ -27,7 +27,6 @@ from schnet_calc.ipi.outputs import read_properties
 from schnet_calc.modelfile import save_model
 from schnet_calc.modelfile.archive import METADATA
 from schnet_calc.nn import Network, make_network, network_config
-from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.neighbors import HalfPairs
 
 ROOT = Path(__file__).parents[1]
@@ -104,17 +103,6 @@ def rattled(template: ase.Atoms, count: int, amplitude: float = 0.03, seed: int 
         images.append(template.copy())
         images[-1].rattle(amplitude, seed=seed + k)
     return images
-
-
-def geometries(images: list[ase.Atoms]) -> Geometries:
-    """Those of structures of the same atoms, as arrays."""
-    first = images[0]
-    return Geometries(
-        first.numbers.astype(np.int64),
-        np.array([a.positions for a in images]),
-        np.array([a.cell.array for a in images]),
-        np.array(first.pbc),
-    )
 
 
 def label(

@@ -107,6 +107,8 @@ class CompiledEngine(Engine):
         """
         numbers, positions, cells, pbc = geometries
         count, n_atoms = len(positions), len(numbers)
+        if positions.shape[1:] != (n_atoms, 3) or cells.shape != (count, 3, 3):
+            return None  # compiled code would read beyond their ends
         if n_atoms > ALL_PAIRS_LIMIT or pbc.any() or not all_sound(numbers, positions, cells, self.offsets):
             return None
         joined, starts = _repeated(geometries)

@@ -66,13 +66,12 @@ class DomainCheck:
 
     def holds(self, geometries: Geometries) -> bool:
         """Whether no molecule of several has a reason for doubt; all their pairs are looked at."""
-        if not len(geometries.positions):
-            return True
-        first, numbers = geometries.structures()[0], geometries.numbers
+        numbers, positions, cells, pbc = geometries
+        first = Structure(numbers, positions[0], cells[0], pbc)
         species, most = self._of(first), self.domain.fragments
         rest = (*all_pairs(len(numbers)), RADII, self.domain.shortest, SLACK, *species.ranges)
         return not self._composition(first) and none_outside(
-            len(numbers) if most is None else most, numbers, species.index, geometries.positions, *rest
+            len(numbers) if most is None else most, numbers, species.index, positions, *rest
         )
 
     def _of(self, structure: Structure) -> "_Species":

@@ -42,7 +42,7 @@ def crystals(count):
 def test_stress_on_a_hundred_cells(models, engine):
     calculator = SchNetCalculator(models["float64"], device="cpu", engine=engine)
     handed = set()
-    for atoms in crystals(100 if engine == "compiled" else 30):
+    for atoms in crystals(100):
         atoms.calc = calculator
         stress = atoms.get_stress()
         numerical = calculate_numerical_stress(atoms, eps=1e-5, force_consistent=False)

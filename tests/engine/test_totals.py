@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 from ase.build import bulk, molecule
 
-from helpers import REFERENCES, ethanol, geometries, random_network, rattled
+from helpers import REFERENCES, ethanol, random_network, rattled
 from schnet_calc import load_model
 from schnet_calc.errors import BadStructureError
 from schnet_calc.modelfile import save_model
+from schnet_calc.structures.geometries import Geometries
 
 
 def agree(model, images):
-    found, expected = model.totals(geometries(images)), model.evaluate(images, [])
+    found, expected = model.totals(Geometries.from_atoms(images)), model.evaluate(images, [])
     np.testing.assert_array_equal(found.energies, [p.energy for p in expected])
     np.testing.assert_array_equal(found.forces, [p.forces for p in expected])
     np.testing.assert_array_equal(found.virials, [p.virial for p in expected])
@@ -39,7 +40,7 @@ def test_molecules_need_no_objects(models, monkeypatch):
     model = load_model(models["float64"], device="cpu")
     expected = [p.energy for p in model.evaluate(MANY["molecules"])]
     monkeypatch.setattr(model.engine, "compute", None)
-    found = model.totals(geometries(MANY["molecules"]))
+    found = model.totals(Geometries.from_atoms(MANY["molecules"]))
     np.testing.assert_array_equal(found.energies, expected)
 
 
@@ -53,14 +54,14 @@ def test_means_and_committees(tmp_path, members):
 def test_more_pairs_than_a_call_takes(models):
     model = load_model(models["float64"], device="cpu")
     model.engine.most_pairs = 100
-    assert model.engine.totals(geometries(MANY["molecules"])) is None
+    assert model.engine.totals(Geometries.from_atoms(MANY["molecules"])) is None
     agree(model, MANY["molecules"])
 
 
 def spoiled(place, change):
     images = [a.copy() for a in MANY["molecules"]]
     change(images[place])
-    return geometries(images)
+    return Geometries.from_atoms(images)
 
 
 @pytest.mark.parametrize(
@@ -77,4 +78,16 @@ def test_bad_geometries_are_named(models, engine, change, message):
         model.totals(spoiled(3, change))
     assert caught.value.index == 3
     with pytest.raises(BadStructureError, match="structure 0: atom 0 is Xe, but this model knows"):
-        model.totals(geometries([ase.Atoms("Xe")] * 2))
+        model.totals(Geometries.from_atoms([ase.Atoms("Xe")] * 2))
+
+
+def test_arrays_that_do_not_fit_are_named(models):
+    model, fits = load_model(models["float64"], device="cpu"), Geometries.from_atoms(MANY["molecules"])
+    with pytest.raises(
+        BadStructureError, match=r"structure 0: positions have the shape \(5, 3\), but 9 atoms"
+    ):
+        model.totals(fits._replace(positions=fits.positions[:, :5]))
+    with pytest.raises(ValueError, match="shorter"):
+        model.totals(fits._replace(cells=fits.cells[:2]))
+    with pytest.raises(ValueError, match="image 1 has other atoms"):
+        Geometries.from_atoms([ethanol(), molecule("H2O")])

@@ -12,7 +12,7 @@ from ase import units
 from ase.build import bulk, molecule
 from ase.md.verlet import VelocityVerlet
 
-from helpers import REFERENCES, ethanol, geometries, random_network, rattled, write_model
+from helpers import REFERENCES, ethanol, random_network, rattled, write_model
 from schnet_calc import SchNetCalculator, load_model
 from schnet_calc.errors import ModelFileError
 from schnet_calc.guard.domain import Domain
@@ -21,6 +21,7 @@ from schnet_calc.ipi.errors import StructureError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.wire import Request
 from schnet_calc.modelfile import save_model
+from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.structure import Structure
 
 ETHANOL = molecule("CH3CH2OH")
@@ -204,19 +205,19 @@ def test_arrays_are_doubted_like_objects(guarded, caplog):
     caplog.set_level(logging.WARNING)
     model = load_model(guarded, device="cpu")
     sound = rattled(ETHANOL, 5)
-    model.totals(geometries(sound))
+    model.totals(Geometries.from_atoms(sound))
     assert not caplog.records
     assert not model.guard.reasons
-    model.totals(geometries([*sound, broken()]))
+    model.totals(Geometries.from_atoms([*sound, broken()]))
     assert "structure 5: " in caplog.text
     assert model.guard.count == 1
     assert model.guard.reasons
-    model.totals(geometries(sound))
+    model.totals(Geometries.from_atoms(sound))
     assert not model.guard.reasons
-    load_model(guarded, device="cpu", on_doubt="ignore").totals(geometries([broken()]))
+    load_model(guarded, device="cpu", on_doubt="ignore").totals(Geometries.from_atoms([broken()]))
     strict = load_model(guarded, device="cpu", on_doubt="stop")
     with pytest.raises(DoubtfulStructureError, match="structure 2: ") as caught:
-        strict.totals(geometries([*sound[:2], broken(), *sound]))
+        strict.totals(Geometries.from_atoms([*sound[:2], broken(), *sound]))
     assert caught.value.index == 2
     with pytest.raises(DoubtfulStructureError, match="CH4"):
-        strict.totals(geometries(rattled(molecule("CH4"), 2)))
+        strict.totals(Geometries.from_atoms(rattled(molecule("CH4"), 2)))

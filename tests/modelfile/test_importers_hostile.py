@@ -259,7 +259,7 @@ def test_damaged_files(tmp_path):
     path = tmp_path / "damaged"
     for source in sources(tmp_path):
         content = source.read_bytes()
-        for k in range(75):
+        for k in range(150):
             inside = k % 2 and content.startswith(b"PK")
             path.write_bytes(rewritten(content, random_) if inside else damaged(content, random_))
             try:
@@ -268,7 +268,7 @@ def test_damaged_files(tmp_path):
             except ModelFileError:
                 outcomes["refused"] += 1
             foreign_format(path)
-    assert outcomes["refused"] > 200
+    assert outcomes["refused"] > 400
 
 
 def test_truncated_files(tmp_path):
