@@ -18,8 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from disturbed_run import BEADS, LIMIT, MODEL, STEPS, Proxy, Run
 
+from disturbed_run import BEADS, LIMIT, MODEL, STEPS, Proxy, Run
 from schnet_calc import SchNetCalculator
 from schnet_calc.ipi import ModelSpec, ProcessWorker
 from schnet_calc.ipi.input import STRUCTURE

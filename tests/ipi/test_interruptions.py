@@ -2,10 +2,10 @@
 
 import threading
 
-import interruptions
 import numpy as np
 import pytest
 
+import interruptions
 from schnet_calc import SchNetCalculator
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,98 @@
+"""Print the table of the page "Verification": every number of the package beside a closed form or another code.
+
+    python benchmarks/verify.py [--only WORD] [--quick] [--write docs/verification.md]
+
+The rows stand in ``benchmarks/verification/``. The exit status is 1 if one fails.
+"""
+
+import argparse
+import sys
+import time
+import traceback
+import warnings
+from pathlib import Path
+
+from verification import Outcome, Row, all_rows
+
+START, END = "<!-- rows -->", "<!-- end of rows -->"
+"""Between them the page has the table."""
+HEAD = "| quantity | compared with | ours | theirs | tolerance | passed |\n|---|---|---|---|---|---|"
+
+
+def number(value: float, tolerance: float) -> str:
+    """Write a value to a digit beyond the tolerance."""
+    if value and (abs(value) < 1e-4 or abs(value) >= 1e6):
+        return f"{value:.2e}"
+    digits = 2
+    while digits < 9 and tolerance < 10.0 ** (1 - digits):
+        digits += 1
+    return f"{value:.{digits}f}"
+
+
+def line(row: Row, outcome: Outcome | None) -> str:
+    """Write a row of the page's table."""
+    tolerance = f"{row.tolerance:.1%}" if row.relative else f"{row.tolerance:g}"
+    unit = f" {row.unit}" if row.unit else ""
+    quantity = f"{row.quantity},{unit}" if unit else row.quantity
+    if outcome is None:
+        return f"| {quantity} | {row.against} | | | {tolerance} | **not run** |"
+    if outcome.count > 1:
+        quantity += f" (worst of {outcome.count})"
+    size = row.tolerance * (abs(outcome.theirs) if row.relative else 1.0)
+    ours, theirs = (number(x, size) for x in (outcome.ours, outcome.theirs))
+    passed = "yes" if outcome.passed else "**no**"
+    return f"| {quantity} | {row.against} | {ours} | {theirs} | {tolerance} | {passed} |"
+
+
+def try_row(row: Row) -> Outcome | None:
+    """Run a row; None if it can't be run."""
+    if row.missing:
+        print(f"    {row.quantity}: needs {', '.join(row.missing)}", file=sys.stderr)
+        return None
+    started = time.perf_counter()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return row.run()
+    except Exception:
+        traceback.print_exc()
+        return None
+    finally:
+        print(f"    {row.quantity}: {time.perf_counter() - started:.1f} s", file=sys.stderr)
+
+
+def main() -> int:
+    """Run the rows that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--only", default="", help="rows whose section or quantity has this word")
+    parser.add_argument("--quick", action="store_true", help="without the slow rows")
+    parser.add_argument("--write", type=Path, help="a page whose table is replaced")
+    options = parser.parse_args()
+    word = options.only.lower()
+    rows = [r for r in all_rows() if word in f"{r.section} {r.quantity}".lower()]
+    rows = [r for r in rows if not (options.quick and r.slow)]
+    if not rows:
+        parser.error(f"no row has the word {options.only!r}")
+    if options.write and (word or options.quick):
+        parser.error("--write is for all rows, without --only and --quick")
+    text, section, good = "", "", 0
+    for row in rows:
+        if row.section != section:
+            section = row.section
+            text += f"\n## {section}\n\n{HEAD}\n"
+            print(f"\n{section}", flush=True)
+        outcome = try_row(row)
+        good += outcome is not None and outcome.passed
+        text += line(row, outcome) + "\n"
+        print(line(row, outcome), flush=True)
+    total = f"{good} of {len(rows)} rows pass."
+    print(f"\n{total}")
+    if options.write:
+        page = options.write.read_text()
+        before, after = page.split(START)[0], page.split(END)[1]
+        options.write.write_text(f"{before}{START}\n{total}\n{text}\n{END}{after}")
+    return 0 if good == len(rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
