@@ -18,7 +18,7 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
-from schnet_calc.engine import Committee, CompiledEngine, Engine, Prediction, Totals, make_engine
+from schnet_calc.engine import Committee, Engine, Prediction, Totals, make_engine
 from schnet_calc.engine.differences import output_derivatives
 from schnet_calc.guard.guard import ExtrapolationGuard
 from schnet_calc.modelfile import Potential, load_potential, shipped_models
@@ -142,9 +142,9 @@ class Model:
         Totals
             What :meth:`evaluate` says of each, sooner: molecules need no object of their own. Its errors, too.
         """
-        found = self.engine.totals(geometries) if isinstance(self.engine, CompiledEngine) else None
-        if found is None:
+        if isinstance(self.engine, Committee):  # the guard looks at each member's forces
             return Totals.of(self.evaluate(geometries.structures(), []))
+        found = self.engine.totals(geometries)
         self.guard.check_geometries(geometries, self.lists)
         return found
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from schnet_calc.engine.checks import check_structure, named
 from schnet_calc.engine.chunks import chunked
-from schnet_calc.engine.prediction import Prediction
+from schnet_calc.engine.prediction import Prediction, Totals
 from schnet_calc.errors import TooManyPairsError
 from schnet_calc.modelfile import Potential
+from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.neighbors import HalfPairs, NeighborLists
 from schnet_calc.structures.structure import Structure
 
@@ -117,6 +118,21 @@ class Engine(ABC):
         """
         wanted = list(self.heads) if heads is None else [h for h in heads if h in self.heads]
         return self._evaluate(list(enumerate(structures)), wanted, len(structures))
+
+    def totals(self, geometries: Geometries) -> Totals:
+        """Evaluate geometries of the same atoms as one batch, into arrays; overridden where that is faster.
+
+        Parameters
+        ----------
+        geometries : Geometries
+            At least one.
+
+        Returns
+        -------
+        Totals
+            What :meth:`evaluate` says of each. Its errors, too.
+        """
+        return Totals.of(self.evaluate(geometries.structures(), []))
 
     def _evaluate(
         self, places: Sequence[tuple[int, Structure]], heads: list[str], count: int

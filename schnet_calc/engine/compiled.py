@@ -79,7 +79,7 @@ class CompiledEngine(Engine):
         check_shortest(found.closest, found.shortest, prepared.i, prepared.j, k)
         check_finite(found.energies, found.forces, k)
         structure = item.structure
-        share = 1.0 / len(structure.numbers) if self.network.mean_pooling else 1.0
+        share = self.network.share(len(structure.numbers))
         energies, forces, virial = found.energies, found.forces, found.virial
         if share != 1.0:
             energies, forces, virial = share * energies, share * forces, share * virial
@@ -96,31 +96,37 @@ class CompiledEngine(Engine):
             atomic=atomic,
         )
 
-    def totals(self, geometries: Geometries) -> Totals | None:
-        """Evaluate molecules without an object for each.
+    def totals(self, geometries: Geometries) -> Totals:
+        """Evaluate small molecules without an object for each.
 
-        Returns
-        -------
-        Totals or None
-            What :meth:`evaluate` says; nothing where it has more to look at than this (crystals, large molecules,
-            many pairs), or may have an error to raise.
+        Whatever has more to look at (crystals, large molecules, many pairs), or may have an error to raise, takes
+        the way of :meth:`evaluate`.
         """
-        numbers, positions, cells, pbc = geometries
+        if not self._plain(geometries):
+            return super().totals(geometries)
+        numbers, positions = geometries.numbers, geometries.positions
         count, n_atoms = len(positions), len(numbers)
-        if positions.shape[1:] != (n_atoms, 3) or cells.shape != (count, 3, 3):
-            return None  # compiled code would read beyond their ends
-        if n_atoms > ALL_PAIRS_LIMIT or pbc.any() or not all_sound(numbers, positions, cells, self.offsets):
-            return None
         joined, starts = _repeated(geometries)
-        if starts[1][-1] > self.most_pairs:
-            return None
         found = evaluate_joined(joined, starts, self.weights, min(torch.get_num_threads(), count))
         energies, forces = found.energies.reshape(count, n_atoms), found.forces[0].reshape(positions.shape)
         if found.nearest[:, 1].min() < SHORTEST_DISTANCE or not np.isfinite(energies.sum() + forces.sum()):
-            return None
-        share = 1.0 / n_atoms if self.network.mean_pooling else 1.0
+            return super().totals(geometries)
+        share = self.network.share(n_atoms)
         totals = (share * energies + self.offsets[numbers]).sum(axis=1)
         return Totals(totals, share * forces, share * found.virials)
+
+    def _plain(self, geometries: Geometries) -> bool:
+        """Whether these are small molecules with nothing odd about them, in arrays of the right shapes."""
+        numbers, positions, cells, pbc = geometries
+        count, n_atoms = len(positions), len(numbers)
+        return (
+            positions.shape[1:] == (n_atoms, 3)  # compiled code would read beyond their ends
+            and cells.shape == (count, 3, 3)
+            and not pbc.any()
+            and n_atoms <= ALL_PAIRS_LIMIT
+            and count * n_atoms * (n_atoms - 1) // 2 <= self.most_pairs
+            and all_sound(numbers, positions, cells, self.offsets)
+        )
 
     def _heads(self, found: Evaluated, heads: Sequence[str]) -> dict[str, NDArray[np.float64]]:
         """What further heads make of the last features, in float64."""

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from schnet_calc.engine.base import Engine, Item
-from schnet_calc.engine.checks import check_finite, check_shortest, check_structure
+from schnet_calc.engine.checks import check_finite, check_shortest
 from schnet_calc.engine.prediction import Prediction, read_heads
 from schnet_calc.modelfile import Potential
 from schnet_calc.modelfile.torchscript import load_torchscript
-from schnet_calc.structures.graph import Graph, build_graph, join_graphs
+from schnet_calc.structures.graph import Graph, build_graph, deformed, join_graphs
 from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.structures.structure import Structure
 
@@ -41,8 +41,7 @@ class TorchScriptEngine(Engine):
 
     def graph(self, structure: Structure) -> Graph:
         """Check a structure and find its pairs; the errors of :meth:`evaluate`."""
-        check_structure(structure, self.offsets)
-        graph = build_graph(structure, self.potential.cutoff)
+        graph = build_graph(structure, self._item(0, structure).pairs, self.cutoff)
         _check_distances(graph, 0)
         return graph
 
@@ -50,7 +49,7 @@ class TorchScriptEngine(Engine):
         """Evaluate all structures as one graph."""
         graphs = []
         for k, item in enumerate(items):
-            graphs.append(build_graph(item.structure, self.potential.cutoff))
+            graphs.append(build_graph(item.structure, item.pairs, self.cutoff))
             _check_distances(graphs[-1], k)
         graph = join_graphs(graphs)
         energies, forces, virials = (_numpy(x) for x in self.atomic(graph))
@@ -80,12 +79,8 @@ class TorchScriptEngine(Engine):
         graph = graph.to(self.device, self.dtype)
         positions = graph.positions.requires_grad_()
         strain = torch.zeros(n_systems, 3, 3, device=self.device, dtype=self.dtype, requires_grad=True)
-        pairs, shifts = graph.directed()
         with torch.enable_grad():
-            deform = strain + torch.eye(3, device=self.device, dtype=self.dtype)
-            moved = torch.einsum("nk,nkl->nl", positions, deform[graph.system])
-            moved_shifts = torch.einsum("pk,pkl->pl", shifts, deform[graph.system[pairs[0]]])
-            energies = self.module(graph.numbers, moved, pairs, moved_shifts, graph.system)
+            energies = self.module(graph.numbers, *deformed(graph, strain), graph.system)
             gradients = torch.autograd.grad(energies.sum(), (positions, strain), allow_unused=True)
         slope, virial = (
             torch.zeros_like(x) if g is None else g

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from schnet_calc.guard.bonds import RADII, judge, none_outside, reach, survey
 from schnet_calc.guard.domain import Domain, composition
 from schnet_calc.structures.geometries import Geometries
-from schnet_calc.structures.neighbors import HalfPairs, all_pairs
+from schnet_calc.structures.neighbors import ALL_PAIRS_LIMIT, HalfPairs, all_pairs
 from schnet_calc.structures.structure import Structure
 
 SLACK = np.array([0.05, 0.25])
@@ -65,8 +65,10 @@ class DomainCheck:
         return found
 
     def holds(self, geometries: Geometries) -> bool:
-        """Whether no molecule of several has a reason for doubt; all their pairs are looked at."""
+        """Whether it is certain, from all their pairs, that no molecule of several has a reason for doubt."""
         numbers, positions, cells, pbc = geometries
+        if pbc.any() or len(numbers) > ALL_PAIRS_LIMIT:
+            return False
         first = Structure(numbers, positions[0], cells[0], pbc)
         species, most = self._of(first), self.domain.fragments
         rest = (*all_pairs(len(numbers)), RADII, self.domain.shortest, SLACK, *species.ranges)

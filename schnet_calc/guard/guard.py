@@ -113,7 +113,7 @@ class ExtrapolationGuard:
                 self._act(k, structure, which + "; ".join(found))
 
     def check_geometries(self, geometries: Geometries, lists: NeighborLists) -> None:
-        """The same for molecules of one kind, evaluated by a single model: as one, until there is a doubt."""
+        """The same for geometries of the same atoms and a single model: as one, until there is a doubt."""
         self.reasons = []
         if self._check is not None and not self._check.holds(geometries):
             self.check(geometries.structures(), (), lists)

@@ -217,6 +217,11 @@ class Network(nn.Module):
             energies = energies / counts.index_select(0, system)
         return energies
 
+    @torch.jit.unused
+    def share(self, n_atoms: int) -> float:
+        """Return what the energies of atoms count for in a structure of N of them: 1, or 1/N with mean pooling."""
+        return 1.0 / n_atoms if self.mean_pooling else 1.0
+
     def representation(self, numbers: Tensor, distances: Tensor, pairs: Tensor) -> Tensor:
         """Return the (N, F) features of the atoms after all interactions, x^(T)."""
         return self.refine(self.embedding(numbers), self.filter_values(distances), pairs)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from schnet_calc.structures.neighbors import half_pairs
+from schnet_calc.structures.neighbors import HalfPairs
 from schnet_calc.structures.structure import Structure
 
 
@@ -43,16 +43,40 @@ class Graph(NamedTuple):
         return self.positions[self.j] + self.shifts - self.positions[self.i]
 
 
-def build_graph(structure: Structure, cutoff: float) -> Graph:
-    """Pairs within the cutoff for one structure, in float64 on the CPU.
+def build_graph(structure: Structure, pairs: HalfPairs, cutoff: float) -> Graph:
+    """Those of the pairs that lie within the cutoff, as a graph of one structure in float64 on the CPU.
 
     Positions are moved close to the origin, by whole lattice vectors where periodic: a float32
     network then sees the same numbers wherever the structure lies.
+
+    Parameters
+    ----------
+    structure : Structure
+        N atoms.
+    pairs : HalfPairs
+        All within the cutoff, and maybe others.
+    cutoff : float
+        Å.
     """
-    moved = _near_origin(structure)
-    pairs = half_pairs(moved, structure.cell, structure.pbc, cutoff)
-    arrays = (structure.numbers, moved, np.zeros(len(moved), int), pairs.i, pairs.j, pairs.shifts)
+    i, j, shifts = pairs
+    moves = _towards_origin(structure)
+    vectors = structure.positions[j] + shifts - structure.positions[i]
+    near = np.einsum("pk,pk->p", vectors, vectors) < cutoff**2
+    i, j, shifts = i[near], j[near], shifts[near] + moves[i[near]] - moves[j[near]]
+    arrays = (structure.numbers, structure.positions + moves, np.zeros(len(moves), int), i, j, shifts)
     return Graph(*(torch.from_numpy(x) for x in arrays))
+
+
+def deformed(graph: Graph, strain: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return positions (N, 3), directed pairs (2, 2P) and shifts (2P, 3) of structures strained by (B, 3, 3).
+
+    The derivative of an energy with respect to the strain is the virial, ``sum_i r_i (x) dE/dr_i`` over atoms
+    and images.
+    """
+    pairs, shifts = graph.directed()
+    deform = strain + torch.eye(3, dtype=strain.dtype, device=strain.device)
+    moved = torch.einsum("nk,nkl->nl", graph.positions, deform[graph.system])
+    return moved, pairs, torch.einsum("pk,pkl->pl", shifts, deform[graph.system[pairs[0]]])
 
 
 def join_graphs(graphs: Sequence[Graph]) -> Graph:
@@ -68,14 +92,13 @@ def join_graphs(graphs: Sequence[Graph]) -> Graph:
     )
 
 
-def _near_origin(structure: Structure) -> NDArray[np.float64]:
+def _towards_origin(structure: Structure) -> NDArray[np.float64]:
+    """(N, 3) Å, what moves the atoms there: whole lattice vectors each, or one way for all atoms of a molecule."""
     positions = structure.positions
     if not len(positions):
-        return positions.reshape(0, 3)
+        return np.zeros((0, 3))
     if structure.pbc.any():
-        axes = np.flatnonzero(structure.pbc)
-        box = structure.cell[axes]
-        fractional = positions @ np.linalg.pinv(box)
-        return positions - np.floor(fractional) @ box
+        box = structure.cell[np.flatnonzero(structure.pbc)]
+        return -np.floor(positions @ np.linalg.pinv(box)) @ box
     # Of the median: a single atom far away must not carry the others off.
-    return positions - np.median(positions, axis=0)
+    return np.tile(-np.median(positions, axis=0), (len(positions), 1))

@@ -20,6 +20,7 @@ from schnet_calc.kernels.torch.explicit import (
 from schnet_calc.kernels.torch.read_out import read_out
 from schnet_calc.kernels.torch.tiles import tiled_pairs
 from schnet_calc.nn import Network, SchNet
+from schnet_calc.structures.graph import deformed
 from schnet_calc.training.batches import TrainingBatch
 
 Predict = Callable[[Network, TrainingBatch], dict[str, Tensor]]
@@ -30,27 +31,24 @@ DERIVATIVES = {"forces", "virial"}
 def predict_autograd(network: Network, batch: TrainingBatch) -> dict[str, Tensor]:
     """Predict with derivatives by automatic differentiation: any network, twice the passes."""
     graph, names = batch.graph, set(batch.labels)
+    graph = graph._replace(positions=graph.positions.detach().requires_grad_(bool(names & DERIVATIVES)))
     found: dict[str, Tensor] = {}
-    pairs, shifts = graph.directed()
-    positions = graph.positions.detach().requires_grad_(bool(names & DERIVATIVES))
-    strain = positions.new_zeros(len(batch.counts), 3, 3, requires_grad=True)
     if names & {"energy", *DERIVATIVES}:
         with torch.enable_grad():
-            moved = positions
-            if "virial" in names:
-                deform = strain + torch.eye(3, dtype=strain.dtype, device=strain.device)
-                moved = torch.einsum("nk,nkl->nl", positions, deform[graph.system])
-                shifts = torch.einsum("pk,pkl->pl", shifts, deform[graph.system[pairs[0]]])
-            atomic = network(graph.numbers, moved, pairs, shifts, graph.system)
+            strain = graph.positions.new_zeros(len(batch.counts), 3, 3, requires_grad="virial" in names)
+            geometry = (
+                deformed(graph, strain) if "virial" in names else (graph.positions, *graph.directed())
+            )
+            atomic = network(graph.numbers, *geometry, graph.system)
             found["energy"] = batch.sums(atomic)
             if names & DERIVATIVES:
-                wanted = (positions, strain) if "virial" in names else (positions,)
+                wanted = (graph.positions, strain) if "virial" in names else (graph.positions,)
                 gradients = torch.autograd.grad(atomic.sum(), wanted, create_graph=True)
                 found["forces"] = -gradients[0]
                 if "virial" in names:
                     found["virial"] = gradients[1]
     if network.config.heads:
-        outputs = network.outputs(graph.numbers, graph.positions, pairs, graph.directed()[1], graph.system)
+        outputs = network.outputs(graph.numbers, batch.graph.positions, *graph.directed(), graph.system)
         found |= read_heads(network, outputs, batch)
     return found
 
