@@ -6,6 +6,7 @@ of neighbours that changes needs no new recording.
 """
 
 import math
+import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,23 +21,16 @@ from schnet_calc.engine.differences import hessian_by_differences
 from schnet_calc.engine.prediction import Prediction, read_heads
 from schnet_calc.engine.support import compiled_network
 from schnet_calc.kernels.splines.cubic import SplineGrid
-from schnet_calc.kernels.splines.quintic import table_end
-from schnet_calc.kernels.torch.explicit import (
-    atomic_energies,
-    filter_tables,
-    forces_from_slopes,
-    look_up,
-    table_basis,
-    virials_from_slopes,
-)
+from schnet_calc.kernels.splines.polynomials import polynomial_tables
+from schnet_calc.kernels.splines.quintic import TOLERANCE, choose_grid, quintic_tables
+from schnet_calc.kernels.torch.evaluation import atomic_energies, look_up
+from schnet_calc.kernels.torch.explicit import forces_from_slopes, virials_from_slopes
 from schnet_calc.modelfile import Potential
 from schnet_calc.nn import SchNet
 from schnet_calc.structures.graph import Graph
 from schnet_calc.structures.neighbors import SKIN, HalfPairs, NeighborLists
 from schnet_calc.structures.structure import Structure
 
-KNOTS_PER_ANGSTROM = 400
-"""Of cubic splines, whose forces are off by about 3e-7 eV/Å then."""
 SPARE = 1.1
 """Room for pairs, as a multiple of those that there may be with a skin."""
 RECORDINGS = 8
@@ -45,6 +39,8 @@ FAR = 1e5
 """Å; a pair of this length is padding, and counts nowhere."""
 WARM_UP = 3
 """Calls before a recording, as CUDA graphs want."""
+_ONE_RECORDS = threading.Lock()
+"""Two recordings at a time would see each other's allocations."""
 
 
 class Outputs(NamedTuple):
@@ -71,17 +67,19 @@ class TensorSequence:
     ----------
     network : SchNet
         In float64.
+    grid : SplineGrid
+        Of the tables of its filters.
     device : torch.device
         Where to.
     dtype : torch.dtype
         Of the network; the geometry is float64.
     """
 
-    def __init__(self, network: SchNet, device: torch.device, dtype: torch.dtype) -> None:
-        self.device, self.dtype = device, dtype
+    def __init__(self, network: SchNet, grid: SplineGrid, device: torch.device, dtype: torch.dtype) -> None:
+        self.device, self.dtype, self.grid = device, dtype, grid
         self.cutoff = network.config.reach
-        self.grid = SplineGrid.covering(0.0, table_end(network.config), 1.0 / KNOTS_PER_ANGSTROM)
-        self.tables = filter_tables(network, table_basis(network, self.grid)).to(device, dtype)
+        with torch.no_grad():
+            self.tables = polynomial_tables(quintic_tables(network, grid)).to(device, dtype)
         self.network = network.to(device, dtype)
 
     @torch.no_grad()
@@ -90,12 +88,11 @@ class TensorSequence:
         vectors = graph.vectors()
         distances = torch.linalg.vector_norm(vectors, dim=1)
         shortest, closest = distances.min(dim=0)
-        vectors, d = vectors.to(self.dtype), distances.to(self.dtype)
-        pairs = look_up(self.network, self.grid, graph.i, graph.j, d)
-        real = (d < FAR).to(self.dtype)[:, None]
-        pairs = pairs._replace(weights=pairs.weights * real, slopes=pairs.slopes * real)
+        pairs = look_up(self.network, self.grid, graph.i, graph.j, distances)
+        real = (distances < FAR)[:, None, None]
+        pairs = pairs._replace(weights=(pairs.weights * real).to(self.dtype))
         energies, slope, features = atomic_energies(self.network, self.tables, graph.numbers, pairs)
-        unit = vectors / d[:, None]
+        slope, unit = slope.to(torch.float64), vectors / distances[:, None]
         forces = forces_from_slopes(slope, unit, graph.i, graph.j, len(graph.numbers))
         virials = virials_from_slopes(slope, unit, vectors, graph.system[graph.i], n_systems)
         return Outputs(energies, forces, virials, closest, shortest, features)
@@ -138,7 +135,8 @@ class Recording:
             # What comes once is not worth a recording.
             return self.sequence(self.inputs, self.n_systems)
         if self._graph is None:
-            self._record()
+            with _ONE_RECORDS:
+                self._record()
         assert self._graph is not None
         assert self._outputs is not None
         self._graph.replay()
@@ -202,29 +200,36 @@ class CudaEngine(Engine):
         lists: NeighborLists | None = None,
     ) -> None:
         super().__init__(potential, device, dtype, lists)
-        self.sequence = TensorSequence(compiled_network(potential), device, dtype)
+        network = compiled_network(potential)
+        closest, _ = potential.metadata.distance_range or (0.0, 0.0)
+        grid, self.force_error = choose_grid(network, potential.elements, closest, TOLERANCE[dtype])
+        """Largest error of a force component that the tables cause, measured when they were made, eV/Å."""
+        self.sequence = TensorSequence(network, grid, device, dtype)
         self.recordings: dict[tuple[int, int], Recording] = {}
+        self._alone = threading.RLock()
 
     @property
     def pair_bytes(self) -> int:
-        """See :class:`Engine`: a few rows of features at a time, none kept."""
-        return 8 * self.sequence.network.config.n_features * self.dtype.itemsize
+        """See :class:`Engine`: six rows of a table, and a few of features, at a time."""
+        return 14 * self.sequence.network.config.n_features * self.dtype.itemsize
 
     def forget(self) -> None:
         """Drop the recordings: each holds memory of its own."""
-        self.recordings.clear()
+        with self._alone:
+            self.recordings.clear()
         torch.cuda.empty_cache()
 
     def compute(self, items: Sequence[Item], heads: Sequence[str]) -> list[Prediction]:
         """Evaluate all structures as one sequence of tensor operations."""
         structures, pairs = [item.structure for item in items], [item.pairs for item in items]
-        try:
-            outputs = self._recording(structures, pairs)(structures, pairs)
-        except torch.OutOfMemoryError:
-            self.forget()
-            outputs = self._recording(structures, pairs)(structures, pairs)
-        self._check_closest(outputs, pairs)
-        return self._predictions(structures, outputs, heads)
+        with self._alone:  # a recording reads and writes the same memory at every call
+            try:
+                outputs = self._recording(structures, pairs)(structures, pairs)
+            except torch.OutOfMemoryError:
+                self.forget()
+                outputs = self._recording(structures, pairs)(structures, pairs)
+            self._check_closest(outputs, pairs)
+            return self._predictions(structures, outputs, heads)
 
     def _check_closest(self, outputs: Outputs, pairs: list[HalfPairs]) -> None:
         closest = int(outputs.closest)

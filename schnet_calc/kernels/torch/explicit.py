@@ -14,7 +14,6 @@ from torch import Tensor
 
 from schnet_calc.kernels.splines.cubic import SplineGrid, SplinePairs, spline_pairs, spline_table
 from schnet_calc.kernels.torch.ops import convolve, convolve_adjoint
-from schnet_calc.kernels.torch.read_out import read_out
 from schnet_calc.kernels.torch.stacks import together
 from schnet_calc.nn import Interaction, SchNet
 from schnet_calc.nn.activation import slope
@@ -89,25 +88,6 @@ def features(
         x = x + block.dense_out(block.activation(a))
         tape.append(Tape(table, y, a))
     return x, tape
-
-
-def atomic_energies(
-    network: SchNet, tables: Tensor, numbers: Tensor, pairs: SplinePairs
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return atomic energies and their derivatives by the distances; arguments as for :func:`features`.
-
-    Returns
-    -------
-    Tensor
-        (N,) eV.
-    Tensor
-        (P,) dE/dd, eV/Å, of every pair.
-    Tensor
-        (N, F) features after all interactions, for further heads.
-    """
-    x, tape = features(network, tables, numbers, pairs)
-    energies, gx = read_out(network, x)
-    return energies, slopes(network, gx, tape, pairs), x
 
 
 def slopes(network: SchNet, gx: Tensor, tape: list[Tape], pairs: SplinePairs) -> Tensor:
