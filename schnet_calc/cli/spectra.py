@@ -29,7 +29,8 @@ def modes(
     anharmonic: bool = False,
     temperature: float = 298.15,
     pressure: float = 101325.0,
-    symmetry: int = 1,
+    symmetry: int | None = None,
+    spin: float | None = None,
     width: float = 10.0,
     scale: float = 1.0,
     experiment: Path | None = None,
@@ -53,8 +54,15 @@ def modes(
         Masses as H=2.014 (all atoms of an element) or 3=13.003 (atom 3, counted from zero).
     anharmonic
         Fundamentals by VPT2, for molecules of up to ten atoms.
-    temperature, pressure, symmetry
-        K, Pa and symmetry number, of the thermochemistry.
+    temperature
+        K, of the thermochemistry.
+    pressure
+        Pa, of the thermochemistry's gas (md and relax take GPa, of a solid).
+    symmetry
+        Symmetry number of the rotations; by default that of the point group, found from structure and isotopes.
+    spin
+        Total electronic spin: 0, 0.5, 1 ...; by default the lowest that the number of electrons allows, so that
+        oxygen, a triplet, needs --spin 1.
     width
         Of the lines in the spectrum, cm⁻¹.
     scale
@@ -92,7 +100,9 @@ def modes(
         "asymmetry of the Hessian": f"{result.asymmetry:.1e} eV/Å²",
         "sum rule": f"{result.sum_rule:.1e} eV/Å²",
     }
-    intensities, more = _further(result, calculator, anharmonic, (temperature, pressure, symmetry), rows)
+    intensities, more = _further(
+        result, calculator, anharmonic, (temperature, pressure, symmetry, spin), rows
+    )
     record |= more
     if compared:
         rows |= {
@@ -109,10 +119,11 @@ def modes(
 
 
 def _further(
-    result: Any, calculator: Any, anharmonic: bool, gas_at: tuple[float, float, int], rows: dict[str, Any]
+    result: Any, calculator: Any, anharmonic: bool, gas_at: tuple[Any, ...], rows: dict[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
     """Intensities, VPT2 and thermochemistry, where they can be had: into the table's rows, and as values."""
-    from schnet_calc.simulate.infrared import infrared_intensities, thermochemistry
+    from schnet_calc.simulate.infrared import infrared_intensities
+    from schnet_calc.simulate.thermochemistry import thermochemistry
     from schnet_calc.simulate.vpt2 import quartic_field, vpt2
 
     intensities, record = None, {}
@@ -128,9 +139,15 @@ def _further(
     if not result.n_imaginary:
         energy = calculator.get_potential_energy(result.atoms)
         gas = thermochemistry(result, energy, *gas_at)
-        rows[f"Gibbs energy, {gas_at[0]:g} K"] = f"{gas['gibbs_energy_ev'] - energy:+.4f} eV to the minimum"
-        rows["entropy"] = f"{1000 * gas['entropy_ev_k']:.4f} meV/K"
-        record["thermochemistry"] = gas
+        rows["point group"] = f"{gas.group.name}, symmetry number {gas.symmetry}, spin {gas.spin:g}"
+        if gas.nearly is not None and gas_at[2] is None:
+            err.print(
+                f"[yellow]warning: {gas.group.name} is nearly {gas.nearly}: relax further, or say --symmetry"
+            )
+        at = f"{gas.temperature:g} K, {gas.pressure:g} Pa"
+        rows[f"Gibbs energy, {at}"] = f"{gas.gibbs - energy:+.4f} eV to the minimum"
+        rows[f"entropy, {at}"] = f"{gas.entropy_j:.2f} J/mol/K"
+        record["thermochemistry"] = gas.to_dict()
     return intensities, record
 
 

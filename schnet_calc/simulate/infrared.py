@@ -1,16 +1,13 @@
-"""Infrared intensities of normal modes, and thermochemistry from them."""
-
-from typing import Any
+"""Infrared intensities of normal modes; isotopes."""
 
 import ase
 import numpy as np
 from ase import units
 from ase.data import atomic_numbers
-from ase.thermochemistry import IdealGasThermo
 from numpy.typing import NDArray
 
 from schnet_calc.model import Model
-from schnet_calc.simulate.modes import NormalModes, rigid_motions
+from schnet_calc.simulate.modes import NormalModes
 
 KM_MOL = 42.2561 / units.Debye**2
 """km/mol of an intensity of 1 (e/√amu)²: N_A / (12 ε₀ c²) in these units."""
@@ -73,45 +70,3 @@ def set_isotopes(atoms: ase.Atoms, isotopes: dict[str, float]) -> None:
             )
         masses[chosen] = mass
     atoms.set_masses(masses)
-
-
-def thermochemistry(
-    modes: NormalModes, energy: float, temperature: float, pressure: float, symmetry: int = 1
-) -> dict[str, float]:
-    """Return enthalpy, entropy and Gibbs energy of an ideal gas of rigid, harmonic molecules.
-
-    Parameters
-    ----------
-    modes : NormalModes
-        Of a minimum.
-    energy : float
-        eV, of the minimum.
-    temperature, pressure : float
-        K and Pa.
-    symmetry : int
-        Number of rotations that leave the molecule as it is.
-
-    Raises
-    ------
-    ValueError
-        There are imaginary modes.
-    """
-    if modes.n_imaginary:
-        raise ValueError(f"{modes.n_imaginary} modes are imaginary: thermochemistry is that of minima")
-    rotations = len(rigid_motions(modes.atoms)) - 3
-    geometry = {0: "monatomic", 2: "linear", 3: "nonlinear"}[rotations]
-    gas: Any = IdealGasThermo(
-        vib_energies=modes.frequencies * units.invcm,
-        geometry=geometry,
-        potentialenergy=energy,
-        atoms=modes.atoms,
-        symmetrynumber=symmetry,
-        spin=0,
-    )
-    return {
-        "temperature_k": temperature,
-        "pressure_pa": pressure,
-        "enthalpy_ev": float(gas.get_enthalpy(temperature, verbose=False)),
-        "entropy_ev_k": float(gas.get_entropy(temperature, pressure, verbose=False)),
-        "gibbs_energy_ev": float(gas.get_gibbs_energy(temperature, pressure, verbose=False)),
-    }

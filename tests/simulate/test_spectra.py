@@ -10,7 +10,7 @@ from schnet_calc import MDSettings, Model, SchNetCalculator, normal_modes, relax
 from schnet_calc.analysis.spectra import infrared_spectrum, power_spectrum, vibrational_spectrum
 from schnet_calc.data.measured import read_measured
 from schnet_calc.errors import DataError
-from schnet_calc.simulate.infrared import infrared_intensities, set_isotopes, thermochemistry
+from schnet_calc.simulate.infrared import infrared_intensities, set_isotopes
 from schnet_calc.simulate.replicas import run_replicas
 from schnet_calc.simulate.spectrum import read_dynamics, spectra
 
@@ -72,13 +72,6 @@ def test_isotopes_move_the_frequencies(formaldehyde):
     assert deuterated.frequencies[-1] / light.frequencies[-1] == pytest.approx(0.747, abs=0.01)
     with pytest.raises(ValueError, match="there is no N"):
         set_isotopes(heavy, {"N": 15.0})
-
-
-def test_thermochemistry_of_an_ideal_gas(formaldehyde):
-    calculator, atoms = formaldehyde
-    gas = thermochemistry(normal_modes(atoms, calculator), 0.0, 298.15, 101325.0, symmetry=2)
-    # NIST: 218.76 J/mol/K
-    assert gas["entropy_ev_k"] * units.mol / units.J == pytest.approx(218.8, abs=0.5)
 
 
 def test_spectra_of_replicas(formaldehyde, tmp_path):
