@@ -25,7 +25,7 @@ from ase.units import Debye
 from ase.vibrations import Infrared
 
 from schnet_calc import MDSettings, SchNetCalculator, run_md
-from schnet_calc.ipi.input import PIMDSettings
+from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.nn import SchNetConfig
 from schnet_calc.report import write_report
 from schnet_calc.simulate.infrared import KM_MOL, infrared_intensities

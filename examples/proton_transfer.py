@@ -18,7 +18,7 @@ import numpy as np
 from ase import units
 
 from schnet_calc import MDSettings, SchNetCalculator, plots, run_md, run_pimd
-from schnet_calc.ipi.input import PIMDSettings
+from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.learn import learn
 
 quick = bool(os.environ.get("CI"))

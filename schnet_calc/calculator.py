@@ -137,7 +137,7 @@ class SchNetCalculator(FreshCalculator):
 
     name = "schnet"
     nolabel = True  # for ``ase run``: there are no files to label
-    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012
+    implemented_properties: list[str] = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012
 
     def __init__(self, model: Model | Source | Sequence[Source], **settings: Any) -> None:
         super().__init__()

@@ -22,8 +22,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from matplotlib.figure import Figure
 
 from schnet_calc.data.qm9 import COLUMNS, PARTS
-from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.ipi.outputs import read_properties
+from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.modelfile import save_model
 from schnet_calc.modelfile.archive import METADATA
 from schnet_calc.nn import Network, make_network, network_config

@@ -14,7 +14,7 @@ import ase.io
 
 from schnet_calc import MDSettings, SchNetCalculator, plots, run_md, run_pimd
 from schnet_calc.analysis.liquids import pair_correlation
-from schnet_calc.ipi.input import PIMDSettings
+from schnet_calc.ipi.settings import PIMDSettings
 
 quick = bool(os.environ.get("CI"))
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "water")

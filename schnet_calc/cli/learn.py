@@ -9,8 +9,7 @@ from rich.markup import escape
 from schnet_calc.cli.app import DOUBTFUL, Output
 from schnet_calc.cli.console import Stages, err, print_table, progress_bar, write_json
 from schnet_calc.data import read_structures
-from schnet_calc.learn import LearnResult, LearnSettings
-from schnet_calc.learn import learn as run
+from schnet_calc.learn import LearnResult, LearnSettings, learn as run
 from schnet_calc.report.learn_page import write_learn_report
 
 Settings = Annotated[LearnSettings | None, Parameter(name="*")]

@@ -1,25 +1,18 @@
 """Which labels a file has, under which keys and in which units: said once for files, commands and Python."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import ase
+if TYPE_CHECKING:  # options of commands are made of Labels, and wait for neither
+    import ase
 
-from schnet_calc.data.properties import (
-    DIPOLE_UNITS,
-    ENERGY_UNITS,
-    LENGTH_UNITS,
-    POOLINGS,
-    PROPERTIES,
-    Property,
-    scalar,
-)
+    from schnet_calc.data.properties import Property
 
 
 class Wanted(NamedTuple):
     """A property to read from each frame."""
 
-    property: Property
+    property: "Property"
     key: str
     """In ``info``, ``arrays`` or a calculator's results."""
     factor: float
@@ -57,6 +50,8 @@ class Labels:
     """Level of theory of the labels, for the model's card; by default what the file says."""
 
     def __post_init__(self) -> None:
+        from schnet_calc.data.properties import DIPOLE_UNITS, ENERGY_UNITS, LENGTH_UNITS
+
         object.__setattr__(self, "scalars", tuple(self.scalars))
         for name, value, known in (
             ("energy_unit", self.energy_unit, ENERGY_UNITS),
@@ -75,6 +70,8 @@ class Labels:
         energy, length : float
             eV and Å per unit of the file.
         """
+        from schnet_calc.data.properties import DIPOLE_UNITS, PROPERTIES
+
         found = []
         for name, key, factor in (
             ("energy", self.energy_key, energy),
@@ -88,6 +85,8 @@ class Labels:
 
 def _scalar(text: str) -> Wanted:
     """What ``NAME[=KEY][:UNIT][:sum|mean|extent]`` asks for."""
+    from schnet_calc.data.properties import POOLINGS, scalar
+
     named, *rest = text.split(":")
     name, _, key = named.partition("=")
     pooling = rest.pop() if rest and rest[-1] in POOLINGS else "sum"
@@ -98,7 +97,7 @@ def _scalar(text: str) -> Wanted:
     return Wanted(found, key or name, found.units[unit], True)
 
 
-def find_label(atoms: ase.Atoms, key: str) -> Any:
+def find_label(atoms: "ase.Atoms", key: str) -> Any:
     """Return the value of a key in calculator results, ``info`` or ``arrays``; None if it is nowhere."""
     results = atoms.calc.results if atoms.calc is not None else {}
     for source in (results, atoms.info, atoms.arrays):
@@ -107,7 +106,7 @@ def find_label(atoms: ase.Atoms, key: str) -> Any:
     return None
 
 
-def label_keys(atoms: ase.Atoms) -> list[str]:
+def label_keys(atoms: "ase.Atoms") -> list[str]:
     """Return all keys that :func:`find_label` finds."""
     results = atoms.calc.results if atoms.calc is not None else {}
     return sorted({*results, *atoms.info, *atoms.arrays})

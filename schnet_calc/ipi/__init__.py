@@ -1,18 +1,5 @@
 """i-PI drives a model: client, worker process, custom potential, input files and outputs."""
 
-from schnet_calc.ipi.client import Client, Served
-from schnet_calc.ipi.connection import Address
-from schnet_calc.ipi.errors import ProtocolError, ServerLostError, StructureError, WorkerError
-from schnet_calc.ipi.worker import ModelSpec, ProcessWorker
+import lazy_loader
 
-__all__ = [
-    "Address",
-    "Client",
-    "ModelSpec",
-    "ProcessWorker",
-    "ProtocolError",
-    "Served",
-    "ServerLostError",
-    "StructureError",
-    "WorkerError",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

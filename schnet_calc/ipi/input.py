@@ -1,7 +1,6 @@
 """What i-PI is told: a readable input file and the structure it starts from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,8 @@ import jinja2
 import numpy as np
 
 from schnet_calc.ipi.connection import PREFIX, Address
+from schnet_calc.ipi.settings import PIMDSettings as PIMDSettings
 
-METHODS = ("pimd", "trpmd")
-THERMOSTATS = ("pile_g", "pile_l", "svr", "langevin", "none")
-TRANSPORTS = ("direct", "socket")
 VACUUM = 50.0
 """Å added around a molecule: i-PI wants a cell, the model takes no notice of it."""
 INPUT, STRUCTURE = "input.xml", "init.extxyz"
@@ -28,60 +25,6 @@ __all__ = ["SchNetPES"]
 """
 CHECKPOINTS, LONGEST_INTERVAL = 20, 1000
 """Checkpoints per run, and the most steps between two of them."""
-
-
-@dataclass(frozen=True)
-class PIMDSettings:
-    """A path-integral simulation.
-
-    Raises
-    ------
-    ValueError
-        A value that makes no sense; the message names it.
-    """
-
-    beads: int
-    """P; 1 is classical dynamics."""
-    temperature: float
-    """K"""
-    time: float
-    """ps"""
-    timestep: float = 0.5
-    """fs"""
-    thermostat: str = "pile_g"
-    """pile_g, pile_l, svr, langevin or none."""
-    time_constant: float = 100.0
-    """fs, of the thermostat (of the centroid, for PILE)."""
-    stride: int = 10
-    """Steps between rows of properties."""
-    frame_stride: int = 20
-    """Steps between frames of the trajectories."""
-    seed: int = 0
-    method: str = "pimd"
-    """pimd: thermostats on all normal modes; trpmd: on the internal modes of the ring polymer alone, for spectra
-    (Rossi et al., J. Chem. Phys. 140, 234116), thermostat and its time constant are not looked at."""
-    transport: str = "direct"
-    """direct: i-PI evaluates the model itself; socket: a client does, which may die and be replaced."""
-
-    def __post_init__(self) -> None:
-        positive = ("beads", "temperature", "time", "timestep", "time_constant", "stride", "frame_stride")
-        for name in positive:
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name, allowed in (
-            ("thermostat", THERMOSTATS),
-            ("transport", TRANSPORTS),
-            ("method", METHODS),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        if self.n_steps < 1:
-            raise ValueError(f"time {self.time} ps is shorter than a timestep of {self.timestep} fs")
-
-    @property
-    def n_steps(self) -> int:
-        """Steps of the whole run."""
-        return round(1000.0 * self.time / self.timestep)
 
 
 def write_input(

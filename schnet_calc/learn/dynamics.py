@@ -10,8 +10,8 @@ import numpy as np
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.errors import SchNetCalcError
-from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.ipi.outputs import bead_files, read_frames
+from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.learn.diversity import choose_diverse
 from schnet_calc.learn.doubt import Judge, Judgement
 from schnet_calc.learn.reference import Progress

@@ -1,6 +1,5 @@
-"""Finding and reading model files; nothing in them is run."""
+"""Reading model files; nothing in them is run."""
 
-from importlib import resources
 from pathlib import Path
 
 import torch
@@ -9,41 +8,9 @@ from safetensors.torch import load as load_safetensors
 
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.archive import WEIGHTS, Archive, contents_sha256, read_archive
+from schnet_calc.modelfile.finding import find_model
 from schnet_calc.modelfile.metadata import Metadata, check_embedding, read_metadata
 from schnet_calc.modelfile.potential import Potential, weights_sha256
-
-
-def model_directories() -> list[Path]:
-    """Return where shipped models are looked for: the installed package, then the checkout."""
-    package = Path(str(resources.files("schnet_calc")))
-    return [package / "models", package.parent / "models"]
-
-
-def shipped_models() -> dict[str, Path]:
-    """Return the names of the shipped models and their files."""
-    found: dict[str, Path] = {}
-    for directory in model_directories():
-        for path in sorted(directory.glob("*.pt")):
-            found.setdefault(path.stem, path)
-    return found
-
-
-def find_model(path_or_name: str | Path) -> Path:
-    """Return the file itself, or the shipped model of that name.
-
-    Raises
-    ------
-    FileNotFoundError
-        Neither exists; the message lists the shipped names.
-    """
-    path = Path(path_or_name)
-    if path.is_file():
-        return path
-    shipped = shipped_models()
-    if str(path_or_name) in shipped:
-        return shipped[str(path_or_name)]
-    names = ", ".join(sorted(shipped)) or "none"
-    raise FileNotFoundError(f"no model file {str(path)!r}, and no shipped model of that name ({names})")
 
 
 def load_potential(path_or_name: str | Path) -> Potential:

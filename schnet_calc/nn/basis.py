@@ -5,9 +5,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-BASES = ("gaussian", "bessel")
-CUTOFF_FUNCTIONS = ("cosine", "mollifier", "switch", "hard", "none")
-
 
 class GaussianBasis(nn.Module):
     """Expansion of a distance in Gaussians, ``exp(-(d - mu_k)^2 / (2 width^2))`` (thesis Eq. 3.4).
@@ -71,7 +68,7 @@ class CutoffFunction(nn.Module):
     cutoff : float
         Distance from which on it is zero, Å.
     kind : str
-        One of :data:`CUTOFF_FUNCTIONS`.
+        One of :data:`~schnet_calc.nn.config.CUTOFF_FUNCTIONS`.
     onset : float
         Where ``switch`` begins to fall, Å.
     """

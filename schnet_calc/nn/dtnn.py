@@ -1,27 +1,11 @@
 """The deep tensor neural network of the thesis's Chapter 3, SchNet's predecessor."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
-from schnet_calc.nn.network import Network, NetworkConfig
+from schnet_calc.nn.config import DTNNConfig
+from schnet_calc.nn.network import Network
 from schnet_calc.nn.registry import register
-
-
-@dataclass(frozen=True)
-class DTNNConfig(NetworkConfig):
-    """Hyperparameters of a :class:`DTNN`; the defaults are the thesis's (Section 3.5)."""
-
-    n_features: int = 30
-    """F, features per atom."""
-    n_factors: int = 60
-    """Width of the factorised tensor layer."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.n_factors > 0:
-            raise ValueError(f"n_factors must be positive, got {self.n_factors}")
 
 
 class TensorLayer(nn.Module):

@@ -7,10 +7,6 @@ from torch import Tensor, nn
 
 from schnet_calc.nn.activation import ACTIVATIONS
 
-REDUCTIONS = ("sum", "mean", "charges", "extent")
-"""How the numbers of a head's atoms become a property of their structure: added up, averaged, taken as charges
-whose dipole is the property, or as charges whose second moment about the centre of mass is, such as <R²>."""
-
 
 class AtomwiseHead(nn.Module):
     """Dense layers from an atom's features to one number, ``shift + scale y``.

@@ -1,116 +1,13 @@
 """What the networks have in common: embedding, radial basis, heads (thesis Section 3.2)."""
 
-import math
-from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Dict  # noqa: UP035 - TorchScript reads the capitalised one
+from typing import ClassVar, Dict  # noqa: UP035 - TorchScript reads the capitalised one
 
 import torch
 from torch import Tensor, nn
 
-from schnet_calc.nn.activation import ACTIVATIONS
-from schnet_calc.nn.basis import BASES, CUTOFF_FUNCTIONS, BesselBasis, CutoffFunction, GaussianBasis
-from schnet_calc.nn.heads import REDUCTIONS, AtomwiseHead
-
-MAX_ATOMIC_NUMBER = 100
-
-
-def _one_of(name: str, value: Any, known: Any) -> None:
-    if value not in known:
-        raise ValueError(f"{name} is one of {', '.join(known)}, got {value!r}")
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """Hyperparameters that every network has."""
-
-    n_features: int = 64
-    """F, features per atom."""
-    n_interactions: int = 3
-    """T, interactions."""
-    n_gaussians: int = 50
-    """Functions of the radial basis."""
-    cutoff: float = 5.0
-    """Å; pairs beyond it are left out, wherever there is a cutoff function."""
-    cutoff_function: str = "cosine"
-    """``"cosine"``, ``"mollifier"``, ``"switch"``, ``"hard"``, or ``"none"`` for all pairs of a molecule, as in
-    the thesis."""
-    cutoff_onset: float = 0.0
-    """Å, where ``"switch"`` begins to fall."""
-    basis: str = "gaussian"
-    """``"gaussian"`` or ``"bessel"``."""
-    basis_start: float = 0.0
-    """Centre of the first Gaussian, Å."""
-    basis_stop: float | None = None
-    """Centre of the last Gaussian, Å; the cutoff if None."""
-    basis_width: float | None = None
-    """Standard deviation of the Gaussians, Å; their spacing if None."""
-    pooling: str = "sum"
-    """Of the energy's head: ``"sum"`` for extensive properties, ``"mean"`` for intensive ones."""
-    output_layers: tuple[int, ...] | None = None
-    """Widths of the hidden layers of every head; one of half the features if None."""
-    energy: bool = True
-    """Whether there is an energy at all; without, the energies of atoms are zero."""
-    heads: dict[str, str] = field(default_factory=dict)
-    """Further outputs by name: ``"sum"``, ``"mean"``, ``"charges"`` for a dipole from latent charges, or
-    ``"extent"`` for a second moment of them."""
-
-    def __post_init__(self) -> None:
-        for name in ("n_features", "n_interactions", "n_gaussians", "cutoff", "basis_width"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be positive, got {value}")
-        if self.n_features < 2 or self.n_gaussians < 2:
-            raise ValueError(
-                "n_features and n_gaussians must be at least 2, "
-                f"got {self.n_features} and {self.n_gaussians}"
-            )
-        _one_of("cutoff_function", self.cutoff_function, CUTOFF_FUNCTIONS)
-        _one_of("basis", self.basis, BASES)
-        _one_of("pooling", self.pooling, ("sum", "mean"))
-        for name, reduction in self.heads.items():
-            if not name.isidentifier():
-                raise ValueError(f"the name of a head is a word, got {name!r}")
-            _one_of(f"the head {name}", reduction, REDUCTIONS)
-        if not 0 <= self.cutoff_onset < self.cutoff:
-            raise ValueError(
-                f"cutoff_onset ({self.cutoff_onset} Å) must lie between zero and the cutoff ({self.cutoff} Å)"
-            )
-        if not -math.inf < self.basis_start < self.stop < math.inf:
-            raise ValueError(
-                f"basis_stop ({self.stop} Å) must lie beyond basis_start ({self.basis_start} Å)"
-            )
-        if self.output_layers is not None:
-            object.__setattr__(self, "output_layers", tuple(self.output_layers))
-            if any(not width > 0 for width in self.output_layers):
-                raise ValueError(f"output_layers must be positive widths, got {self.output_layers}")
-
-    @property
-    def stop(self) -> float:
-        """Centre of the last Gaussian, Å."""
-        return self.cutoff if self.basis_stop is None else self.basis_stop
-
-    @property
-    def width(self) -> float:
-        """Standard deviation of the Gaussians, Å."""
-        spacing = (self.stop - self.basis_start) / (self.n_gaussians - 1)
-        return spacing if self.basis_width is None else self.basis_width
-
-    @property
-    def reach(self) -> float:
-        """Å, beyond which no pair counts; infinite without a cutoff function."""
-        return math.inf if self.cutoff_function == "none" else self.cutoff
-
-    @property
-    def head_widths(self) -> tuple[int, ...]:
-        """Widths of the hidden layers of every head."""
-        return (max(self.n_features // 2, 1),) if self.output_layers is None else self.output_layers
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all hyperparameters as plain numbers, strings, lists and dictionaries."""
-        values = asdict(self)
-        if self.output_layers is not None:
-            values["output_layers"] = list(self.output_layers)
-        return values
+from schnet_calc.nn.basis import BesselBasis, CutoffFunction, GaussianBasis
+from schnet_calc.nn.config import MAX_ATOMIC_NUMBER, NetworkConfig
+from schnet_calc.nn.heads import AtomwiseHead
 
 
 class Network(nn.Module):
@@ -243,8 +140,3 @@ def upgraded_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         else name: value
         for name, value in weights.items()
     }
-
-
-def check_activation(name: str, value: str) -> None:
-    """Raise ``ValueError`` unless a hyperparameter names an activation."""
-    _one_of(name, value, ACTIVATIONS)

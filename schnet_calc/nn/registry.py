@@ -1,4 +1,4 @@
-"""Networks by the name of their architecture.
+"""Networks by the name of their architecture; their classes, and torch, are imported when they are asked for.
 
 >>> from schnet_calc.nn import Network, NetworkConfig, register
 >>> @register("Nothing", NetworkConfig)
@@ -7,21 +7,52 @@
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from schnet_calc.nn.network import Network, NetworkConfig
+from schnet_calc.nn.config import DTNNConfig, NetworkConfig, SchNetConfig
 
-Kind = TypeVar("Kind", bound=type[Network])
+if TYPE_CHECKING:
+    from schnet_calc.nn.network import Network
 
-
-class Architecture(NamedTuple):
-    """A registered network."""
-
-    network: type[Network]
-    config: type[NetworkConfig]
+Kind = TypeVar("Kind", bound="type[Network]")
 
 
-ARCHITECTURES: dict[str, Architecture] = {}
+class Architecture:
+    """A registered network.
+
+    Parameters
+    ----------
+    config : type
+        Dataclass of its hyperparameters.
+    network : type or str
+        Its class, or where that is: ``"package.module:Class"``.
+    """
+
+    def __init__(self, config: type[NetworkConfig], network: "type[Network] | str") -> None:
+        self.config = config
+        self._network = network
+
+    @property
+    def name(self) -> str:
+        """Of the class."""
+        found = self._network
+        return found.partition(":")[2] if isinstance(found, str) else found.__qualname__
+
+    @property
+    def network(self) -> "type[Network]":
+        """The class; imported on first use."""
+        found = self._network
+        if isinstance(found, str):
+            module, _, name = found.partition(":")
+            self._network = found = getattr(import_module(module), name)
+        return found
+
+
+ARCHITECTURES = {
+    "SchNet": Architecture(SchNetConfig, "schnet_calc.nn.schnet:SchNet"),
+    "DTNN": Architecture(DTNNConfig, "schnet_calc.nn.dtnn:DTNN"),
+}
 """All registered networks by name."""
 
 
@@ -43,9 +74,9 @@ def register(name: str, config: type[NetworkConfig]) -> Callable[[Kind], Kind]:
 
     def add(network: Kind) -> Kind:
         taken = ARCHITECTURES.get(name)
-        if taken is not None and taken.network.__qualname__ != network.__qualname__:
-            raise ValueError(f"the name {name!r} belongs to {taken.network.__qualname__}")
-        ARCHITECTURES[name] = Architecture(network, config)
+        if taken is not None and taken.name != network.__qualname__:
+            raise ValueError(f"the name {name!r} belongs to {taken.name}")
+        ARCHITECTURES[name] = Architecture(config, network)
         return network
 
     return add
@@ -71,6 +102,6 @@ def network_config(architecture: str, hyperparameters: dict[str, Any]) -> Networ
     return ARCHITECTURES[architecture].config(**hyperparameters)
 
 
-def make_network(config: NetworkConfig) -> Network:
+def make_network(config: NetworkConfig) -> "Network":
     """Return a network with new weights."""
     return ARCHITECTURES[architecture_of(config)].network(config)

@@ -1,53 +1,14 @@
 """SchNet as drawn in Fig. 4.2 of the thesis: embedding, interactions, atom-wise output."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from schnet_calc.nn.activation import ACTIVATIONS
-from schnet_calc.nn.network import Network, NetworkConfig, check_activation
+from schnet_calc.nn.config import SchNetConfig
+from schnet_calc.nn.network import Network
 from schnet_calc.nn.registry import register
-
-
-@dataclass(frozen=True)
-class SchNetConfig(NetworkConfig):
-    """Hyperparameters of a :class:`SchNet`; the defaults are the thesis's where it gives one."""
-
-    filter_activation: bool = False
-    """A second activation, behind the filter network's last layer."""
-    shared_filters: bool = False
-    """One filter network for all blocks (thesis Table 5.1)."""
-    neighbor_average: float | None = None
-    """Number of neighbours that the convolution is divided by (thesis Eq. 4.14, for crystals)."""
-    n_filters: int | None = None
-    """Width of the filters; that of the features if None."""
-    activation: str = "ssp"
-    """``"ssp"`` (shifted softplus), ``"softplus"``, ``"silu"`` or ``"tanh"``."""
-    output_activation: str | None = None
-    """Of the heads; that of the blocks if None."""
-    dense_in_bias: bool = True
-    """Whether the layer before the convolution has a bias; it has none in SchNetPack."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.neighbor_average is not None and not self.neighbor_average > 0:
-            raise ValueError(f"neighbor_average must be positive, got {self.neighbor_average}")
-        if self.n_filters is not None and not self.n_filters > 0:
-            raise ValueError(f"n_filters must be positive, got {self.n_filters}")
-        check_activation("activation", self.activation)
-        check_activation("output_activation", self.head_activation)
-
-    @property
-    def filter_width(self) -> int:
-        """K, width of the filters."""
-        return self.n_features if self.n_filters is None else self.n_filters
-
-    @property
-    def head_activation(self) -> str:
-        """Of the heads."""
-        return self.activation if self.output_activation is None else self.output_activation
 
 
 class FilterNetwork(nn.Module):

@@ -8,8 +8,8 @@ from typing import Any
 
 import ase
 
-from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.ipi.outputs import PREFIX, read_properties
+from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.simulate.md_files import MDRun
 from schnet_calc.simulate.modes import NormalModes
 from schnet_calc.simulate.pimd import IDENTITY, PIMDRun

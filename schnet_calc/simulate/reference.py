@@ -6,8 +6,7 @@ from typing import Any
 
 import ase
 import numpy as np
-from ase.calculators.calculator import BadConfiguration, get_calculator_class
-from ase.calculators.calculator import names as calculator_names
+from ase.calculators.calculator import BadConfiguration, get_calculator_class, names as calculator_names
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation

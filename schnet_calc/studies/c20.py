@@ -23,7 +23,7 @@ from schnet_calc.analysis.fullerene import Distributions, distributions, dodecah
 from schnet_calc.analysis.path_integrals import PathIntegralEstimators
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.folders import locked
-from schnet_calc.ipi.input import PIMDSettings
+from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.simulate.md import run_md
 from schnet_calc.simulate.md_files import MDRun, MDSettings
 from schnet_calc.simulate.modes import NormalModes, normal_modes

@@ -12,7 +12,7 @@ from ase.build import molecule
 from numpy.typing import NDArray
 
 from schnet_calc.calculator import SchNetCalculator
-from schnet_calc.ipi.input import PIMDSettings
+from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.model import Model
 from schnet_calc.simulate.infrared import infrared_intensities, set_isotopes
 from schnet_calc.simulate.md_files import MDSettings

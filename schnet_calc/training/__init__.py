@@ -1,19 +1,5 @@
 """Training of networks, their errors, and export of model files."""
 
-from schnet_calc.training.config import DataConfig, RunConfig, TrainingConfig
-from schnet_calc.training.evaluation import Evaluation, evaluate
-from schnet_calc.training.export import export_model
-from schnet_calc.training.loop import Run
-from schnet_calc.training.workflow import finish, train
+import lazy_loader
 
-__all__ = [
-    "DataConfig",
-    "Evaluation",
-    "Run",
-    "RunConfig",
-    "TrainingConfig",
-    "evaluate",
-    "export_model",
-    "finish",
-    "train",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

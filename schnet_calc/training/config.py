@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from schnet_calc.data import Labels
-from schnet_calc.nn import NetworkConfig, SchNetConfig, architecture_of, network_config
+from schnet_calc.data.labels import Labels
+from schnet_calc.nn.config import NetworkConfig, SchNetConfig
+from schnet_calc.nn.registry import architecture_of, network_config
 
 
 def _check_types(section: Any) -> None:

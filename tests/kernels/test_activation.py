@@ -7,7 +7,8 @@ import torch
 from schnet_calc.kernels.cpu.activation import KINDS, activate
 from schnet_calc.kernels.cpu.envelope import CUTOFFS, envelope
 from schnet_calc.nn.activation import ACTIVATIONS, curvature, slope
-from schnet_calc.nn.basis import CUTOFF_FUNCTIONS, CutoffFunction
+from schnet_calc.nn.basis import CutoffFunction
+from schnet_calc.nn.config import CUTOFF_FUNCTIONS
 
 
 def everywhere(kind):

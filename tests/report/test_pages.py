@@ -14,7 +14,7 @@ from ase.build import molecule
 from helpers import remember_figures
 from schnet_calc import SchNetCalculator
 from schnet_calc.cli import c20, simulate
-from schnet_calc.ipi.input import PIMDSettings
+from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.report import write_report
 from schnet_calc.simulate.md import MDSettings, run_md
 from schnet_calc.simulate.modes import NormalModes, normal_modes, write_modes

@@ -3,8 +3,7 @@
 import pytest
 
 from schnet_calc import plots
-from schnet_calc.report.reproduction import page as page_module
-from schnet_calc.report.reproduction import write_reproduction
+from schnet_calc.report.reproduction import page as page_module, write_reproduction
 from schnet_calc.report.reproduction.pieces import Stage
 from schnet_calc.studies.catalogue import CATALOGUE
 

@@ -12,8 +12,7 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic as _intrinsic
-from numba.extending import models, register_model
+from numba.extending import intrinsic as _intrinsic, models, register_model
 
 intrinsic: Any = _intrinsic
 """Its arguments are other ones than those that are written down, which type checkers can't know."""

@@ -30,8 +30,7 @@ from schnet_calc.report.reproduction.qm9_errors import add_qm9_errors
 from schnet_calc.studies import md17 as md17_study
 from schnet_calc.studies.alchemy import study_alchemy
 from schnet_calc.studies.c20 import study_c20
-from schnet_calc.studies.c20_selection import PAPER as SELECTION
-from schnet_calc.studies.c20_selection import read_rows
+from schnet_calc.studies.c20_selection import PAPER as SELECTION, read_rows
 from schnet_calc.studies.configs import config_folder, data_folder
 from schnet_calc.studies.isomers import MODELS, isomer_rows
 from schnet_calc.studies.kept import Progress

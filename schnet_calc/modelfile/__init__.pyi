@@ -1,0 +1,5 @@
+from .finding import find_model as find_model, shipped_models as shipped_models
+from .loading import load_potential as load_potential
+from .metadata import Metadata as Metadata
+from .potential import Potential as Potential
+from .saving import save_model as save_model
