@@ -8,6 +8,8 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
+from schnet_calc.analysis.averages import error_over_blocks, mean_with_error
+
 FloatArray = NDArray[np.float64]
 
 
@@ -18,13 +20,13 @@ class Distribution:
     centers: FloatArray
     """(bins,) Å"""
     density: FloatArray
-    """(bins,) 1/Å"""
+    """(bins,) 1/Å; the share of values outside of the bins is what is missing from an area of one"""
     error: FloatArray
-    """(bins,) 1/Å: standard error over blocks of the trajectory."""
+    """(bins,) 1/Å: standard error over blocks of the trajectory; no numbers where it is too short for errors."""
     mean: float
     """Å"""
     mean_error: float
-    """Å: standard error of the mean over blocks."""
+    """Å: standard error of the mean; no number where the trajectory is too short for one."""
     spread: float
     """Å: standard deviation of single values."""
 
@@ -66,7 +68,9 @@ def diameters(distances: FloatArray) -> FloatArray:
 def distribution(
     values: FloatArray, low: float, high: float, bins: int = 120, n_blocks: int = 5
 ) -> Distribution:
-    """Normalised histogram of values per frame, with the standard error over blocks of time.
+    """Histogram of values per frame as a density, with the standard error over blocks of time.
+
+    All values count, also those outside of the bins: a range that cuts values off doesn't raise what is inside.
 
     Parameters
     ----------
@@ -75,7 +79,7 @@ def distribution(
     low, high : float
         Range of the bins, Å.
     bins, n_blocks : int
-        Resolution, and blocks of the error estimate; they must be longer than the correlation time.
+        Resolution, and blocks of the error estimate.
 
     Raises
     ------
@@ -85,17 +89,21 @@ def distribution(
     if len(values) < n_blocks:
         raise ValueError(f"{len(values)} frames are too few for {n_blocks} blocks")
     edges = np.linspace(low, high, bins + 1)
-    blocks = np.array_split(values, n_blocks)
-    densities = np.array([np.histogram(b, bins=edges, density=True)[0] for b in blocks])
-    means = np.array([b.mean() for b in blocks])
+    densities = np.array([_density(block, edges) for block in np.array_split(values, n_blocks)])
+    frames = values.mean(axis=1)
+    mean = mean_with_error(frames)
     return Distribution(
         centers=0.5 * (edges[1:] + edges[:-1]),
-        density=np.histogram(values, bins=edges, density=True)[0],
-        error=densities.std(axis=0, ddof=1) / np.sqrt(n_blocks),
-        mean=float(values.mean()),
-        mean_error=float(means.std(ddof=1) / np.sqrt(n_blocks)),
+        density=_density(values, edges),
+        error=error_over_blocks(frames, densities),
+        mean=mean.value,
+        mean_error=mean.error,
         spread=float(values.std()),
     )
+
+
+def _density(values: FloatArray, edges: FloatArray) -> FloatArray:
+    return np.asarray(np.histogram(values, bins=edges)[0] / (values.size * np.diff(edges)))
 
 
 def radial_distribution(
@@ -103,8 +111,8 @@ def radial_distribution(
 ) -> Distribution:
     """Radial distribution of a molecule: density of pair distances over 4 pi r² per atom.
 
-    An isolated molecule has no bulk density to divide by, so the integral of ``4 pi r² g(r)`` is the
-    number of neighbours, ``N - 1``.
+    An isolated molecule has no bulk density to divide by, so the integral of ``4 pi r² g(r)`` to a distance is the
+    number of neighbours within it: ``N - 1`` where the range holds all.
 
     Parameters
     ----------
@@ -116,7 +124,8 @@ def radial_distribution(
         End of the range, Å.
     """
     plain = distribution(distances, 0.0, high, bins, n_blocks)
-    scale = (n_atoms - 1) / (4.0 * np.pi * plain.centers**2)
+    edges = np.linspace(0.0, high, bins + 1)
+    scale = (n_atoms - 1) * np.diff(edges) / (4.0 / 3.0 * np.pi * np.diff(edges**3))
     return Distribution(
         plain.centers,
         plain.density * scale,

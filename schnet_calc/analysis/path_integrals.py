@@ -7,7 +7,14 @@ import numpy as np
 from ase import units
 from numpy.typing import NDArray
 
-from schnet_calc.analysis.averages import N_BLOCKS, Estimate, block_average, blocks_of
+from schnet_calc.analysis.averages import (
+    FEWEST,
+    N_BLOCKS,
+    Estimate,
+    blocks_of,
+    independent_values,
+    mean_with_error,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -53,18 +60,18 @@ def path_integral_estimators(
     temperature : float
         K, of the ensemble.
     n_blocks : int
-        Blocks of the error estimate.
+        Blocks of the heat capacity's error.
     """
     virial = table["kinetic_cv"] + table["potential"]
     primitive = table["kinetic_td"] + table["potential"]
     return PathIntegralEstimators(
-        kinetic_virial=block_average(table["kinetic_cv"], n_blocks),
-        kinetic_thermodynamic=block_average(table["kinetic_td"], n_blocks),
-        potential=block_average(table["potential"], n_blocks),
-        energy=block_average(virial, n_blocks),
+        kinetic_virial=mean_with_error(table["kinetic_cv"]),
+        kinetic_thermodynamic=mean_with_error(table["kinetic_td"]),
+        potential=mean_with_error(table["potential"]),
+        energy=mean_with_error(virial),
         heat_capacity=heat_capacity(virial, primitive, n_atoms, temperature, n_blocks),
-        radius_of_gyration=block_average(table["r_gyration"], n_blocks),
-        temperature=block_average(table["temperature"], n_blocks),
+        radius_of_gyration=mean_with_error(table["r_gyration"]),
+        temperature=mean_with_error(table["temperature"]),
     )
 
 
@@ -105,7 +112,8 @@ def heat_capacity(
     blocks = list(zip(blocks_of(virial, n_blocks), blocks_of(primitive, n_blocks), strict=True))
     without = np.array([capacity(*_all_but(blocks, k)) for k in range(n_blocks)])
     error = np.sqrt((n_blocks - 1) * np.mean((without - without.mean()) ** 2))
-    return Estimate(capacity(virial, primitive), float(error))
+    count = min(independent_values(virial), independent_values(primitive))
+    return Estimate(capacity(virial, primitive), float(error) if count >= FEWEST else np.nan, count)
 
 
 def harmonic_energy(frequency: float, temperature: float, beads: int) -> float:

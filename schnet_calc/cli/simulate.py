@@ -248,13 +248,12 @@ def _tell_md(
     json: Path | None,
 ) -> None:
     """Print means of a run of so many atoms and replicas with their errors, and write them."""
-    from schnet_calc.analysis.averages import Estimate
     from schnet_calc.simulate.md_files import EQUILIBRATION
 
     n_atoms, replicas = size
     means, time, drift = run.averages(), float(run.table()["time_ps"][-1]), run.drift(n_atoms * replicas)
     for name in ("potential_ev", "kinetic_ev", "total_ev"):  # of all replicas together
-        means[name] = Estimate(*(value / replicas for value in means[name]))
+        means[name] = means[name] * (1.0 / replicas)
     each = " per replica" if replicas > 1 else ""
     rows: dict[str, Any] = {
         "time": f"{time:g} ps, means without the first {EQUILIBRATION:.0%}",

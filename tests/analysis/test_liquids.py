@@ -25,7 +25,7 @@ def test_an_ideal_gas_has_no_correlation(elements):
 
 def test_a_crystal_has_its_shells():
     atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=True) * 2
-    found = pair_correlation([[atoms] * 5], ("Na", "Cl"), high=5.0, bins=100)
+    found = pair_correlation([[atoms] * 20], ("Na", "Cl"), high=5.0, bins=100)
     shells = 4 / 3 * np.pi * np.diff(np.linspace(0, 5, 101) ** 3)
     neighbours = (found.g * shells).sum() * 32 / atoms.get_volume()
     assert found.first_peak()[0] == pytest.approx(2.82, abs=0.03)
@@ -48,3 +48,22 @@ def test_what_makes_no_sense_is_named():
         pair_correlation([frames[:4]], ("O", "O"))
     with pytest.raises(ValueError, match="periodic in three directions"):
         pair_correlation([[ase.Atoms("O2", [[0, 0, 0], [0, 0, 1]])] * 5], ("O", "O"))
+
+
+def test_own_images_are_no_neighbours():
+    """In a short cell an atom's image is always there: a spike that is no property of the liquid."""
+    frames = list(gas(20))
+    for atoms in frames:
+        atoms.set_cell([4.0, 20.0, 20.0], scale_atoms=True)
+    with pytest.raises(ValueError, match=r"high = 5 Å reaches an atom's own images, 4\.00 Å away"):
+        pair_correlation([frames], ("O", "O"), high=5.0)
+    skewed = [
+        ase.Atoms("O2", [[0, 0, 0], [1, 1, 1]], cell=[[9, 0, 0], [8, 3, 0], [0, 0, 9]], pbc=True)
+    ] * 20
+    with pytest.raises(ValueError, match=r"3\.16 Å away"):  # the difference of two vectors
+        pair_correlation([skewed], ("O", "O"), high=5.0)
+
+
+def test_where_the_period_shows_is_said(caplog):
+    pair_correlation([list(gas(20))], ("O", "O"), high=6.0)
+    assert "beyond 5.00 Å, half of the cell's period" in caplog.text

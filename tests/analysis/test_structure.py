@@ -50,8 +50,18 @@ def test_distribution_is_normalised_with_honest_errors():
 def test_radial_distribution_counts_neighbours():
     distances = pair_distances([dodecahedron()] * 5)
     radial = radial_distribution(distances, 20, 5.0, bins=500)
-    step = radial.centers[1] - radial.centers[0]
-    assert (4 * np.pi * radial.centers**2 * radial.density * step).sum() == pytest.approx(19)
+    shells = 4 / 3 * np.pi * np.diff(np.linspace(0, 5.0, 501) ** 3)
+    assert (shells * radial.density).sum() == pytest.approx(19)
+
+
+def test_a_range_that_cuts_neighbours_off_counts_those_inside():
+    """C20 has 3 + 6 + 6 + 3 + 1 neighbours; within 3 Å there are nine."""
+    distances = pair_distances([dodecahedron()] * 5)
+    radial = radial_distribution(distances, 20, 3.0, bins=300)
+    shells = 4 / 3 * np.pi * np.diff(np.linspace(0, 3.0, 301) ** 3)
+    assert (shells * radial.density).sum() == pytest.approx(9)
+    values = np.random.default_rng(0).uniform(0.0, 2.0, (400, 3))
+    assert distribution(values, 0.0, 1.0, bins=10).density.mean() == pytest.approx(0.5, abs=0.03)
 
 
 def test_distributions_of_known_distances():
