@@ -1,5 +1,28 @@
 """The errors of this package; what else it raises are Python's own for wrong arguments and missing files."""
 
+import unicodedata
+
+CONTROLS = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+"""Categories of characters that steer a terminal, or hide or turn around what stands beside them."""
+
+
+def printable(text: str) -> str:
+    r"""Return a text whose control characters, line ends and tabs apart, are written as escapes.
+
+    What a file says may else reach the terminal as commands.
+
+    >>> printable("\x1b[31mred")
+    '\\x1b[31mred'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        c.encode("unicode_escape").decode()
+        if unicodedata.category(c) in CONTROLS and c not in "\n\t"
+        else c
+        for c in text
+    )
+
 
 class SchNetCalcError(Exception):
     """Base of all errors that this package defines."""
@@ -7,6 +30,10 @@ class SchNetCalcError(Exception):
 
 class ModelFileError(SchNetCalcError, ValueError):
     """A file that is not a usable model; the message says what is missing or wrong."""
+
+    def __str__(self) -> str:
+        """Return the message, without what would steer a terminal."""
+        return printable(super().__str__())
 
 
 class BadStructureError(SchNetCalcError, ValueError):

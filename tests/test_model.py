@@ -248,3 +248,10 @@ def test_pickles_count_on(models, tmp_path):
     assert (again.guard.max_forces_std, again.guard.file) == (0.5, tmp_path / "x.extxyz")
     assert again.todict() == model.todict()
     assert Model.fromdict(model.todict(skip_default=False)).todict() == model.todict()
+
+
+@pytest.mark.parametrize("batch", [["x"], [None], ethanol()])
+def test_a_batch_of_anything_else_is_named(models, batch):
+    calculator = SchNetCalculator(models["float32"])
+    with pytest.raises(TypeError, match=r"a structure is ase\.Atoms, and a batch a list of them, got"):
+        calculator.evaluate(batch)

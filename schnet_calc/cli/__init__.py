@@ -28,7 +28,7 @@ from schnet_calc.cli import (
     thesis_tables,
 )
 from schnet_calc.cli.app import app
-from schnet_calc.cli.console import err
+from schnet_calc.cli.console import SafeFormatter, err
 from schnet_calc.errors import SchNetCalcError
 
 __all__ = [
@@ -82,7 +82,9 @@ def main() -> None:
     """Entry point: expected errors become one line and exit code 1; SIGTERM and SIGHUP end like Ctrl-C."""
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _interrupt)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(SafeFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     arguments = [a for a in sys.argv[1:] if a != TRACEBACK]
     try:
         app(arguments)

@@ -1,6 +1,7 @@
 """Tables, progress bars and errors of the command line."""
 
 import json
+import logging
 import shlex
 import sys
 import time
@@ -20,9 +21,32 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+from schnet_calc.errors import printable
+
+LONGEST_CELL = 2000
+"""Characters that a table shows of one value."""
+
+
+class SafeConsole(Console):
+    """A console that no text from a file can steer."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a text for the console, its control characters written as escapes."""
+        return super().render_str(printable(text), **options)
+
+
+class SafeFormatter(logging.Formatter):
+    """Writes what is logged in the same way."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        return printable(super().format(record))
+
+
+out = SafeConsole(highlight=False)
+err = SafeConsole(stderr=True, highlight=False)
 
 
 def print_table(title: str, rows: Mapping[str, Any]) -> None:
@@ -31,7 +55,10 @@ def print_table(title: str, rows: Mapping[str, Any]) -> None:
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
     for key, value in rows.items():
-        table.add_row(escape(key), escape(str(value)))
+        text = str(value)
+        if len(text) > LONGEST_CELL:
+            text = f"{text[:LONGEST_CELL]} ... ({len(text)} characters)"
+        table.add_row(escape(key[:200]), escape(text))
     out.print(table)
 
 

@@ -1,10 +1,10 @@
 """Files of MD17, sGDML and rMD17."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from schnet_calc.data.archives import load_arrays
 from schnet_calc.data.frames import Frames
 from schnet_calc.data.properties import ENERGY_UNITS, LENGTH_UNITS
 from schnet_calc.errors import DataError
@@ -23,7 +23,7 @@ LAYOUTS = {
 
 def read_npz(path: Path, energy_unit: str | None, length_unit: str | None) -> Frames:
     """Read a file in one of :data:`LAYOUTS`; arguments and errors as for :func:`~schnet_calc.data.read_frames`."""
-    data = _load(path)
+    data = load_arrays(path)
     layout = next((k for k in LAYOUTS.values() if {k["positions"], k["numbers"]} <= set(data)), None)
     if layout is None or not {layout["energies"], layout["forces"]} & set(data):
         wanted = "; ".join(f"{name}: {', '.join(k.values())}" for name, k in LAYOUTS.items())
@@ -78,14 +78,6 @@ def _labels(
             raise DataError(f"{path}: {name} hold a value that is not finite, at index {where}")
         labels[name] = (values if name == "energy" else values.reshape(-1, 3)) * factor
     return labels
-
-
-def _load(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise DataError(f"{path} is no npz archive, or cut short ({error})") from error
 
 
 def _factor(table: dict[str, float], kind: str, name: str) -> float:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from schnet_calc.data.archives import load_arrays
+
 
 class Split(NamedTuple):
     """Indices of frames."""
@@ -23,11 +25,11 @@ class Split(NamedTuple):
     @classmethod
     def load(cls, path: str | Path) -> "Split":
         """Read what :meth:`save` wrote; the indices of a part must not occur in another."""
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [name for name in cls._fields if name not in archive]
-            if missing:
-                raise ValueError(f"{path} is no saved split: it lacks {', '.join(missing)}")
-            split = cls(*(archive[name] for name in cls._fields))
+        archive = load_arrays(path)
+        missing = [name for name in cls._fields if name not in archive]
+        if missing:
+            raise ValueError(f"{path} is no saved split: it lacks {', '.join(missing)}")
+        split = cls(*(archive[name] for name in cls._fields))
         together = np.concatenate(split)
         if len(np.unique(together)) != len(together):
             raise ValueError(f"{path}: a frame occurs twice in this split")

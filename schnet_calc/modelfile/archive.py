@@ -17,8 +17,8 @@ LARGEST_FILE = 2**30
 """Bytes; larger files are refused before they are read."""
 LARGEST_ENTRY = 2**30
 """Bytes that an entry may have when it is unpacked."""
-LARGEST_RATIO = 200
-"""Times that an entry beyond a MiB may grow when it is unpacked."""
+LARGEST_RATIO = 4
+"""Times that an entry beyond a MiB may grow when it is unpacked; entries are written as they are."""
 LARGEST_TOTAL = 2**31
 """Bytes that all entries may have together."""
 MOST_ENTRIES = 10_000
@@ -71,6 +71,8 @@ def read_archive(path: Path) -> Archive:
     if size > LARGEST_FILE:
         raise ModelFileError(f"{path} has {size} bytes, but a model file has at most {LARGEST_FILE}")
     content = path.read_bytes()
+    if content.count(b"PK\x01\x02") > 2 * MOST_ENTRIES:  # each entry of the directory begins like that
+        raise ModelFileError(f"{path}: more than {MOST_ENTRIES} entries, the most that a model has")
     if not zipfile.is_zipfile(io.BytesIO(content)):
         raise ModelFileError(f"{path} is not a model file: no TorchScript archive, or cut short")
     try:

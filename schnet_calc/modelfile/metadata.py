@@ -1,6 +1,5 @@
 """What a model file says of itself: read once, checked, typed."""
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,13 +7,15 @@ from typing import Any
 
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.archive import METADATA
+from schnet_calc.modelfile.bounded_json import parse_bounded
+from schnet_calc.modelfile.hyperparameters import hyperparameter_fault
+from schnet_calc.modelfile.kinds import is_number, is_text, is_whole
+from schnet_calc.modelfile.training_record import training_fault
 from schnet_calc.nn import ARCHITECTURES, MAX_ATOMIC_NUMBER, NetworkConfig, network_config
 
 FORMAT_VERSION = 1
 REQUIRED = ("format_version", "cutoff", "elements", "reference_energies_ev", "dtype")
 UNITS = {"energy": "eV", "length": "Ang"}
-LIMITS = {"n_features": 8192, "n_filters": 8192, "n_gaussians": 10_000, "n_interactions": 100}
-"""Hyperparameters beyond these are refused before anything is built."""
 CUTOFFS = (0.1, 1000.0)
 """Å; cutoffs and centres of a basis lie between these."""
 
@@ -69,6 +70,10 @@ def read_metadata(path: Path, text: bytes) -> Metadata:
     if lacking:
         raise ModelFileError(f"{path}: no reference energy for the elements {lacking}")
     training = raw.get("training", {})
+    fault = training_fault(training)
+    if fault:
+        raise ModelFileError(f"{path}: {fault}")
+    span = training.get("distance_range_ang")
     cutoff = math.inf if raw["cutoff"] is None else float(raw["cutoff"])
     architecture = raw.get("architecture", "unknown")
     return Metadata(
@@ -80,7 +85,7 @@ def read_metadata(path: Path, text: bytes) -> Metadata:
         reference_energies=energies,
         dtype=raw["dtype"],
         training=training,
-        distance_range=_distance_range(path, training.get("distance_range_ang")),
+        distance_range=None if span is None else (float(span[0]), float(span[1])),
         outputs=raw.get("outputs", {}),
         format_version=raw["format_version"],
         contents_sha256=raw.get("contents_sha256"),
@@ -93,9 +98,9 @@ def _parsed(path: Path, text: bytes) -> dict[str, Any]:
     if not text:
         raise ModelFileError(f"{path} is TorchScript, but holds no {METADATA} with {', '.join(REQUIRED)}")
     try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: {METADATA} is no JSON ({error})") from error
+        raw = parse_bounded(text)
+    except ValueError as error:
+        raise ModelFileError(f"{path}: {METADATA} can't be read ({error})") from error
     if not isinstance(raw, dict):
         raise ModelFileError(f"{path}: {METADATA} holds a {type(raw).__name__}, not an object")
     missing = [key for key in REQUIRED if key not in raw]
@@ -116,16 +121,9 @@ def _config(
     """Hyperparameters of a registered network, held against limits and against the cutoff beside them."""
     if architecture not in ARCHITECTURES or not hyperparameters:
         return None
-    for name, value in hyperparameters.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ModelFileError(f"{path}: {name} must be finite, got {value}")
-        if name in LIMITS and not (value is None or (_is_whole(value) and 0 < value <= LIMITS[name])):
-            raise ModelFileError(
-                f"{path}: {name} must be a whole number up to {LIMITS[name]}, got {value!r:.50}"
-            )
-    widths = hyperparameters.get("output_layers") or []
-    if not isinstance(widths, list) or len(widths) > 20 or not all(_is_width(w) for w in widths):
-        raise ModelFileError(f"{path}: output_layers must be some widths, got {widths!r:.200}")
+    fault = hyperparameter_fault(ARCHITECTURES[architecture].config, hyperparameters)
+    if fault:
+        raise ModelFileError(f"{path}: {fault}")
     try:
         config = network_config(architecture, hyperparameters)
         for name, value in (
@@ -144,31 +142,8 @@ def _config(
     return config
 
 
-def _distance_range(path: Path, values: Any) -> tuple[float, float] | None:
-    if values is None:
-        return None
-    if not (isinstance(values, list) and len(values) == 2 and all(map(_is_number, values))):
-        raise ModelFileError(f"{path}: distance_range_ang must be two numbers of Å, got {values!r:.200}")
-    return float(values[0]), float(values[1])
-
-
-def _is_number(x: Any) -> bool:
-    try:
-        return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
-    except OverflowError:  # a whole number beyond all floats
-        return False
-
-
-def _is_whole(x: Any) -> bool:
-    return isinstance(x, int) and not isinstance(x, bool)
-
-
-def _is_width(x: Any) -> bool:
-    return _is_whole(x) and 0 < x <= LIMITS["n_features"]
-
-
 def _is_atomic_number(x: Any) -> bool:
-    return _is_whole(x) and 1 <= x <= 118
+    return is_whole(x) and 1 <= x <= 118
 
 
 def _are_energies(x: Any) -> bool:
@@ -177,7 +152,7 @@ def _are_energies(x: Any) -> bool:
         and k.isdecimal()
         and len(k) < 4
         and _is_atomic_number(int(k))
-        and _is_number(e)
+        and is_number(e)
         and abs(e) < 1e12
         for k, e in x.items()
     )
@@ -188,14 +163,14 @@ def _are_elements(x: Any) -> bool:
 
 
 def _are_outputs(x: Any) -> bool:
-    return isinstance(x, dict) and all(isinstance(v, str) for v in x.values())
+    return isinstance(x, dict) and all(is_text(k) and is_text(v) for k, v in x.items())
 
 
 RULES: dict[str, Any] = {
-    "format_version": (lambda x: _is_whole(x) and x > 0, "a whole number above zero"),
-    "architecture": (lambda x: isinstance(x, str), "a name"),
+    "format_version": (lambda x: is_whole(x) and x > 0, "a whole number above zero"),
+    "architecture": (lambda x: is_text(x) and len(x) <= 100, "a name"),
     "cutoff": (
-        lambda x: x is None or (_is_number(x) and 0 < x <= CUTOFFS[1]),
+        lambda x: x is None or (is_number(x) and 0 < x <= CUTOFFS[1]),
         f"a positive number of Å up to {CUTOFFS[1]:g}, or null",
     ),
     "elements": (_are_elements, "a list with at least one atomic number"),

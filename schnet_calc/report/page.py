@@ -138,8 +138,8 @@ def write_page(page: Page, path: Path) -> Path:
         style=Markup((templates / "page.css").read_text(encoding="utf-8")),
         script=Markup((templates / "page.js").read_text(encoding="utf-8")),
         library=Markup((templates / "vendor" / "3Dmol-min.js").read_text(encoding="utf-8")),
-        # In a script element, "</" would end it early.
-        molecule=Markup(json.dumps(page.molecule).replace("</", "<\\/")),
+        # In a script element, "</" would end it early, and "<!--" hide what follows.
+        molecule=Markup(json.dumps(page.molecule).replace("<", "\\u003c")),
         versions=versions(),
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
     )

@@ -148,9 +148,11 @@ def model_section(metadata: dict[str, Any], name: str) -> Section:
         ("weights", metadata.get("weights_sha256", "not in the file")),
     ]
     if "data" in training:
-        rows.append(("labels", f"{training['data']['theory']} ({training['data']['file']})"))
+        about = training["data"]
+        told = about if isinstance(about, dict) else {"theory": about}
+        rows.append(("labels", f"{told.get('theory', 'not stated')} ({told.get('file', 'no file')})"))
     test = training.get("test_errors")
-    if test:
+    if test and {"energy_mae_kcal_mol", "force_mae_kcal_mol_ang"} <= set(test):
         rows.append(
             (
                 f"errors on {test.get('n_frames', 'the')} frames never used",

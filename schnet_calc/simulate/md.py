@@ -20,7 +20,15 @@ from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
 from schnet_calc.folders import locked
-from schnet_calc.simulate.md_files import CSV_FIELDS, MDRun, MDSettings, last_frame, log_row
+from schnet_calc.simulate.md_files import (
+    CSV_FIELDS,
+    MDRun,
+    MDSettings,
+    check_start,
+    last_frame,
+    log_row,
+    start_of,
+)
 from schnet_calc.simulate.modes import rigid_motions
 
 __all__ = ["MDRun", "MDSettings", "degrees_of_freedom", "first_momenta", "run_md"]
@@ -61,7 +69,8 @@ def run_md(
     FileExistsError
         The folder holds a trajectory and ``resume`` is false.
     ValueError
-        The folder's run has other settings, another model or other atoms; a pressure for what is no crystal.
+        The folder's run has other settings, another model, other atoms or another start; a pressure for what
+        is no crystal.
     """
     directory = Path(directory)
     with locked(directory):
@@ -75,7 +84,9 @@ def run_md(
         if found is not None and not resume:
             raise FileExistsError(f"{run.trajectory} exists: resume it or choose another folder")
         if found is None:
-            (directory / "md.json").write_text(json.dumps(identity, indent=1))
+            (directory / "md.json").write_text(json.dumps(identity | start_of(atoms), indent=1))
+        else:
+            check_start(directory, atoms)
         first = found or (first_momenta(atoms, settings.temperature, settings.seed), -settings.interval)
         first[0].calc = calculator
         _go_on(first, found is None, settings, free, run, progress)

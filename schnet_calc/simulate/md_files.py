@@ -1,6 +1,7 @@
 """What a run of molecular dynamics leaves in its folder, and how it is mended after an interruption."""
 
 import json
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,11 @@ from ase.io.trajectory import Trajectory
 from schnet_calc.analysis.averages import Estimate, mean_with_error
 from schnet_calc.simulate.settings import MDSettings as MDSettings
 
+logger = logging.getLogger(__name__)
 EQUILIBRATION = 0.2
 """Share of a run that is left out of averages and distributions."""
+SAME = 1e-3
+"""Å, within which two starting structures are the same: some are relaxed anew when a run goes on."""
 CSV_FIELDS = ("time_ps", "potential_ev", "kinetic_ev", "total_ev", "temperature_k")
 
 
@@ -57,6 +61,29 @@ class MDRun:
         with Trajectory(self.trajectory) as trajectory:
             first = int(EQUILIBRATION * len(trajectory))
             return [trajectory[k] for k in range(first, len(trajectory))]
+
+
+def start_of(atoms: ase.Atoms) -> dict[str, Any]:
+    """Return where a run begins, as it is kept beside its settings: positions and cell, Å."""
+    return {"start_ang": np.round(np.vstack([atoms.cell.array, atoms.positions]), 6).tolist()}
+
+
+def check_start(directory: Path, atoms: ase.Atoms) -> None:
+    """Compare a structure with where the run of a folder began; runs of earlier versions did not keep it.
+
+    Raises
+    ------
+    ValueError
+        Another structure of the same atoms.
+    """
+    saved = json.loads((directory / "md.json").read_text()).get("start_ang")
+    if saved is None:
+        return
+    off = np.abs(np.asarray(saved, dtype=float) - start_of(atoms)["start_ang"]).max()
+    if not off < SAME:
+        raise ValueError(
+            f"the run in {directory} began from another structure: positions or cell differ by up to {off:.3g} Å"
+        )
 
 
 def last_frame(
@@ -112,6 +139,9 @@ def _whole_frames(path: Path) -> int:
             if readable in (0, n_frames):
                 return readable
             frames = [trajectory[k] for k in range(readable)]
+        logger.warning(
+            "%s ends within a frame: it goes on from its last whole one, number %d", path, readable
+        )
     except Exception as error:  # ASE's reader raises anything for a damaged file
         raise ValueError(f"{path} is no trajectory, or damaged ({error!r:.200})") from error
     scratch = path.with_suffix(".tmp")
@@ -132,6 +162,15 @@ def _readable(trajectory: Any, k: int) -> bool:
 def _mend_log(log: Path, trajectory: Any, settings: MDSettings, n_free: int) -> None:
     """Keep the rows that are whole and in their place, compute the others from the frames."""
     lines = log.read_text().splitlines() if log.exists() else []
+    lost = len(lines) - 2 - len(trajectory)  # a heading, and a row that is written before its frame
+    if lost > 0:
+        noise = "" if settings.thermostat == "none" else ", with other random numbers from there on"
+        logger.warning(
+            "the trajectory of %s lacks %d frames that its log has: they are computed again%s",
+            log.parent,
+            lost,
+            noise,
+        )
     rows = []
     for k in range(len(trajectory)):
         step = k * settings.interval

@@ -22,7 +22,15 @@ class Structure(NamedTuple):
 
     @classmethod
     def from_atoms(cls, atoms: ase.Atoms) -> "Structure":
-        """Copy what matters of ``ase.Atoms``."""
+        """Copy what matters of ``ase.Atoms``.
+
+        Raises
+        ------
+        TypeError
+            It is something else.
+        """
+        if not isinstance(atoms, ase.Atoms):
+            raise TypeError(f"a structure is ase.Atoms, and a batch a list of them, got {atoms!r:.100}")
         return cls(
             atoms.numbers.astype(np.int64),
             np.array(atoms.positions, dtype=float, order="C"),

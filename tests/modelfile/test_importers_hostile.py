@@ -15,6 +15,7 @@ import torch
 from modelfile.foreign_models import Plain, pytorch_geometric, save, save_script, schnetpack1, schnetpack2
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.importers import foreign_format, read_foreign
+from schnet_calc.modelfile.importers.torchfile import open_torch_file
 
 CANARY = "schnet_calc_canary"
 LEGACY = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e80024de9032e") + pickle.dumps(
@@ -180,12 +181,23 @@ def test_tensors_beyond_their_storage(tmp_path, size, stride, offset, numel):
     refused(archive(content, tmp_path / "m", **{"data/0": b"\0" * 16}))
 
 
+def test_a_large_storage_behind_a_small_tensor(tmp_path):
+    """One number is asked for, many would be unpacked."""
+    path = tmp_path / "m"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("archive/data.pkl", tensor_pickle((1,), (1,), 0, 2**20))
+        file.writestr("archive/data/0", bytes(4 * 2**20))
+    file = open_torch_file(path)
+    with pytest.raises(ModelFileError, match="grows more than 4 times"):
+        file.tensor(file.root["representation.x0"])
+
+
 def test_archives_that_grow_or_hide(tmp_path):
     grows = io.BytesIO()
     with zipfile.ZipFile(grows, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("archive/data.pkl", b"\x80\x02" + b"N0" * 5_000_000 + b".")
     (tmp_path / "grows").write_bytes(grows.getvalue())
-    refused(tmp_path / "grows", "grows more than 200 times")
+    refused(tmp_path / "grows", "grows more than 4 times|a pickle of more than")
     path = archive(b"\x80\x02N.", tmp_path / "twice")
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(path, "a") as file:
         file.writestr("archive/data.pkl", b"\x80\x02N.")

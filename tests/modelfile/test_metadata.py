@@ -34,7 +34,9 @@ def test_hyperparameters_of_another_network_are_refused(models, tmp_path):
     for n, changed in enumerate((shape, {**shape, "depth": 3}, {**shape, "cutoff": "far"})):
         path = tmp_path / f"{n}.pt"
         path.write_bytes(with_metadata(models["float32"], hyperparameters=changed))
-        with pytest.raises(ModelFileError, match=r"not those of (a SchNet|one network)"):
+        with pytest.raises(
+            ModelFileError, match=r"not those of (a SchNet|one network)|cutoff must be a finite number"
+        ):
             load_potential(path)
 
 

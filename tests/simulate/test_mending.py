@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from ase.io.trajectory import Trajectory
 
 from helpers import ethanol
 from schnet_calc import MDSettings, SchNetCalculator, run_md
@@ -59,3 +60,25 @@ def test_settings_that_can_not_be_read(finished):
     (folder / "md.json").write_text("{")
     with pytest.raises(ValueError, match=r"md\.json.* can't be read"):
         run_md(ethanol(), calculator, SETTINGS, folder, resume=True)
+
+
+def test_another_start_is_refused(finished):
+    """Of the same atoms: the run in the folder is not continued as if it had begun there."""
+    calculator, folder, _ = finished
+    other, moved = ethanol(), ethanol()
+    other.positions[2, 1] += 0.2
+    moved.set_cell([9.0, 9.0, 9.0])
+    for atoms, off in ((other, "0.2"), (moved, "9")):
+        with pytest.raises(ValueError, match=f"began from another structure: .* by up to {off} Å"):
+            run_md(atoms, calculator, SETTINGS, folder, resume=True)
+
+
+def test_frames_that_are_lost_are_told(finished, caplog):
+    calculator, folder, before = finished
+    with Trajectory(folder / "md.traj") as frames:
+        kept = [frames[k] for k in range(3)]
+    with Trajectory(folder / "md.traj", "w") as frames:
+        for atoms in kept:
+            frames.write(atoms)
+    run_md(ethanol(), calculator, SETTINGS, folder, resume=True)
+    assert f"lacks {len(rows(before)) - 4} frames that its log has: they are computed again" in caplog.text

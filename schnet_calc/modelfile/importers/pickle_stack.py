@@ -3,6 +3,11 @@
 import struct
 from typing import Any
 
+from schnet_calc.errors import ModelFileError
+
+MOST_MADE = 2**27
+"""Bytes of texts and arrays of bytes that all pickles of a file may make; a model has some hundred thousand."""
+
 
 class Inert:
     """A name in a pickle, or what calling it would have made, with everything that it was given.
@@ -55,6 +60,19 @@ class Stack:
         self.values: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
+        self.made = 0
+
+    def spend(self, n_bytes: int) -> None:
+        """Count bytes that are about to be made.
+
+        Raises
+        ------
+        ModelFileError
+            They are more than a file may have.
+        """
+        self.made += n_bytes
+        if self.made > MOST_MADE:
+            raise ModelFileError(f"a pickle that makes more than {MOST_MADE} bytes of text")
 
     def number(self, layout: str) -> Any:
         """Return the next number of a layout of ``struct``."""
@@ -67,6 +85,7 @@ class Stack:
         size = self.number(layout)
         if not 0 <= size <= len(self.data) - self.at:
             raise ValueError("cut short")
+        self.spend(size)
         self.at += size
         return self.data[self.at - size : self.at]
 

@@ -106,7 +106,7 @@ def _tensor_of_bytes(args: tuple[Any, ...]) -> StoredTensor:
 def _tensor_with_class(args: tuple[Any, ...]) -> Any:
     """Return the plain tensor of one of a subclass: function, class, arguments, attributes."""
     function, inner = args[0], args[2]
-    if function.path == "torch._tensor._rebuild_from_type_v2" or function.path not in REBUILD:
+    if not function.path.startswith("torch._utils._rebuild") or function.path not in REBUILD:
         return Inert(function.path, inner)
     return REBUILD[function.path](inner)
 

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.importers.rebuild import REBUILD, Storage, StoredTensor, read_storage_type
-from schnet_calc.modelfile.importers.unpickler import Unpickler
+from schnet_calc.modelfile.importers.unpickler import LONGEST, Unpickler
 
 LARGEST = 2**31
 """Bytes of a file."""
-LARGEST_RATIO = 200
-"""Times that an entry beyond a MiB may grow when it is unpacked."""
+LARGEST_RATIO = 4
+"""Times that an entry beyond a MiB may grow when it is unpacked; torch writes entries as they are."""
 MOST_ENTRIES = 50_000
 ZIP_START = b"PK\x03\x04"
 LEGACY_START = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
@@ -65,6 +65,9 @@ class TorchFile:
         if 0 in stored.size:
             return torch.empty(0, dtype=storage.dtype)
         if storage not in self._storages:
+            self._taken += storage.numel  # also what no tensor shows of it
+            if self._taken > 2 * MOST_NUMBERS:
+                raise ModelFileError(f"more than {MOST_NUMBERS} numbers in the file")
             self._storages[storage] = torch.frombuffer(bytearray(self._read(storage)), dtype=storage.dtype)
         return torch.as_strided(self._storages[storage], stored.size, stored.stride, stored.offset)
 
@@ -98,17 +101,18 @@ def _open_archive(content: bytes) -> TorchFile | None:
         raise ModelFileError("its numbers are big-endian: not read here")
 
     def storage(wanted: Storage) -> bytes:
-        numbers = entries.read(f"{folder}data/{wanted.key}")
-        if len(numbers) != wanted.n_bytes:
-            raise ModelFileError(
-                f"the storage {wanted.key[:50]!r} has {len(numbers)} bytes, not {wanted.n_bytes}"
-            )
-        return numbers
+        name = f"{folder}data/{wanted.key}"
+        size = entries.size(name)
+        if size != wanted.n_bytes:
+            raise ModelFileError(f"the storage {wanted.key[:50]!r} has {size} bytes, not {wanted.n_bytes}")
+        return entries.read(name)
 
     def code(module: str) -> str:
         text = entries.read(f"{folder}code/__torch__/{module}.py")
         return text.decode("utf-8", "replace")
 
+    if entries.size(pickles[0]) > LONGEST:
+        raise ModelFileError(f"a pickle of more than {LONGEST} bytes")
     root = Unpickler(entries.read(pickles[0]), REBUILD, read_storage_type).load()
     return TorchFile(root, storage, code if f"{folder}constants.pkl" in entries.names else None)
 
@@ -128,11 +132,19 @@ class _Entries:
         if len(self.names) != len(infos):
             raise ModelFileError("an entry occurs twice in the archive")
 
-    def read(self, name: str) -> bytes:
-        """Return an entry, unpacked."""
+    def _info(self, name: str) -> zipfile.ZipInfo:
         info = self.names.get(name)
         if info is None:
             raise ModelFileError(f"the archive lacks {name[-80:]!r}")
+        return info
+
+    def size(self, name: str) -> int:
+        """Return the bytes of an entry, unpacked."""
+        return self._info(name).file_size
+
+    def read(self, name: str) -> bytes:
+        """Return an entry, unpacked."""
+        info = self._info(name)
         if info.file_size > max(2**20, LARGEST_RATIO * info.compress_size):
             raise ModelFileError(
                 f"the entry {name[-80:]!r} grows more than {LARGEST_RATIO} times when unpacked"

@@ -17,8 +17,10 @@ from schnet_calc.modelfile.importers.pickle_stack import Inert, Stack
 
 LONGEST = 2**26
 """Bytes of a pickle; weights are stored beside it."""
-MOST_STEPS = 1_000_000
-"""Instructions of a pickle; a model has some ten thousand."""
+MOST_STEPS = 300_000
+"""Instructions of all pickles of a file; a model has some ten thousand."""
+MOST_ARGUMENTS = 20
+"""Of a function that is rebuilt here."""
 DAMAGE = (
     ArithmeticError,
     AttributeError,
@@ -52,6 +54,7 @@ class Unpickler(Stack):
     ) -> None:
         super().__init__(data, at)
         self.rebuild, self.persistent = rebuild, persistent
+        self.steps = 0
 
     def load(self) -> Any:
         """Return the object of the next pickle.
@@ -64,7 +67,8 @@ class Unpickler(Stack):
         self.values, self.marks, self.memo = [], [], {}
         start = self.at
         try:
-            for _ in range(MOST_STEPS):
+            while self.steps < MOST_STEPS:
+                self.steps += 1
                 code = self.data[self.at]
                 self.at += 1
                 if code == pickle.STOP[0]:
@@ -87,6 +91,10 @@ class Unpickler(Stack):
         if not isinstance(function, Inert) or not isinstance(args, tuple):
             raise ValueError("a call of what is no name")
         if function.args is None and function.path in self.rebuild:
+            if len(args) > MOST_ARGUMENTS:
+                raise ValueError(f"{len(args)} arguments of {function.path}")
+            # A text that is remembered once can be an argument again and again.
+            self.spend(sum(len(a) for a in args if isinstance(a, str | bytes)))
             return self.rebuild[function.path](args)
         return Inert(function.path, args)
 
@@ -120,6 +128,7 @@ def _append(target: Any, values: list[Any]) -> None:
 def _named(machine: Unpickler, module: Any, name: Any) -> None:
     if not isinstance(module, str) or not isinstance(name, str) or len(module) + len(name) > 1000:
         raise ValueError("a name that is none")
+    machine.spend(len(module) + len(name))
     machine.push(Inert(f"{module.replace('__builtin__', 'builtins')}.{name}"))
 
 
