@@ -29,6 +29,7 @@ from schnet_calc.engine import Committee, Engine, Prediction
 from schnet_calc.guard.guard import ExtrapolationGuard
 from schnet_calc.model import Model, Source, as_model
 from schnet_calc.modelfile import Potential
+from schnet_calc.reductions import REDUCTIONS
 from schnet_calc.structures.structure import Structure
 
 
@@ -144,8 +145,8 @@ class SchNetCalculator(FreshCalculator):
         if isinstance(model, Model) and settings:
             raise TypeError(f"a loaded Model has its settings already, got {', '.join(settings)}")
         self.model = as_model(model, **settings)
-        dipole = self.model.engine.heads.get("dipole") == "charges"
-        extra = [*self.model.engine.heads, *(["charges"] if dipole else [])]
+        self._atomic = atomic_names(self.model.engine.heads)
+        extra = [*self.model.engine.heads, *self._atomic]
         if len(self.potentials) > 1:
             extra += ["energy_std", "forces_std"]
         for name in self.model.engine.heads:
@@ -174,10 +175,28 @@ class SchNetCalculator(FreshCalculator):
         return self.model.guard
 
     def _evaluated(self, structure: Structure) -> dict[str, Any]:
-        results = results_of(self.model.evaluate([structure])[0])
+        results = self.results_of(self.model.evaluate([structure])[0])
         if self.model.has_energy:
             return results
         return {k: v for k, v in results.items() if k in self.implemented_properties}
+
+    def results_of(self, prediction: Prediction) -> dict[str, Any]:
+        """Return ASE's results of one of the model's predictions."""
+        energy = prediction.energy
+        results = {
+            "energy": energy,
+            "free_energy": energy,
+            "energies": prediction.energies,
+            "forces": np.ascontiguousarray(prediction.forces),
+            **prediction.outputs,
+        }
+        results |= {name: prediction.atomic[head] for name, head in self._atomic.items()}
+        if prediction.volume > 0:
+            results["stress"] = prediction.stress
+        if prediction.members:
+            results["energy_std"] = prediction.energy_std
+            results["forces_std"] = prediction.forces_std
+        return results
 
     def evaluate(self, structures: Sequence[ase.Atoms]) -> list[Prediction]:
         """Evaluate several structures as one batch, without touching the cached results.
@@ -219,24 +238,10 @@ class SchNetCalculator(FreshCalculator):
         return cls(Model.fromdict(values))
 
 
-def results_of(prediction: Prediction) -> dict[str, Any]:
-    """Return ASE's results of a prediction."""
-    energy = prediction.energy
-    results = {
-        "energy": energy,
-        "free_energy": energy,
-        "energies": prediction.energies,
-        "forces": np.ascontiguousarray(prediction.forces),
-    }
-    if prediction.volume > 0:
-        results["stress"] = prediction.stress
-    results |= prediction.outputs
-    if "dipole" in prediction.outputs:
-        results["charges"] = prediction.atomic["dipole"]
-    if prediction.members:
-        results["energy_std"] = prediction.energy_std
-        results["forces_std"] = prediction.forces_std
-    return results
+def atomic_names(heads: dict[str, str]) -> dict[str, str]:
+    """Return ASE's names for what atoms add to further outputs, and the heads that they belong to."""
+    names = {REDUCTIONS[how].atomic_name: name for name, how in heads.items()}
+    return {name: head for name, head in names.items() if name}
 
 
 make_known("energy_std")

@@ -22,6 +22,7 @@ from schnet_calc.engine import Committee, Engine, Prediction, Totals, make_engin
 from schnet_calc.engine.differences import output_derivatives
 from schnet_calc.guard.guard import ExtrapolationGuard
 from schnet_calc.modelfile import Potential, load_potential, shipped_models
+from schnet_calc.reductions import REDUCTIONS
 from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.structures.structure import Structure
@@ -95,7 +96,7 @@ class Model:
     def outputs(self) -> dict[str, str]:
         """Names of what is predicted beside energies, forces and stress, and their units."""
         units = self.potential.metadata.outputs
-        return {name: units.get(name, "") for name in self.engine.heads}
+        return {name: units.get(name) or REDUCTIONS[how].unit for name, how in self.engine.heads.items()}
 
     def evaluate(
         self, structures: Sequence[ase.Atoms | Structure], properties: Sequence[str] | None = None

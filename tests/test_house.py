@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "__init__ errors",
-    "device folders memory",
+    "device folders memory reductions",
     "analysis",
     "nn",
     "structures",

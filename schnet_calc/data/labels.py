@@ -85,13 +85,13 @@ class Labels:
 
 def _scalar(text: str) -> Wanted:
     """What ``NAME[=KEY][:UNIT][:sum|mean|extent]`` asks for."""
-    from schnet_calc.data.properties import POOLINGS, scalar
+    from schnet_calc.data.properties import poolings, scalar
 
     named, *rest = text.split(":")
     name, _, key = named.partition("=")
-    pooling = rest.pop() if rest and rest[-1] in POOLINGS else "sum"
+    pooling = rest.pop() if rest and rest[-1] in poolings() else "sum"
     if len(rest) > 1:
-        raise ValueError(f"a scalar is written NAME[=KEY][:UNIT][:{'|'.join(POOLINGS)}], got {text!r}")
+        raise ValueError(f"a scalar is written NAME[=KEY][:UNIT][:{'|'.join(poolings())}], got {text!r}")
     unit = rest[0] if rest else ""
     found = scalar(name, unit, pooling)
     return Wanted(found, key or name, found.units[unit], True)

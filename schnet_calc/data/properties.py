@@ -1,11 +1,13 @@
 """The table of properties: what may be labelled, trained and predicted, in which units.
 
-Adding one is an entry here, and a head if it arises in a new way (see :mod:`schnet_calc.nn.heads`).
+Adding one is an entry here; one that arises in a new way is a class of :mod:`schnet_calc.reductions`, too.
 """
 
 from dataclasses import dataclass, field
 
 from ase import units
+
+from schnet_calc.reductions import REDUCTIONS, Reduction
 
 ENERGY_UNITS = {
     "eV": 1.0,
@@ -14,8 +16,6 @@ ENERGY_UNITS = {
     "kJ/mol": units.kJ / units.mol,
     "Hartree": units.Hartree,
 }
-POOLINGS = ("sum", "mean", "extent")
-"""How a number of a structure may arise from those of its atoms, see :data:`schnet_calc.nn.heads.REDUCTIONS`."""
 LENGTH_UNITS = {"Ang": 1.0, "Bohr": units.Bohr, "nm": 10.0}
 DIPOLE_UNITS = {"eAng": 1.0, "Debye": units.Debye, "au": units.Bohr}
 
@@ -32,25 +32,38 @@ class Property:
     """Of the value of one structure, or of one atom."""
     per_atom: bool = False
     """Whether it belongs to atoms."""
-    source: str = "sum"
-    """How it arises: ``"energy"``, ``"derivative"`` of the energy, ``"sum"`` or ``"mean"`` of an atom-wise head,
-    ``"charges"``, the dipole of latent charges, or ``"extent"``, their second moment."""
+    reduction: Reduction | None = None
+    """How it arises from the numbers that a head gives the atoms; none for the energy and its derivatives."""
+    head_name: str = ""
+    """Of its head, where that is another name."""
     units: dict[str, float] = field(default_factory=dict)
     """Units that labels may have, as multiples of :attr:`unit`."""
+
+    @property
+    def head(self) -> str:
+        """Name of the head that it is read from."""
+        return self.head_name or self.name
 
 
 PROPERTIES = {
     p.name: p
     for p in (
-        Property("energy", "eV", source="energy", units=ENERGY_UNITS),
-        Property("forces", "eV/Ang", (3,), per_atom=True, source="derivative"),
-        Property("virial", "eV", (3, 3), source="derivative"),
-        Property("dipole", "eAng", (3,), source="charges", units=DIPOLE_UNITS),
-        Property("dipole_length", "eAng", source="charges", units=DIPOLE_UNITS),
+        Property("energy", "eV", units=ENERGY_UNITS),
+        Property("forces", "eV/Ang", (3,), per_atom=True),
+        Property("virial", "eV", (3, 3)),
+        Property("dipole", "eAng", (3,), reduction=REDUCTIONS["charges"], units=DIPOLE_UNITS),
+        Property(
+            "dipole_length", "eAng", reduction=REDUCTIONS["charges"], head_name="dipole", units=DIPOLE_UNITS
+        ),
     )
 }
 """Properties with a name of their own; ``virial`` is volume times stress, ``dipole_length`` the length of the
 dipole, where only that is known. Any other name is a number of the structure, see :func:`scalar`."""
+
+
+def poolings() -> list[str]:
+    """Return the names of the reductions that give a number."""
+    return [name for name, how in REDUCTIONS.items() if how.shape == ()]
 
 
 def scalar(name: str, unit: str = "", pooling: str = "sum") -> Property:
@@ -63,8 +76,8 @@ def scalar(name: str, unit: str = "", pooling: str = "sum") -> Property:
     unit : str
         Energies among the units (``"Hartree"`` ...) are kept in eV, others as they are.
     pooling : str
-        ``"sum"`` of the atoms' numbers for extensive properties, ``"mean"`` for intensive ones, ``"extent"``
-        for second moments of the atoms' charges about the centre of mass.
+        One of :func:`poolings`: ``"sum"`` of the atoms' numbers for extensive properties, ``"mean"`` for
+        intensive ones, ``"extent"`` for second moments of the atoms' charges about the centre of mass.
 
     Raises
     ------
@@ -73,8 +86,8 @@ def scalar(name: str, unit: str = "", pooling: str = "sum") -> Property:
     """
     if name in PROPERTIES or not name.isidentifier():
         raise ValueError(f"a property needs a name of its own, one word, got {name!r}")
-    if pooling not in POOLINGS:
-        raise ValueError(f"the pooling of {name} is one of {', '.join(POOLINGS)}, got {pooling!r}")
+    if pooling not in poolings():
+        raise ValueError(f"the pooling of {name} is one of {', '.join(poolings())}, got {pooling!r}")
     kept = "eV" if unit in ENERGY_UNITS else unit
     factor = ENERGY_UNITS.get(unit, 1.0)
-    return Property(name, kept, source=pooling, units={unit: factor})
+    return Property(name, kept, reduction=REDUCTIONS[pooling], units={unit: factor})

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from schnet_calc.reductions import REDUCTIONS
 from schnet_calc.structures.structure import Structure
 
 
@@ -83,29 +84,18 @@ def read_heads(
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
     """Return further outputs of a structure, and what each atom adds to them.
 
-    A dipole is that of latent charges, ``mu = sum_i q_i (r_i - r_mean)`` (thesis Section 4.4.1): the charges
-    are shifted to add up to zero, so that it does not depend on the origin. An extent is their second moment
-    about the centre of mass, ``sum_i q_i |r_i - r_mass|²``.
-
     Parameters
     ----------
     atomic : dict
         (N,) numbers of the atoms by name.
     heads : dict
-        ``"sum"``, ``"mean"``, ``"charges"`` or ``"extent"`` by name.
+        Names among :data:`~schnet_calc.reductions.REDUCTIONS` by name.
     structure : Structure
         The atoms.
     """
-    outputs, parts, positions = {}, {}, structure.positions
+    outputs, parts, groups = {}, {}, structure.groups()
     for name, values in atomic.items():
-        values = np.asarray(values, dtype=float)
-        if heads[name] == "charges":
-            values = values - values.mean()
-            outputs[name] = values @ (positions - positions.mean(axis=0))
-        else:
-            if heads[name] == "extent":
-                values = values * structure.extents
-            values = values / (len(values) if heads[name] == "mean" else 1)
-            outputs[name] = values.sum()
-        parts[name] = values
+        how = REDUCTIONS[heads[name]]
+        parts[name] = how.parts(np.asarray(values, dtype=float), groups)
+        outputs[name] = how.reduce(parts[name], groups)[0]
     return outputs, parts

@@ -17,6 +17,7 @@ from schnet_calc.engine import TorchScriptEngine
 from schnet_calc.insight.images import count_around, pairs_around
 from schnet_calc.insight.loading import Model, element, open_potential
 from schnet_calc.modelfile import Potential
+from schnet_calc.reductions import REDUCTIONS
 from schnet_calc.structures.graph import Graph
 from schnet_calc.structures.structure import Structure
 
@@ -210,7 +211,7 @@ def _head(potential: Potential) -> str:
     hyperparameters = potential.metadata.hyperparameters
     if hyperparameters.get("energy", True):
         return ""
-    heads = [name for name, kind in hyperparameters.get("heads", {}).items() if kind in ("sum", "mean")]
+    heads = [name for name, kind in hyperparameters.get("heads", {}).items() if REDUCTIONS[kind].local]
     if len(heads) != 1:
         raise ValueError(
             f"a probe has an energy, or one other number; this model has {', '.join(heads) or 'none'}"

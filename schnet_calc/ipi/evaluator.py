@@ -81,7 +81,8 @@ class Evaluator:
         if self.energies:
             values["energies"] = prediction.energies.tolist()
         for name, value in prediction.outputs.items():
-            values[name] = (value / units.Bohr if name == "dipole" else value).tolist()
+            lengths = units.Bohr if self.model.outputs[name] == "eAng" else 1.0
+            values[name] = (value / lengths).tolist()
         if prediction.members:
             values |= _committee(prediction.members)
         return json.dumps(values)

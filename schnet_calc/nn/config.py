@@ -8,14 +8,20 @@ MAX_ATOMIC_NUMBER = 100
 ACTIVATION_NAMES = ("ssp", "softplus", "silu", "tanh")
 BASES = ("gaussian", "bessel")
 CUTOFF_FUNCTIONS = ("cosine", "mollifier", "switch", "hard", "none")
-REDUCTIONS = ("sum", "mean", "charges", "extent")
-"""How the numbers of a head's atoms become a property of their structure: added up, averaged, taken as charges
-whose dipole is the property, or as charges whose second moment about the centre of mass is, such as <R²>."""
 
 
 def _one_of(name: str, value: Any, known: Any) -> None:
     if value not in known:
         raise ValueError(f"{name} is one of {', '.join(known)}, got {value!r}")
+
+
+def _check_heads(heads: dict[str, str]) -> None:
+    from schnet_calc.reductions import REDUCTIONS  # it takes NumPy, which a help text doesn't wait for
+
+    for name, reduction in heads.items():
+        if not name.isidentifier():
+            raise ValueError(f"the name of a head is a word, got {name!r}")
+        _one_of(f"the head {name}", reduction, REDUCTIONS)
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,7 @@ class NetworkConfig:
     energy: bool = True
     """Whether there is an energy at all; without, the energies of atoms are zero."""
     heads: dict[str, str] = field(default_factory=dict)
-    """Further outputs by name: ``"sum"``, ``"mean"``, ``"charges"`` for a dipole from latent charges, or
-    ``"extent"`` for a second moment of them."""
+    """Further outputs by name, and how they arise: names among :data:`schnet_calc.reductions.REDUCTIONS`."""
 
     def __post_init__(self) -> None:
         for name in ("n_features", "n_interactions", "n_gaussians", "cutoff", "basis_width"):
@@ -66,10 +71,8 @@ class NetworkConfig:
         _one_of("cutoff_function", self.cutoff_function, CUTOFF_FUNCTIONS)
         _one_of("basis", self.basis, BASES)
         _one_of("pooling", self.pooling, ("sum", "mean"))
-        for name, reduction in self.heads.items():
-            if not name.isidentifier():
-                raise ValueError(f"the name of a head is a word, got {name!r}")
-            _one_of(f"the head {name}", reduction, REDUCTIONS)
+        if self.heads:
+            _check_heads(self.heads)
         if not 0 <= self.cutoff_onset < self.cutoff:
             raise ValueError(
                 f"cutoff_onset ({self.cutoff_onset} Å) must lie between zero and the cutoff ({self.cutoff} Å)"

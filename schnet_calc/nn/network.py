@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from schnet_calc.nn.basis import BesselBasis, CutoffFunction, GaussianBasis
 from schnet_calc.nn.config import MAX_ATOMIC_NUMBER, NetworkConfig
 from schnet_calc.nn.heads import AtomwiseHead
+from schnet_calc.reductions import REDUCTIONS
 
 
 class Network(nn.Module):
@@ -117,7 +118,7 @@ class Network(nn.Module):
     @torch.jit.unused
     def share(self, n_atoms: int) -> float:
         """Return what the energies of atoms count for in a structure of N of them: 1, or 1/N with mean pooling."""
-        return 1.0 / n_atoms if self.mean_pooling else 1.0
+        return float(REDUCTIONS[self.config.pooling].share(n_atoms))
 
     def representation(self, numbers: Tensor, distances: Tensor, pairs: Tensor) -> Tensor:
         """Return the (N, F) features of the atoms after all interactions, x^(T)."""

@@ -10,7 +10,7 @@ import ase
 import numpy as np
 from ase.io.trajectory import Trajectory
 
-from schnet_calc.calculator import FreshCalculator, SchNetCalculator, results_of
+from schnet_calc.calculator import FreshCalculator, SchNetCalculator
 from schnet_calc.simulate.md import degrees_of_freedom, first_momenta, run_md
 from schnet_calc.simulate.md_files import MDRun, MDSettings
 from schnet_calc.structures.structure import Structure
@@ -46,8 +46,8 @@ class _SharedBatch:
         found = self.calculator.evaluate([structure.to_atoms(), *(a for a, _ in stale)])
         for (atoms, replica), prediction in zip(stale, found[1:], strict=True):
             replica.atoms = atoms
-            replica.results = results_of(prediction)
-        return results_of(found[0])
+            replica.results = self.calculator.results_of(prediction)
+        return self.calculator.results_of(found[0])
 
 
 def share_batch(structures: Sequence[ase.Atoms], calculator: SchNetCalculator) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 from ase.data import atomic_masses
 from numpy.typing import NDArray
 
+from schnet_calc.reductions import NumpyGroups
+
 
 class Structure(NamedTuple):
     """One structure, as plain arrays."""
@@ -42,12 +44,9 @@ class Structure(NamedTuple):
         """``ase.Atoms`` of these arrays, copied."""
         return ase.Atoms(self.numbers, self.positions, cell=self.cell, pbc=self.pbc)
 
-    @property
-    def extents(self) -> NDArray[np.float64]:
-        """(N,) Å², squares of the atoms' distances from the centre of mass."""
-        masses = atomic_masses[self.numbers]
-        centre = masses @ self.positions / masses.sum()
-        return np.asarray(((self.positions - centre) ** 2).sum(axis=1))
+    def groups(self) -> NumpyGroups:
+        """As a reduction takes it: atoms of one structure."""
+        return NumpyGroups(self.positions, atomic_masses[self.numbers], np.array([len(self.numbers)]))
 
     @property
     def volume(self) -> float:

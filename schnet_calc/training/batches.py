@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from ase.data import atomic_masses
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -32,6 +33,21 @@ class TrainingBatch(NamedTuple):
         labels = {name: x.to(device) for name, x in self.labels.items()}
         graph = self.graph.to(device, self.counts.dtype)
         return TrainingBatch(graph, self.counts.to(device), labels, self.complete)
+
+    @property
+    def positions(self) -> Tensor:
+        """(N, 3) Å, of the graph."""
+        return self.graph.positions
+
+    @property
+    def system(self) -> Tensor:
+        """(N,) the structure of each atom."""
+        return self.graph.system
+
+    @property
+    def masses(self) -> Tensor:
+        """(N,) amu."""
+        return torch.from_numpy(atomic_masses)[self.graph.numbers.cpu()].to(self.graph.positions)
 
     def sums(self, atomic: Tensor) -> Tensor:
         """Add up (N, ...) numbers of atoms to (B, ...) of structures."""

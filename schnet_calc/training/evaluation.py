@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.analysis.errors import Error, Errors
 from schnet_calc.calculator import SchNetCalculator
-from schnet_calc.data import Frames
+from schnet_calc.data import Frames, Property
 from schnet_calc.engine.prediction import Prediction, voigt_stress
 from schnet_calc.model import Model
 from schnet_calc.training.references import predict_mean
@@ -119,9 +119,9 @@ def compare(frames: Frames, predictions: Sequence[Prediction], energy: bool = Tr
     differences, mean = {}, {}
     for name in frames.labels:
         rows: list[int] = np.flatnonzero(frames.labelled(name)).tolist()
-        if not rows or (name in ("energy", "forces", "virial") and not energy):
+        if not rows or (frames.properties[name].reduction is None and not energy):
             continue
-        found = [_predicted(name, predictions[k]) for k in rows]
+        found = [_predicted(frames.properties[name], predictions[k]) for k in rows]
         if any(value is None for value in found):
             continue
         labels = [_label(name, frames, k, predictions[k]) for k in rows]
@@ -134,16 +134,12 @@ def compare(frames: Frames, predictions: Sequence[Prediction], energy: bool = Tr
     return Evaluation(len(frames), Errors.from_differences(differences), Errors(mean), differences)
 
 
-def _predicted(name: str, prediction: Prediction) -> Any:
+def _predicted(wanted: Property, prediction: Prediction) -> Any:
     """What a prediction says of a label; None if nothing."""
-    if name == "virial":
-        return prediction.stress
-    if name in ("energy", "forces"):
-        return getattr(prediction, name)
-    if name == "dipole_length":
-        dipole = prediction.outputs.get("dipole")
-        return None if dipole is None else np.linalg.norm(dipole)
-    return prediction.outputs.get(name)
+    if wanted.reduction is None:
+        return prediction.stress if wanted.name == "virial" else getattr(prediction, wanted.name)
+    value = prediction.outputs.get(wanted.head)
+    return None if value is None else wanted.reduction.values(wanted.head, value).get(wanted.name)
 
 
 def _label(name: str, frames: Frames, k: int, prediction: Prediction) -> NDArray[np.float64]:
@@ -154,6 +150,6 @@ def _label(name: str, frames: Frames, k: int, prediction: Prediction) -> NDArray
 
 def _mean_error(name: str, frames: Frames, labels: NDArray[np.float64]) -> Error:
     """Of the mean predictor, fitted to the same frames: the best that composition alone can do."""
-    if name in ("forces", "virial", "dipole"):
+    if frames.properties[name].shape:
         return Error.of(labels)
     return Error.of(labels - predict_mean(frames, frames, name))

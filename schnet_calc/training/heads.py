@@ -3,13 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
+from ase.data import atomic_masses
 
 from schnet_calc.data import Frames
 from schnet_calc.nn import AtomwiseHead, Network
+from schnet_calc.reductions import REDUCTIONS, NumpyGroups
 from schnet_calc.training.config import RunConfig
-
-ENERGY = {"energy", "forces", "virial"}
 
 
 def with_heads(config: RunConfig, frames: Frames) -> RunConfig:
@@ -23,37 +22,30 @@ def with_heads(config: RunConfig, frames: Frames) -> RunConfig:
     if not frames.labels:
         raise ValueError(f"{config.data.file} has no labels to train on")
     heads, labelled = dict(config.model.heads), set()
+    energy = False
     for name in frames.labels:
-        if name not in ENERGY:
-            source = frames.properties[name].source
-            head = "dipole" if source == "charges" else name
-            heads.setdefault(head, source)
-            labelled.add(head)
+        known = frames.properties[name]
+        if known.reduction is None:
+            energy = True
+            continue
+        heads.setdefault(known.head, known.reduction.name)
+        labelled.add(known.head)
     if unlabelled := sorted(set(heads) - labelled):
         raise ValueError(
             f"{config.data.file} has no label for the head {unlabelled[0]!r} that [model] asks for"
         )
-    energy = bool(ENERGY & set(frames.labels))
     return replace(config, model=replace(config.model, heads=heads, energy=energy))
 
 
 def scale_heads(network: Network, frames: Frames) -> None:
-    """Set scale and shift of the heads to the spread and the mean of the labels, per atom for sums."""
+    """Set scale and shift of the heads by their labels, as each reduction asks for."""
+    groups = NumpyGroups(frames.positions, atomic_masses[frames.numbers], frames.n_atoms)
     for name, head in network.heads.items():
-        if network.config.heads[name] == "charges" or name not in frames.labels:
+        if name not in frames.labels:
             continue
         assert isinstance(head, AtomwiseHead)
-        if network.config.heads[name] == "extent":
-            head.shift.fill_(_mean_charge(frames, frames.labels[name]))
-            head.scale.copy_(head.shift)
-            continue
-        values = frames.labels[name] / (frames.n_atoms if network.config.heads[name] == "sum" else 1)
-        head.shift.fill_(float(np.nanmean(values)))
-        head.scale.fill_(float(np.nanstd(values)) or 1.0)
-
-
-def _mean_charge(frames: Frames, labels: NDArray[np.float64]) -> float:
-    """What all atoms would have if they were alike, from second moments (M,)."""
-    moments = np.array([frames.structure(k).extents.sum() for k in range(len(frames))])
-    known = np.isfinite(labels)
-    return float(labels[known].sum() / max(moments[known].sum(), 1e-12))
+        how = REDUCTIONS[network.config.heads[name]]
+        ones = how.reduce(how.parts(np.ones(len(frames.numbers)), groups), groups)
+        shift, scale = how.scaling(frames.labels[name], ones)
+        head.shift.fill_(shift)
+        head.scale.fill_(scale)

@@ -115,7 +115,7 @@ class Run:
         self.domain = Domain.of(train.structure(k) for k in range(len(train)))
         self.info, self.digest = frames.info, frames.digest()
         variances = {k: float(np.nanvar(x)) for k, x in train.labels.items()}
-        self.terms = terms(config.training, variances)
+        self.terms = terms(config.training, variances, train.properties)
         if not self.terms:
             raise ValueError("nothing to train on: all labels have the weight zero")
 

@@ -4,12 +4,14 @@ A new term is an entry of :func:`terms`.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from schnet_calc.data import PROPERTIES, Property
+from schnet_calc.reductions import REDUCTIONS
 from schnet_calc.training.batches import TrainingBatch
 from schnet_calc.training.config import TrainingConfig
 
@@ -26,7 +28,9 @@ class Term(NamedTuple):
     """Predictions, labels and batch to (B,) squared errors; no numbers where a structure has no label."""
 
 
-def terms(config: TrainingConfig, labels: dict[str, float]) -> list[Term]:
+def terms(
+    config: TrainingConfig, labels: dict[str, float], properties: Mapping[str, Property] = PROPERTIES
+) -> list[Term]:
     """Return the terms of thesis Eq. 5.7 and of further labels.
 
     Parameters
@@ -35,6 +39,8 @@ def terms(config: TrainingConfig, labels: dict[str, float]) -> list[Term]:
         Weights; terms of weight zero are left out.
     labels : dict
         Variance by name of the label.
+    properties : dict
+        What they are; any other name is a number of the structure.
     """
 
     def forces(predicted: Tensor, label: Tensor, batch: TrainingBatch) -> Tensor:
@@ -51,10 +57,11 @@ def terms(config: TrainingConfig, labels: dict[str, float]) -> list[Term]:
             found.append(Term(name, config.force_weight, forces))
         elif name == "virial":
             found.append(Term(name, config.stress_weight, _squares_per_atom))
-        elif name in ("dipole", "dipole_length"):
-            found.append(Term(name, config.dipole_weight, _squares))
         else:
-            found.append(Term(name, config.scalar_weight / max(variance, 1e-30), _squares))
+            how = properties[name].reduction if name in properties else None
+            how = how or REDUCTIONS["sum"]
+            unit = max(variance, 1e-30) if how.relative else 1.0
+            found.append(Term(name, getattr(config, how.weight) / unit, _squares))
     return [term for term in found if term.weight > 0]
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
-from ase.data import atomic_masses
 from torch import Tensor
 
 from schnet_calc.kernels.splines.cubic import SplineGrid
@@ -20,6 +20,7 @@ from schnet_calc.kernels.torch.explicit import (
 from schnet_calc.kernels.torch.read_out import read_out
 from schnet_calc.kernels.torch.tiles import tiled_pairs
 from schnet_calc.nn import Network, SchNet
+from schnet_calc.reductions import REDUCTIONS
 from schnet_calc.structures.graph import deformed
 from schnet_calc.training.batches import TrainingBatch
 
@@ -109,38 +110,15 @@ def _as_tensors(
 def read_heads(network: Network, outputs: dict[str, Tensor], batch: TrainingBatch) -> dict[str, Tensor]:
     """Make properties of structures from the numbers (N,) that heads give atoms."""
     found: dict[str, Tensor] = {}
-    for name, reduction in network.config.heads.items():
-        sums = batch.sums(outputs[name])
-        if reduction == "charges":
-            found[name] = _dipole(outputs[name], sums, batch)
-            found["dipole_length"] = torch.linalg.vector_norm(found[name] + 1e-12, dim=1)
-        elif reduction == "extent":
-            found[name] = batch.sums(outputs[name] * extents(batch))
-        else:
-            found[name] = sums / batch.counts if reduction == "mean" else sums
+    for name, kind in network.config.heads.items():
+        how = REDUCTIONS[kind]
+        found |= how.values(name, how.reduce(how.parts(outputs[name], batch), batch))
     return found
-
-
-def _dipole(charges: Tensor, sums: Tensor, batch: TrainingBatch) -> Tensor:
-    """(B, 3) dipoles of latent charges (N,) that add up to zero (thesis Section 4.4.1), e·Å."""
-    system = batch.graph.system
-    centres = batch.sums(batch.graph.positions) / batch.counts[:, None]
-    charges = charges - (sums / batch.counts)[system]
-    return batch.sums(charges[:, None] * (batch.graph.positions - centres[system]))
-
-
-def extents(batch: TrainingBatch) -> Tensor:
-    """Return (N,) Å², squares of the atoms' distances from their structure's centre of mass."""
-    graph = batch.graph
-    masses = torch.from_numpy(atomic_masses)[graph.numbers.cpu()].to(graph.positions)[:, None]
-    centres = batch.sums(masses * graph.positions) / batch.sums(masses)
-    squares: Tensor = ((graph.positions - centres[graph.system]) ** 2).sum(1)
-    return squares
 
 
 def missing_heads(names: Iterable[str], network: Network) -> list[str]:
     """Return the labels that the network has nothing for."""
-    known = {"energy", *DERIVATIVES, *network.config.heads}
-    if "dipole" in known:
-        known.add("dipole_length")
+    known = {"energy", *DERIVATIVES}
+    for name, kind in network.config.heads.items():
+        known |= set(REDUCTIONS[kind].values(name, np.zeros(REDUCTIONS[kind].shape)))
     return sorted(set(names) - known)

@@ -1,9 +1,12 @@
 """Reference energies: what every atom contributes before the network says anything."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from schnet_calc.data import Frames
+from schnet_calc.reductions import REDUCTIONS
 
 
 def fit_references(frames: Frames, method: str) -> dict[int, float]:
@@ -25,26 +28,15 @@ def fit_references(frames: Frames, method: str) -> dict[int, float]:
     per_atom = float(energies.sum() / n_atoms.sum())
     if method == "atom":
         return dict.fromkeys(elements, per_atom)
-    solution = least_squares(frames, energies - per_atom * n_atoms, known)
+    counts = element_counts(frames, elements)[known]
+    solution = np.linalg.lstsq(counts, energies - per_atom * n_atoms, rcond=None)[0]
     return {z: per_atom + float(e) for z, e in zip(elements, solution, strict=True)}
 
 
-def least_squares(
-    frames: Frames, values: NDArray[np.float64], known: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Fit numbers of the elements whose sums over structures are nearest to (M',) values of the known ones."""
-    counts = np.stack(
-        [np.add.reduceat(frames.numbers == z, frames.offsets[:-1], dtype=float) for z in frames.elements],
-        axis=1,
-    )
-    return np.asarray(np.linalg.lstsq(counts[known], values, rcond=None)[0])
-
-
 def predict_mean(train: Frames, test: Frames, name: str) -> NDArray[np.float64]:
-    """Predict a number of test structures from their composition alone: the mean predictor per element.
+    """Predict a number of test structures from their composition alone, fitted to the training structures.
 
-    Energies and other sums are sums of numbers of the elements, means are their averages, fitted to the
-    training structures by least squares; lengths of dipoles are their mean.
+    Energies are sums of numbers of the elements; other properties as their reduction says.
 
     Returns
     -------
@@ -52,14 +44,13 @@ def predict_mean(train: Frames, test: Frames, name: str) -> NDArray[np.float64]:
         (M,).
     """
     known = train.labelled(name)
-    values = train.labels[name][known]
-    source = train.properties[name].source
-    if source == "charges":
-        sizes = np.linalg.norm(values, axis=1) if values.ndim > 1 else values
-        return np.full(len(test), sizes.mean())
-    share = train.n_atoms[known] if source == "mean" else 1.0
-    solution = dict(zip(train.elements, least_squares(train, values * share, known), strict=True))
-    table = np.zeros(max([*train.elements, *test.elements]) + 1)
-    table[list(solution)] = list(solution.values())
-    sums = np.add.reduceat(table[test.numbers], test.offsets[:-1])
-    return sums / test.n_atoms if source == "mean" else sums
+    how = train.properties[name].reduction or REDUCTIONS["sum"]
+    elements = sorted({*train.elements, *test.elements})
+    counts, others = element_counts(train, elements)[known], element_counts(test, elements)
+    return how.baseline(counts, train.labels[name][known], others)
+
+
+def element_counts(frames: Frames, elements: Sequence[int]) -> NDArray[np.float64]:
+    """Return (M, Z) numbers of atoms of each element."""
+    starts = frames.offsets[:-1]
+    return np.stack([np.add.reduceat(frames.numbers == z, starts, dtype=float) for z in elements], axis=1)

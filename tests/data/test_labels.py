@@ -10,6 +10,7 @@ from helpers import DATA, needs_data
 from schnet_calc.data import Labels, read_frames, scalar
 from schnet_calc.data.checks import label_warnings
 from schnet_calc.errors import DataError
+from schnet_calc.reductions import REDUCTIONS
 from schnet_calc.training.references import predict_mean
 
 
@@ -47,7 +48,7 @@ def test_each_label_where_it_is(mixed):
     assert frames.labelled("dipole").sum() == 3
     assert frames.labels["dipole"][0] == pytest.approx([0, 0, units.Debye])
     assert frames.labels["gap"] == pytest.approx((0.3 + 0.01 * np.arange(10)) * units.Hartree)
-    assert frames.properties["gap"].source == "mean"
+    assert frames.properties["gap"].reduction is REDUCTIONS["mean"]
 
 
 def test_selection_keeps_labels_with_their_frames(mixed):

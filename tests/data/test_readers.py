@@ -138,7 +138,7 @@ def test_frames_without_a_label_are_not_numbers(tmp_path):
     np.testing.assert_allclose(frames.labels["gap"], [np.nan, 0.3e-3, 0.4e-3])
     np.testing.assert_allclose(frames.labels["dipole"][:, 2], [2 * units.Debye, np.nan, 4 * units.Debye])
     np.testing.assert_allclose(frames.forces[:, 0] / units.Hartree, [2] * 2 + [np.nan] * 3 + [4] * 4)
-    assert (frames.properties["gap"].unit, frames.properties["gap"].source) == ("eV", "mean")
+    assert (frames.properties["gap"].unit, frames.properties["gap"].reduction.name) == ("eV", "mean")
     assert frames.labelled("forces").tolist() == [True, False, True]
     picked = frames.select(np.array([2, 1]))
     np.testing.assert_array_equal(picked.labels["gap"], frames.labels["gap"][[2, 1]])
