@@ -72,6 +72,8 @@ class ElasticAverages(NamedTuple):
     """Without unit."""
     lowest: float
     """Smallest eigenvalue of the constants; a crystal is stable against strain if it is positive (Born)."""
+    hydrostatic: float
+    """Bulk modulus of the single crystal under hydrostatic pressure, its shape free: Reuss's bound."""
 
 
 def elastic_averages(constants: NDArray[np.float64]) -> ElasticAverages:
@@ -91,9 +93,11 @@ def elastic_averages(constants: NDArray[np.float64]) -> ElasticAverages:
             bounds.append(((straight + 2 * across) / 9, (straight - across + 3 * shear) / 15))
         else:
             bounds.append((1 / (straight + 2 * across), 15 / (4 * straight - 4 * across + 3 * shear)))
+    hydrostatic = float(bounds[1][0])
     bulk, shear = (float(np.mean(x)) for x in zip(*bounds, strict=True))
     young = 9 * bulk * shear / (3 * bulk + shear)
-    return ElasticAverages(bulk, shear, young, (3 * bulk - 2 * shear) / (6 * bulk + 2 * shear), lowest)
+    poisson = (3 * bulk - 2 * shear) / (6 * bulk + 2 * shear)
+    return ElasticAverages(bulk, shear, young, poisson, lowest, hydrostatic)
 
 
 def _off_diagonal(matrix: Any) -> float:

@@ -29,9 +29,25 @@ def draw_phonons(
     distances: NDArray[np.float64],
     frequencies: NDArray[np.float64],
     corners: list[tuple[str, int]],
+    exact: NDArray[np.bool_] | None = None,
 ) -> Axes:
-    """Frequencies (points, 3N), cm⁻¹, over distances (points,) along a path with named corners."""
-    plain(axes).plot(distances, frequencies, ".-", color=COLORS[0], markersize=3, linewidth=1)
+    """Frequencies (points, 3N), cm⁻¹, over distances (points,) along a path with named corners.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    distances, frequencies : array
+        (points,) and (points, 3N).
+    corners : list
+        Names, and which of the points they are.
+    exact : array, optional
+        (points,) which of them have a dot, since they aren't interpolated.
+    """
+    plain(axes).plot(distances, frequencies, color=COLORS[0], linewidth=1)
+    if exact is not None:
+        places = np.repeat(distances[exact], frequencies.shape[1])
+        axes.scatter(places, frequencies[exact].ravel(), s=6, color=COLORS[0], zorder=3)
     ticks, labels = [], []
     for place, same in groupby(corners, key=lambda corner: distances[corner[1]]):
         ticks.append(place)
