@@ -96,3 +96,10 @@ def error_over_blocks(series: FloatArray, blocks: FloatArray) -> FloatArray:
     """
     error = np.asarray(blocks.std(axis=0, ddof=1) / np.sqrt(len(blocks)))
     return error if independent_values(series) >= FEWEST else np.full_like(error, np.nan)
+
+
+def mean_of_independent(values: FloatArray) -> Estimate:
+    """Return the mean of independent values (R,) and its error from their scatter, no number for a single one."""
+    n = len(values)
+    error = float(np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    return Estimate(float(np.mean(values)), error)

@@ -1,4 +1,8 @@
-"""Spectra from time series: power spectra of velocities and of dipoles (Wiener-Khinchin)."""
+"""Spectra from time series of momenta, positions or dipoles (Wiener-Khinchin), pooled over replicas.
+
+A spectral density is that of the values themselves. A rate's is taken from it by the factor omega², never by
+differences of frames, which would lose high frequencies: by (sin(omega dt) / (omega dt))².
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,47 +11,103 @@ from typing import Any
 import numpy as np
 from ase import units
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 from scipy.signal.windows import get_window
+
+from schnet_calc.analysis.averages import Estimate
+from schnet_calc.analysis.peaks import Peak, find_peaks_above_noise
 
 FloatArray = NDArray[np.float64]
 INVCM_FS = 1e15 / (units._c * 100.0)
 """cm⁻¹ of a frequency of 1/fs."""
 QUANTUM_FACTORS = ("none", "harmonic")
+FINEST = 5.0
+"""cm⁻¹: what a resolution that isn't asked for may be at best."""
+WINDOWS = 8
+"""Windows that such a resolution leaves in all replicas together, so that a spectrum isn't noise."""
+LEAST_VALUES = 16
+LOWEST = 200.0
+"""cm⁻¹ below which nothing counts as a vibration: rotations."""
+KM_MOL = 42.2561 / units.Debye**2
+"""km/mol of an intensity of 1 (e/√amu)²: N_A / (12 ε₀ c²) in these units."""
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """An intensity over wavenumbers."""
+    """A density over wavenumbers, of one or several replicas.
+
+    Densities of replicas are added and divided once: each counts by what it absorbs, not by the shape of its curve.
+    """
 
     wavenumbers: FloatArray
     """(K,) cm⁻¹"""
-    intensity: FloatArray
-    """(K,) area one, unless it is an average of such"""
-    error: FloatArray
-    """(K,) standard error over replicas; not numbers for a single one"""
+    densities: FloatArray
+    """(R, K) of each replica per cm⁻¹, in its own unit: K of kinetic temperature, or km/mol."""
+    weights: FloatArray
+    """(R,) number of windows that each density is the mean of."""
+    contributions: FloatArray
+    """(K,) number of independent contributions to a value, as the scatter of the windows tells it."""
+    resolution: float
+    """cm⁻¹: two lines closer than that are one."""
 
-    def peaks(self, prominence: float = 0.02, lowest: float = 200.0) -> list[tuple[float, float, float]]:
-        """Return position, width at half height (cm⁻¹) and height (of the largest) of the peaks.
+    @property
+    def pooled(self) -> FloatArray:
+        """(K,) the mean of the replicas' densities, in their unit."""
+        return np.asarray(self.weights @ self.densities / self.weights.sum())
+
+    @property
+    def intensity(self) -> FloatArray:
+        """(K,) the pooled density, its area one."""
+        return self._normalised(self.pooled)
+
+    @property
+    def error(self) -> FloatArray:
+        """(K,) standard error of the intensity by a jackknife over replicas; not numbers for a single one."""
+        if len(self.densities) < 2:
+            return np.full(len(self.wavenumbers), np.nan)
+        return _jackknife(self._normalised(self._without_each()))
+
+    def share(self, low: float, high: float, lowest: float = LOWEST) -> Estimate:
+        """Return the share of the intensity above ``lowest`` that lies between two wavenumbers, cm⁻¹.
+
+        Parameters
+        ----------
+        low, high : float
+            cm⁻¹
+        lowest : float
+            cm⁻¹ from which on the whole is counted.
+        """
+        inside, whole = self._between(low, high), self._between(lowest, np.inf)
+        value = inside(self.pooled) / whole(self.pooled)
+        if len(self.densities) < 2:
+            return Estimate(float(value), np.nan)
+        parts = self._without_each()
+        return Estimate(float(value), float(_jackknife(inside(parts) / whole(parts))))
+
+    def area(self, low: float, high: float) -> Estimate:
+        """Return the integral of the pooled density between two wavenumbers, in its unit: km/mol of a band."""
+        inside = self._between(low, high)
+        if len(self.densities) < 2:
+            return Estimate(float(inside(self.pooled)), np.nan)
+        return Estimate(float(inside(self.pooled)), float(_jackknife(inside(self._without_each()))))
+
+    def peaks(self, prominence: float = 0.02, lowest: float = LOWEST) -> list[Peak]:
+        """Return the peaks that stand above the noise, at least the resolution apart.
 
         Parameters
         ----------
         prominence : float
-            Of a peak, as a share of the largest height.
+            Least one of a peak, as a share of the largest height. Side lobes of a line reach 0.001 of it.
         lowest : float
             cm⁻¹ below which nothing counts: rotations.
         """
-        there = self.wavenumbers >= lowest
-        x, y = self.wavenumbers[there], self.intensity[there]
-        if not len(y) or y.max() <= 0:
-            return []
-        y = y / y.max()
-        places, found = find_peaks(y, prominence=prominence, width=0)
-        step = float(x[1] - x[0])
-        return [
-            (_vertex(x, y, k), float(w) * step, float(y[k]))
-            for k, w in zip(places, found["widths"], strict=True)
-        ]
+        kept = self.wavenumbers >= lowest
+        return find_peaks_above_noise(
+            self.wavenumbers[kept],
+            self.intensity[kept],
+            self.contributions[kept],
+            self.resolution,
+            prominence,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -55,139 +115,218 @@ class Spectrum:
             "wavenumbers_cm1": self.wavenumbers.tolist(),
             "intensity": self.intensity.tolist(),
             "error": np.nan_to_num(self.error).tolist(),
+            "resolution_cm1": self.resolution,
+            "replicas": len(self.densities),
             "peaks_cm1": [list(p) for p in self.peaks()],
         }
 
+    def _without_each(self) -> FloatArray:
+        """(R, K) the pooled density without each of the replicas."""
+        weighted = self.weights[:, None] * self.densities
+        left = self.weights.sum() - self.weights
+        return np.asarray((weighted.sum(axis=0) - weighted) / left[:, None])
 
-def _vertex(x: FloatArray, y: FloatArray, k: int) -> float:
-    """The top of the parabola through a maximum and its neighbours."""
-    if not 0 < k < len(y) - 1:
-        return float(x[k])
-    left, top, right = y[k - 1 : k + 2]
-    bend = left - 2.0 * top + right
-    return float(x[k] + (0.5 * (left - right) / bend if bend else 0.0) * (x[1] - x[0]))
+    def _normalised(self, densities: FloatArray) -> FloatArray:
+        areas = np.trapezoid(densities, self.wavenumbers, axis=-1)
+        return np.asarray(densities / np.where(areas > 0, areas, 1.0)[..., None])
+
+    def _between(self, low: float, high: float) -> Any:
+        kept = (self.wavenumbers >= low) & (self.wavenumbers <= high)
+        return lambda densities: np.trapezoid(densities[..., kept], self.wavenumbers[kept], axis=-1)
 
 
-def power_spectrum(
-    series: FloatArray,
-    timestep: float,
-    resolution: float = 5.0,
-    window: str = "hann",
-    highest: float = 5000.0,
-) -> tuple[FloatArray, FloatArray]:
-    """Return the spectral density of a time series by Welch's method, zero-padded.
+def _jackknife(without: FloatArray) -> FloatArray:
+    """Standard error from the values (R, ...) without each of R replicas."""
+    n = len(without)
+    return np.asarray(np.sqrt((n - 1) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0)))
+
+
+def check_sampling(interval: float, stiffest: float) -> None:
+    """Refuse frames between which the stiffest mode takes more than half a turn: it would appear at another place.
 
     Parameters
     ----------
-    series : array
-        (M, K): K channels, whose densities are added.
-    timestep : float
-        fs between two values.
-    resolution : float
-        cm⁻¹: the series is cut into windows of so long that lines are about so wide.
-    window : str
-        Name of a window of ``scipy.signal``.
-    highest : float
-        cm⁻¹ up to which it is returned.
-
-    Returns
-    -------
-    array
-        (L,) cm⁻¹.
-    array
-        (L,) density.
+    interval : float
+        fs between frames.
+    stiffest : float
+        cm⁻¹ of the stiffest mode.
 
     Raises
     ------
     ValueError
-        Fewer than 16 values.
+        With the interval that would do.
     """
-    n = len(series)
-    if n < 16:
-        raise ValueError(f"a spectrum needs a longer time series than {n} values")
-    length = min(n, max(16, int(2.0 * INVCM_FS / (resolution * timestep))))
+    highest = 0.5 * INVCM_FS / interval
+    if stiffest > highest:
+        longest = np.floor(5.0 * INVCM_FS / stiffest) / 10.0
+        raise ValueError(
+            f"frames {interval:g} fs apart show nothing above {highest:.0f} cm⁻¹, and the stiffest mode lies near "
+            f"{stiffest:.0f} cm⁻¹: write a frame at least every {longest:g} fs"
+        )
+
+
+def spectrum(
+    series: Sequence[FloatArray],
+    interval: float,
+    *,
+    rate: bool = False,
+    resolution: float | None = None,
+    highest: float = 5000.0,
+) -> Spectrum:
+    """Return the spectral density of time series: Welch's method with Hann windows, zero-padded, pooled.
+
+    The area of a density is the variance of its series (of its rate, with ``rate``).
+
+    Parameters
+    ----------
+    series : sequence of array
+        (M, K) of each replica: K channels, whose densities are added.
+    interval : float
+        fs between two values.
+    rate : bool
+        Of the series' time derivative (per ASE's unit of time), by the factor omega².
+    resolution : float, optional
+        cm⁻¹: lines become about so wide. By default :data:`FINEST`, or as fine as :data:`WINDOWS` windows in all
+        replicas together allow. A series that is too short for it gives what it can.
+    highest : float
+        cm⁻¹ up to which it is returned.
+
+    Raises
+    ------
+    ValueError
+        Fewer than 16 values, or no series at all.
+    """
+    if not series:
+        raise ValueError("there is no time series to make a spectrum of")
+    shortest = min(len(values) for values in series)
+    if shortest < LEAST_VALUES:
+        raise ValueError(f"a spectrum needs a longer time series than {shortest} values")
+    length = _window_length(shortest, len(series), interval, resolution)
     padded = 4 * (1 << (length - 1).bit_length())
-    weights = get_window(window, length)
-    total, parts = np.zeros(padded // 2 + 1), 0
-    for first in range(0, n - length + 1, max(length // 2, 1)):
-        part = series[first : first + length]
-        amplitude = np.fft.rfft((part - part.mean(axis=0)) * weights[:, None], n=padded, axis=0)
-        total += (np.abs(amplitude) ** 2).sum(axis=1)
-        parts += 1
-    wavenumbers = np.fft.rfftfreq(padded, timestep) * INVCM_FS
+    wavenumbers = np.fft.rfftfreq(padded, interval) * INVCM_FS
     kept = wavenumbers <= highest
-    return wavenumbers[kept], total[kept] / parts
+    factor = np.ones(kept.sum())
+    if rate:
+        factor = (2.0 * np.pi * wavenumbers[kept] / INVCM_FS / units.fs) ** 2
+    # A rate's drift is a constant; that of its series must not leak into the high frequencies.
+    found = [
+        [window[kept] * factor for window in _windows(values, interval, length, padded, rate)]
+        for values in series
+    ]
+    windows = np.concatenate([np.stack(these) for these in found])
+    squares = (windows**2).sum(axis=0)
+    independent = windows.sum(axis=0) ** 2 / np.where(squares > 0, squares, 1.0)
+    return Spectrum(
+        wavenumbers[kept],
+        np.stack([np.mean(these, axis=0) for these in found]),
+        np.array([float(len(these)) for these in found]),
+        np.clip(2.0 * independent - 1.0, 1.0, len(windows)),
+        2.0 * INVCM_FS / (length * interval),
+    )
+
+
+def _window_length(n: int, n_series: int, interval: float, resolution: float | None) -> int:
+    """Values in a window."""
+    wanted = int(2.0 * INVCM_FS / ((resolution or FINEST) * interval))
+    if resolution is None:
+        each = -(-WINDOWS // n_series)  # half-overlapping windows of every series
+        wanted = min(wanted, 2 * n // (each + 1))
+    return min(n, max(LEAST_VALUES, wanted))
+
+
+def _windows(
+    values: FloatArray, interval: float, length: int, padded: int, trend: bool
+) -> list[FloatArray]:
+    """One-sided densities of the windows of a series, per cm⁻¹; without its mean, or its linear trend."""
+    weights = get_window("hann", length)
+    norm = 2.0 * interval / (weights**2).sum() / INVCM_FS
+    times = np.arange(length) - 0.5 * (length - 1)
+    found = []
+    for first in range(0, len(values) - length + 1, max(length // 2, 1)):
+        part = values[first : first + length] - values[first : first + length].mean(axis=0)
+        if trend:
+            part = part - np.outer(times, times @ part / (times @ times))
+        amplitude = np.fft.rfft(part * weights[:, None], n=padded, axis=0)
+        found.append(norm * (np.abs(amplitude) ** 2).sum(axis=1))
+    return found
 
 
 def vibrational_spectrum(
-    replicas: Sequence[FloatArray], masses: FloatArray, timestep: float, **options: Any
+    replicas: Sequence[FloatArray],
+    masses: FloatArray,
+    interval: float,
+    *,
+    positions: bool = False,
+    **options: Any,
 ) -> Spectrum:
-    """Return the vibrational density of states, from mass-weighted velocities.
+    """Return the vibrational density of states; its area is kinetic temperature (K) times degrees of freedom.
 
     Parameters
     ----------
     replicas : sequence of array
-        (M, N, 3) velocities of each, any unit.
+        (M, N, 3) momenta of each, in ASE's unit; or positions, Å.
     masses : array
         (N,) amu.
-    timestep : float
+    interval : float
         fs between frames.
+    positions : bool
+        Whether it is positions that are given.
     **options
-        As for :func:`power_spectrum`.
+        As for :func:`spectrum`: ``resolution``, ``highest``.
     """
-    weighted = [(v * np.sqrt(masses)[:, None]).reshape(len(v), -1) for v in replicas]
-    return _average([power_spectrum(v, timestep, **options) for v in weighted])
+    root = np.sqrt(masses)[:, None]
+    scale = (root if positions else 1.0 / root) / np.sqrt(units.kB)
+    weighted = [(values * scale).reshape(len(values), -1) for values in replicas]
+    return spectrum(weighted, interval, rate=positions, **options)
 
 
 def infrared_spectrum(
     replicas: Sequence[FloatArray],
-    timestep: float,
+    interval: float,
     temperature: float,
     quantum: str = "harmonic",
     **options: Any,
 ) -> Spectrum:
-    """Return the infrared absorption, from the autocorrelation of the dipole's time derivative.
+    """Return the infrared absorption, km/mol per cm⁻¹, from the spectrum of the dipole times omega².
 
     With the harmonic quantum correction, ``beta hbar omega / (1 - exp(-beta hbar omega))`` of the lineshape,
-    absorption is proportional to the power spectrum of d mu / dt (Ramirez et al., J. Chem. Phys. 121, 3973).
+    absorption is that of the classical d mu / dt over kT (Ramirez et al., J. Chem. Phys. 121, 3973); a harmonic
+    oscillator's line has the area that double harmonic theory gives.
 
     Parameters
     ----------
     replicas : sequence of array
-        (M, 3) dipoles of each, any unit.
-    timestep : float
+        (M, 3) dipoles of each, e·Å.
+    interval : float
         fs between frames.
     temperature : float
-        K.
+        K, the one that the motion has.
     quantum : str
         ``"harmonic"``; or ``"none"``, the classical lineshape, by which high frequencies are weaker.
     **options
-        As for :func:`power_spectrum`.
+        As for :func:`spectrum`: ``resolution``, ``highest``.
 
     Raises
     ------
     ValueError
-        Another correction.
+        Another correction, or a temperature that isn't positive.
     """
     if quantum not in QUANTUM_FACTORS:
         raise ValueError(f"quantum is one of {', '.join(QUANTUM_FACTORS)}, got {quantum!r}")
-    found = []
-    for dipoles in replicas:
-        x, density = power_spectrum(np.gradient(dipoles, timestep, axis=0), timestep, **options)
-        if quantum == "none":
-            ratio = np.maximum(x * units.invcm / (units.kB * temperature), 1e-12)
-            density = density * -np.expm1(-ratio) / ratio
-        found.append((x, density))
-    return _average(found)
-
-
-def _average(found: list[tuple[FloatArray, FloatArray]]) -> Spectrum:
-    x = found[0][0]
-    areas = [np.trapezoid(density, x) or 1.0 for _, density in found]
-    densities = np.stack([density / area for (_, density), area in zip(found, areas, strict=True)])
-    many = len(densities) > 1
-    error = densities.std(axis=0, ddof=1) / np.sqrt(len(densities)) if many else np.full(len(x), np.nan)
-    return Spectrum(x, densities.mean(axis=0), error)
+    if not temperature > 0:
+        raise ValueError(f"the temperature must be positive, got {temperature} K")
+    found = spectrum(replicas, interval, rate=True, **options)
+    factor = np.full(len(found.wavenumbers), KM_MOL / (units.kB * temperature))
+    if quantum == "none":
+        ratio = np.maximum(found.wavenumbers * units.invcm / (units.kB * temperature), 1e-12)
+        factor = factor * -np.expm1(-ratio) / ratio
+    return Spectrum(
+        found.wavenumbers,
+        found.densities * factor,
+        found.weights,
+        found.contributions,
+        found.resolution,
+    )
 
 
 def broadened(

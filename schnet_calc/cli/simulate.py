@@ -1,10 +1,14 @@
 """Commands that run a model: relaxation, normal modes, paths, dynamics."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 from schnet_calc.cli.app import Output, app, open_model, tell_doubts
 from schnet_calc.cli.console import Speed, Stages, print_table, progress_bar, write_json
+
+LARGE_SCATTER = 0.1
+"""Of the temperature of a single run without thermostat, that the table speaks of."""
 
 
 @app.command
@@ -157,7 +161,8 @@ def md(
     thermostat: str | None = None,
     time_constant: float = 100.0,
     pressure: float | None = None,
-    interval: int = 10,
+    interval: int = 6,
+    equilibrate: float | None = None,
     seed: int = 0,
     replicas: int = 1,
     on_doubt: str = "warn",
@@ -178,19 +183,22 @@ def md(
     model
         A model file, or the name of a shipped model.
     temperature
-        K.
+        K, of the first velocities and of the thermostat. The table has the one that was reached beside it.
     time
         ps in all.
     timestep
         fs.
     thermostat
-        none (NVE), langevin, bussi or nose-hoover; langevin by default, nose-hoover with a pressure.
+        none (NVE, for spectra), langevin, bussi or nose-hoover; langevin by default, nose-hoover with a pressure.
     time_constant
         fs, of the thermostat; of the barostat ten times as much.
     pressure
         GPa: the cell of a crystal takes the volume that this needs (NPT); with nose-hoover only.
     interval
-        Steps between frames.
+        Steps between frames, which hold positions, momenta and forces. 3 fs, the default, suits all spectra.
+    equilibrate
+        ps with Langevin's thermostat before the run, not written. Ten time constants by default without a
+        thermostat and for replicas, none else or for a structure that comes with momenta.
     replicas
         Copies with velocities of their own, one batch per step; thermostats none and langevin only.
     on_doubt
@@ -211,7 +219,9 @@ def md(
     from schnet_calc.simulate.replicas import run_replicas
 
     thermostat = thermostat or ("langevin" if pressure is None else "nose-hoover")
-    settings = MDSettings(temperature, time, timestep, thermostat, time_constant, interval, seed, pressure)
+    settings = MDSettings(
+        temperature, time, timestep, thermostat, time_constant, interval, seed, pressure, equilibrate
+    )
     if replicas < 1:
         raise ValueError(f"replicas must be at least 1, got {replicas}")
     atoms = read_structure(structure)
@@ -219,28 +229,36 @@ def md(
         model, device, dtype, engine=engine, on_doubt=on_doubt, max_forces_std=max_forces_std
     )
     speed = Speed(timestep)
+    warming: list[int] = []
     with progress_bar() as bar:
         stages = Stages(bar)
 
         def progress(step: int, _: Any) -> None:
-            stages("MD", step, settings.n_steps, speed(step))
+            if step < 0:
+                warming.append(-step)
+                stages("equilibration", warming[0] + step, warming[0])
+            else:
+                stages("MD", step, settings.n_steps, speed(step))
 
         if replicas > 1:
             atoms.set_momenta(None)  # each draws its own
-            run = run_replicas([atoms] * replicas, calculator, settings, output, resume, progress).run
+            several = run_replicas([atoms] * replicas, calculator, settings, output, resume, progress)
+            run, means = several.run, several.averages(thermostat)
         else:
             run = run_md(atoms, calculator, settings, output, resume, progress)
+            means = run.averages()
     figure, axes = plots.new_figure(9, 3.2, 2)
     plots.draw_energy_and_temperature(axes, run.table())
     plots.save_figure(figure, output / "md")
     size, rate = (len(atoms), replicas), speed(settings.n_steps)
-    _tell_md(structure, run, settings, size, rate, calculator.guard.count, json)
+    _tell_md(structure, run, means, settings, size, rate, calculator.guard.count, json)
     tell_doubts(calculator)
 
 
 def _tell_md(
     structure: Path,
     run: Any,
+    means: dict[str, Any],
     settings: Any,
     size: tuple[int, int],
     rate: str,
@@ -251,18 +269,20 @@ def _tell_md(
     from schnet_calc.simulate.md_files import EQUILIBRATION
 
     n_atoms, replicas = size
-    means, time, drift = run.averages(), float(run.table()["time_ps"][-1]), run.drift(n_atoms * replicas)
-    for name in ("potential_ev", "kinetic_ev", "total_ev"):  # of all replicas together
-        means[name] = means[name] * (1.0 / replicas)
+    time, drift = float(run.table()["time_ps"][-1]), run.drift(n_atoms)
     each = " per replica" if replicas > 1 else ""
     rows: dict[str, Any] = {
         "time": f"{time:g} ps, means without the first {EQUILIBRATION:.0%}",
-        "temperature": f"{means['temperature_k']} K",
+        "temperature": f"{means['temperature_k']} K, {settings.temperature:g} K asked for",
         "potential energy": f"{means['potential_ev']} eV{each}",
         "total energy": f"{means['total_ev']} eV{each}",
     }
     if settings.thermostat == "none":
         rows["drift"] = f"{1e3 * drift:.2g} meV/atom/ps"
+        if replicas == 1 and (scatter := 1.0 / math.sqrt(max(3 * n_atoms - 6, 1))) > LARGE_SCATTER:
+            rows["single run"] = (
+                f"temperatures of single runs without thermostat scatter by {scatter:.0%}: use --replicas"
+            )
     if run.npt:
         means["volume_ang3"] = run.volume()
         rows["volume"] = f"{means['volume_ang3']} Å³"
@@ -270,6 +290,7 @@ def _tell_md(
     print_table(f"MD of {structure.name}", rows)
     numbers = {
         "time_ps": time,
+        "asked_temperature_k": settings.temperature,
         **{name: {"value": mean.value, "error": mean.error} for name, mean in means.items()},
         "total_energy_drift_ev_per_atom_ps": drift,
         "speed": rate,

@@ -180,7 +180,7 @@ def spectrum(
     *folders: Path,
     model: str | None = None,
     quantum: Literal["harmonic", "none"] = "harmonic",
-    resolution: float = 5.0,
+    resolution: float | None = None,
     modes: Path | None = None,
     experiment: Path | None = None,
     device: str = "auto",
@@ -189,8 +189,9 @@ def spectrum(
 ) -> None:
     """Spectra of the dynamics in folders: density of states, and infrared with a model that has dipoles.
 
-    Runs of md (replicas are averaged, with error bands) and of pimd --method trpmd. Frames have to lie 4 fs apart
-    or less: --interval of md, --frame-stride of pimd.
+    Runs of md --thermostat none and of pimd --method trpmd. Replicas and folders of one kind are pooled, with
+    error bands by a jackknife. Frames that lie too far apart for the stiffest mode are refused, with the time that
+    would do: --interval of md, --frame-stride of pimd.
 
     Parameters
     ----------
@@ -199,9 +200,9 @@ def spectrum(
     model
         Of the dipoles.
     quantum
-        Correction of the classical lineshape.
+        Correction of the classical lineshape, at the temperature that the runs had.
     resolution
-        cm⁻¹.
+        cm⁻¹; by default 5, or as fine as the length of the runs allows without noise.
     modes
         JSON of the command modes, to draw the harmonic lines too.
     experiment
@@ -227,10 +228,16 @@ def spectrum(
     found = {kind: spectra(these, loaded, quantum, resolution) for kind, these in runs.items()}
     rows: dict[str, Any] = {}
     for kind, both in found.items():
+        rows[f"temperature, {kind}"] = f"{both.temperature} K, {both.asked:g} K asked for"
+        for note in both.notes:
+            rows[f"note, {kind}"] = note
         for name, one in (("density of states", both.vibrational), ("infrared", both.infrared)):
             if one is not None:
                 peaks = ", ".join(f"{x:.0f} ({h:.2f})" for x, _, h in one.peaks()[:20])
-                rows[f"{name}, {kind}"] = f"{peaks} cm⁻¹"
+                rows[f"{name}, {kind}"] = (
+                    f"{peaks or 'no peak above the noise'} cm⁻¹, resolution {one.resolution:.0f}, "
+                    f"{len(one.densities)} replicas"
+                )
     harmonic = None if modes is None else json_module.loads(modes.read_text())
     measured = None if experiment is None else read_measured(experiment)
     infrared = any(both.infrared is not None for both in found.values())
@@ -241,6 +248,8 @@ def spectrum(
     print_table("spectra", {**rows, "figure": output})
     values = {
         kind: {
+            "temperature_k": {"value": both.temperature.value, "error": both.temperature.error},
+            "notes": list(both.notes),
             "vibrational": both.vibrational.to_dict(),
             "infrared": both.infrared.to_dict() if both.infrared else None,
         }

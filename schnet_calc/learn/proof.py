@@ -165,7 +165,15 @@ def check_stability(
     shutil.rmtree(folder, ignore_errors=True)
     calculator = SchNetCalculator(list(models), device="cpu", on_doubt="ignore")
     time = min(FREE, settings.time)
-    how = MDSettings(settings.temperature, time, settings.timestep, "none", interval=5, seed=settings.seed)
+    how = MDSettings(
+        settings.temperature,
+        time,
+        settings.timestep,
+        "none",
+        interval=5,
+        seed=settings.seed,
+        equilibrate=min(time, 1.0),
+    )
     try:
         run = run_md(atoms, calculator, how, folder)
     except FAILURES as error:

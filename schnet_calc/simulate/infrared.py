@@ -6,11 +6,9 @@ from ase import units
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
+from schnet_calc.analysis.spectra import KM_MOL
 from schnet_calc.model import Model
 from schnet_calc.simulate.modes import NormalModes
-
-KM_MOL = 42.2561 / units.Debye**2
-"""km/mol of an intensity of 1 (e/√amu)²: N_A / (12 ε₀ c²) in these units."""
 
 
 def infrared_intensities(modes: NormalModes, model: Model) -> NDArray[np.float64]:

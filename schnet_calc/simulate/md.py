@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,18 @@ from ase.md.bussi import Bussi
 from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
 from ase.md.nose_hoover_chain import IsotropicMTKNPT, NoseHooverChainNVT
-from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
 from schnet_calc.folders import locked
+from schnet_calc.simulate.equilibration import (
+    degrees_of_freedom,
+    equilibrate,
+    equilibration_time,
+    first_momenta,
+)
 from schnet_calc.simulate.md_files import (
     CSV_FIELDS,
+    Heat,
     MDRun,
     MDSettings,
     check_start,
@@ -29,7 +35,6 @@ from schnet_calc.simulate.md_files import (
     log_row,
     start_of,
 )
-from schnet_calc.simulate.modes import rigid_motions
 
 __all__ = ["MDRun", "MDSettings", "degrees_of_freedom", "first_momenta", "run_md"]
 
@@ -41,7 +46,7 @@ def run_md(
     directory: str | Path,
     resume: bool = False,
     progress: Callable[[int, ase.Atoms], None] | None = None,
-    n_free: int | None = None,
+    members: Sequence[ase.Atoms] | None = None,
 ) -> MDRun:
     """Run molecular dynamics, writing ``md.traj``, ``md.csv`` and ``md.json`` into a folder.
 
@@ -49,7 +54,8 @@ def run_md(
     ----------
     atoms : Atoms
         Where to start; not changed. Its momenta are used if there are any, else drawn for the
-        temperature, without overall translation and (molecules) rotation.
+        temperature, without overall translation and (molecules) rotation. Runs without thermostat are then
+        equilibrated, see :attr:`MDSettings.equilibrate`.
     calculator : Calculator
         Any ASE calculator.
     settings : MDSettings
@@ -60,9 +66,9 @@ def run_md(
         Go on from the last frame in the folder. An NVE run continues exactly; a thermostat
         continues with fresh random numbers or a fresh chain.
     progress : callable, optional
-        Called with the step and the atoms at every frame.
-    n_free : int, optional
-        Momenta that can take up heat; by default as :func:`degrees_of_freedom` counts them.
+        Called with the step and the atoms at every frame; steps of the equilibration are negative.
+    members : sequence of Atoms, optional
+        The replicas, if the atoms are several that don't see each other: the log has their means.
 
     Raises
     ------
@@ -78,9 +84,11 @@ def run_md(
         if npt and not atoms.pbc.all():
             raise ValueError(f"a pressure needs a crystal, pbc is {atoms.pbc.tolist()}")
         run = MDRun(directory / "md.traj", directory / "md.csv", settings.n_steps, npt)
-        identity = _identity(atoms, calculator, settings)
-        free = degrees_of_freedom(atoms, settings.thermostat) if n_free is None else n_free
-        found = last_frame(run, identity, settings, free) if run.trajectory.exists() else None
+        replicas = list(members or [atoms])
+        picoseconds = equilibration_time(settings, replicas)
+        identity = _identity(atoms, calculator, settings) | {"equilibrate": picoseconds}
+        heat = _heat(replicas, settings, at_rest=picoseconds > 0)
+        found = last_frame(run, identity, settings, heat) if run.trajectory.exists() else None
         if found is not None and not resume:
             raise FileExistsError(f"{run.trajectory} exists: resume it or choose another folder")
         if found is None:
@@ -89,7 +97,9 @@ def run_md(
             check_start(directory, atoms)
         first = found or (first_momenta(atoms, settings.temperature, settings.seed), -settings.interval)
         first[0].calc = calculator
-        _go_on(first, found is None, settings, free, run, progress)
+        if found is None and picoseconds:
+            equilibrate(first[0], replicas, settings, picoseconds, progress)
+        _go_on(first, found is None, settings, heat, run, progress)
     return run
 
 
@@ -97,13 +107,15 @@ def _go_on(
     start: tuple[ase.Atoms, int],
     new: bool,
     settings: MDSettings,
-    free: int,
+    heat: Heat,
     run: MDRun,
     progress: Callable[[int, ase.Atoms], None] | None,
 ) -> None:
     """Integrate from a structure and its step to the end, writing a row and a frame at every interval."""
     moving, done = start
-    dynamics = _integrator(moving, settings, free, np.random.default_rng([settings.seed, 1, max(done, 0)]))
+    dynamics = _integrator(
+        moving, settings, heat.n_free, np.random.default_rng([settings.seed, 1, max(done, 0)])
+    )
     mode = "w" if new else "a"
     with Trajectory(run.trajectory, mode) as trajectory, run.log.open(mode, newline="") as stream:
         writer = csv.writer(stream)
@@ -113,28 +125,22 @@ def _go_on(
             if step:
                 dynamics.run(settings.interval)
             # The row first: a row too many is cut on resuming.
-            writer.writerow(log_row(step, moving, settings, free))
+            writer.writerow(log_row(step, moving, settings, heat))
             stream.flush()
             trajectory.write(moving)
             if progress is not None:
                 progress(step, moving)
 
 
-def degrees_of_freedom(atoms: ase.Atoms, thermostat: str) -> int:
-    """Momenta that can take up heat: 3N, less the rigid motions that stand still and stay so.
-
-    Langevin's random forces excite all 3N; the other integrators conserve the total momentum and, for
-    molecules, the angular momentum.
-    """
-    n_free = 3 * len(atoms)
-    if thermostat == "langevin" or len(atoms) < 2:
-        return n_free
-    scale = 1e-8 + 1e-6 * float(np.abs(atoms.get_momenta()).sum())
-    if np.abs(atoms.get_momenta().sum(axis=0)).max() < scale:
-        n_free -= 3
-    if not atoms.pbc.any() and np.abs(atoms.get_angular_momentum()).max() < 10 * scale:
-        n_free -= len(rigid_motions(atoms)) - 3
-    return n_free
+def _heat(replicas: Sequence[ase.Atoms], settings: MDSettings, at_rest: bool) -> Heat:
+    """Momenta that take up heat; none of the rigid motions where they start at rest."""
+    free = 0
+    for atoms in replicas:
+        counted = atoms.copy()
+        if at_rest:
+            counted.set_momenta(None)
+        free += degrees_of_freedom(counted, settings.thermostat)
+    return Heat(free, len(replicas))
 
 
 def _identity(atoms: ase.Atoms, calculator: Any, settings: MDSettings) -> dict[str, Any]:
@@ -147,26 +153,6 @@ def _identity(atoms: ase.Atoms, calculator: Any, settings: MDSettings) -> dict[s
         "model": "+".join(hashes) or type(calculator).__name__,
         **getattr(calculator, "identity", {}),
     }
-
-
-def first_momenta(atoms: ase.Atoms, temperature: float, seed: int | list[int]) -> ase.Atoms:
-    """A copy with its own momenta, or if it has none with momenta drawn for K, free of rigid motion."""
-    moving = atoms.copy()
-    if not np.any(moving.get_momenta()):
-        rng = np.random.default_rng(seed)
-        thermalize_momenta(moving, temperature_K=temperature, rng=rng)
-        if len(moving) > 1:
-            _stop_rigid_motion(moving)
-    return moving
-
-
-def _stop_rigid_motion(atoms: ase.Atoms) -> None:
-    """Project out translation and, for molecules (linear ones too), rotation."""
-    weights = np.sqrt(atoms.get_masses())[:, None]
-    rigid = rigid_motions(atoms)[: 3 if atoms.pbc.any() else None]
-    velocities = (atoms.get_momenta() / weights).ravel()
-    velocities -= rigid.T @ (rigid @ velocities)
-    atoms.set_momenta(velocities.reshape(-1, 3) * weights)
 
 
 def _integrator(

@@ -5,7 +5,7 @@ import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ase
 import numpy as np
@@ -23,6 +23,14 @@ SAME = 1e-3
 CSV_FIELDS = ("time_ps", "potential_ev", "kinetic_ev", "total_ev", "temperature_k")
 
 
+class Heat(NamedTuple):
+    """What the energy of a log is shared by."""
+
+    n_free: int
+    """Momenta that take up heat, of all replicas together."""
+    n_replicas: int = 1
+
+
 @dataclass(frozen=True)
 class MDRun:
     """Outcome of :func:`run_md`; the frames stay on disk."""
@@ -30,7 +38,7 @@ class MDRun:
     trajectory: Path
     """ASE trajectory with positions, momenta, energies and forces."""
     log: Path
-    """CSV of :data:`CSV_FIELDS`, a row per frame."""
+    """CSV of :data:`CSV_FIELDS`, a row per frame; means over replicas."""
     steps: int
     """Steps of the whole run."""
     npt: bool = False
@@ -87,7 +95,7 @@ def check_start(directory: Path, atoms: ase.Atoms) -> None:
 
 
 def last_frame(
-    run: MDRun, identity: dict[str, Any], settings: MDSettings, n_free: int
+    run: MDRun, identity: dict[str, Any], settings: MDSettings, heat: Heat
 ) -> tuple[ase.Atoms, int] | None:
     """Return the last whole frame and its step, None if there is none; mend the files to fit it.
 
@@ -102,8 +110,8 @@ def last_frame(
         What has to be the same for the run to go on.
     settings : MDSettings
         Of the run.
-    n_free : int
-        Momenta that take up heat.
+    heat : Heat
+        Momenta and replicas that share the energy.
 
     Raises
     ------
@@ -117,14 +125,14 @@ def last_frame(
         return None
     directory = run.trajectory.parent
     try:
-        saved = json.loads((directory / "md.json").read_text())
+        saved = {"equilibrate": 0.0, **json.loads((directory / "md.json").read_text())}
     except (OSError, ValueError) as error:
         raise ValueError(f"{directory / 'md.json'} of the run there can't be read ({error})") from error
     for key, value in identity.items():
         if saved.get(key) != value:
             raise ValueError(f"the run in {directory} has {key} = {saved.get(key)!r}, not {value!r}")
     with Trajectory(run.trajectory) as trajectory:
-        _mend_log(run.log, trajectory, settings, n_free)
+        _mend_log(run.log, trajectory, settings, heat)
         return trajectory[-1], (n_frames - 1) * settings.interval
 
 
@@ -159,7 +167,7 @@ def _readable(trajectory: Any, k: int) -> bool:
         return False
 
 
-def _mend_log(log: Path, trajectory: Any, settings: MDSettings, n_free: int) -> None:
+def _mend_log(log: Path, trajectory: Any, settings: MDSettings, heat: Heat) -> None:
     """Keep the rows that are whole and in their place, compute the others from the frames."""
     lines = log.read_text().splitlines() if log.exists() else []
     lost = len(lines) - 2 - len(trajectory)  # a heading, and a row that is written before its frame
@@ -171,13 +179,15 @@ def _mend_log(log: Path, trajectory: Any, settings: MDSettings, n_free: int) -> 
             lost,
             noise,
         )
+    if len(lines) > 1 and lines[1] != ",".join(log_row(0, trajectory[0], settings, heat)):
+        lines = []  # of a version that wrote sums over replicas
     rows = []
     for k in range(len(trajectory)):
         step = k * settings.interval
         kept = lines[k + 1].split(",") if k + 1 < len(lines) else []
         whole = len(kept) == len(CSV_FIELDS) and kept[0] == _time(step, settings)
         if not (whole and all(_is_number(x) for x in kept)):
-            kept = list(log_row(step, trajectory[k], settings, n_free))
+            kept = list(log_row(step, trajectory[k], settings, heat))
         rows.append(",".join(kept))
     scratch = log.with_suffix(".tmp")
     scratch.write_text("\r\n".join([",".join(CSV_FIELDS), *rows]) + "\r\n")
@@ -195,13 +205,16 @@ def _time(step: int, settings: MDSettings) -> str:
     return f"{step * settings.timestep / 1000.0:.6f}"
 
 
-def log_row(step: int, atoms: ase.Atoms, settings: MDSettings, n_free: int) -> tuple[str, ...]:
-    """Return a row of :data:`CSV_FIELDS` for a structure with momenta and energy."""
-    potential, kinetic = atoms.get_potential_energy(), atoms.get_kinetic_energy()
+def log_row(step: int, atoms: ase.Atoms, settings: MDSettings, heat: Heat) -> tuple[str, ...]:
+    """Return a row of :data:`CSV_FIELDS` for a structure with momenta and energy, per replica."""
+    potential, kinetic = (
+        e / heat.n_replicas for e in (atoms.get_potential_energy(), atoms.get_kinetic_energy())
+    )
+    shared = max(heat.n_free, 1) / heat.n_replicas
     return (
         _time(step, settings),
         f"{potential:.9f}",
         f"{kinetic:.9f}",
         f"{potential + kinetic:.9f}",
-        f"{2.0 * kinetic / (max(n_free, 1) * units.kB):.4f}",
+        f"{2.0 * kinetic / (shared * units.kB):.4f}",
     )

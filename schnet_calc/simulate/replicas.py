@@ -8,10 +8,13 @@ from typing import Any
 
 import ase
 import numpy as np
+from ase import units
 from ase.io.trajectory import Trajectory
 
+from schnet_calc.analysis.averages import Estimate, mean_of_independent
 from schnet_calc.calculator import FreshCalculator, SchNetCalculator
-from schnet_calc.simulate.md import degrees_of_freedom, first_momenta, run_md
+from schnet_calc.simulate.equilibration import degrees_of_freedom, first_momenta
+from schnet_calc.simulate.md import run_md
 from schnet_calc.simulate.md_files import MDRun, MDSettings
 from schnet_calc.structures.structure import Structure
 
@@ -102,7 +105,7 @@ class ReplicaRun:
     """Outcome of :func:`run_replicas`; the frames stay on disk, joined."""
 
     run: MDRun
-    """Of all replicas as one system: energies are their sums, the temperature is their mean."""
+    """Its log has the means over the replicas, its trajectory all of them as one system."""
     structures: list[ase.Atoms]
     """The first structures: species, cells and momenta of each replica."""
 
@@ -116,6 +119,30 @@ class ReplicaRun:
                 atoms.set_momenta(joined.get_momenta()[rows])
                 atoms.info["energy"] = float(joined.get_potential_energies()[rows].sum())
                 yield atoms
+
+    def averages(self, thermostat: str) -> dict[str, Estimate]:
+        """Return means over replicas and time, with errors from the scatter of the replicas.
+
+        Parameters
+        ----------
+        thermostat : str
+            Of the run: it tells which momenta take up heat.
+        """
+        rows = parts(self.structures)
+        free = [degrees_of_freedom(atoms, thermostat) for atoms in self.structures]
+        found = []
+        for joined in self.run.late_frames():
+            energies, momenta = joined.get_potential_energies(), joined.get_momenta()
+            shares = 0.5 * (momenta**2).sum(axis=1) / joined.get_masses()
+            found.append([(energies[part].sum(), shares[part].sum()) for part in rows])
+        potential, kinetic = np.mean(found, axis=0).T
+        columns = {
+            "potential_ev": potential,
+            "kinetic_ev": kinetic,
+            "total_ev": potential + kinetic,
+            "temperature_k": 2.0 * kinetic / (np.maximum(free, 1) * units.kB),
+        }
+        return {name: mean_of_independent(values) for name, values in columns.items()}
 
 
 def run_replicas(
@@ -160,7 +187,6 @@ def run_replicas(
     if settings.thermostat == "none":
         _check_different(structures)
     started = [first_momenta(a, settings.temperature, [settings.seed, k]) for k, a in enumerate(structures)]
-    free = sum(degrees_of_freedom(atoms, settings.thermostat) for atoms in started)
     run = run_md(
         _join(started),
         Joined(started, calculator),
@@ -168,7 +194,7 @@ def run_replicas(
         directory,
         resume=resume,
         progress=progress,
-        n_free=free,
+        members=list(structures),
     )
     return ReplicaRun(run, started)
 

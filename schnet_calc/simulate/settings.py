@@ -20,11 +20,14 @@ class MDSettings:
     """One of :data:`THERMOSTATS`; ``"none"`` is NVE."""
     time_constant: float = 100.0
     """fs, of the thermostat."""
-    interval: int = 10
-    """Steps between two frames written."""
+    interval: int = 6
+    """Steps between two frames written; 3 fs by default, which spectra of any molecule can do with."""
     seed: int = 0
     pressure: float | None = None
     """GPa, at which the cell keeps its shape and finds its volume (NPT); fixed cell if None."""
+    equilibrate: float | None = None
+    """ps with Langevin's thermostat before the run, not written; ten time constants by default for replicas and
+    without a thermostat, else none; none for structures that come with momenta."""
 
     def __post_init__(self) -> None:
         if self.thermostat not in THERMOSTATS:
@@ -39,6 +42,8 @@ class MDSettings:
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} must be positive and finite, got {value}")
+        if self.equilibrate is not None and not 0 <= self.equilibrate < math.inf:
+            raise ValueError(f"equilibrate must be a time in ps or zero, got {self.equilibrate}")
 
     @property
     def n_steps(self) -> int:

@@ -210,12 +210,12 @@ def _dynamics(
 
     def run(name: str, settings: MDSettings) -> MDRun:
         def show(step: int, _: ase.Atoms) -> None:
-            report(name.replace("_", " "), step, settings.n_steps)
+            report(name.replace("_", " "), max(step, 0), settings.n_steps)
 
         return run_md(atoms, calculator, settings, directory / name, resume=True, progress=show)
 
-    # Half of the kinetic energy goes into the potential: start the NVE run twice as hot.
-    nve = run("md_nve", MDSettings(2 * kelvin, times[0], thermostat="none", seed=seed))
+    warm = min(1.0, times[0])
+    nve = run("md_nve", MDSettings(kelvin, times[0], thermostat="none", seed=seed, equilibrate=warm))
     return nve, run("md_nvt", MDSettings(kelvin, times[1], seed=seed))
 
 

@@ -169,7 +169,7 @@ def study_h2co(
         report(f"{name}, modes", 1, 1)
         folders = (directory / f"{name}_classical", directory / f"{name}_trpmd")
         fast = SchNetCalculator(model, device=device)
-        md = MDSettings(2 * temperature, time, STEP, "none", interval=INTERVAL, seed=seed)
+        md = MDSettings(temperature, time, STEP, "none", interval=INTERVAL, seed=seed)
         _classical(atoms, fast, md, folders[0], name, report)
         settings = PIMDSettings(
             beads,
@@ -195,10 +195,10 @@ def _classical(
     name: str,
     report: Report,
 ) -> None:
-    """Replicas from the minimum, twice as hot: half of the kinetic energy goes into the potential."""
+    """Replicas that are equilibrated from the minimum."""
 
     def show(step: int, _: ase.Atoms) -> None:
-        report(f"{name}, classical", step, settings.n_steps)
+        report(f"{name}, classical", max(step, 0), settings.n_steps)
 
     run_replicas([atoms] * REPLICAS, calculator, settings, folder, resume=True, progress=show)
 

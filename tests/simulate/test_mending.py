@@ -9,7 +9,7 @@ from ase.io.trajectory import Trajectory
 from helpers import ethanol
 from schnet_calc import MDSettings, SchNetCalculator, run_md
 
-SETTINGS = MDSettings(300.0, 0.05, thermostat="none", interval=5)
+SETTINGS = MDSettings(300.0, 0.05, thermostat="none", interval=5, equilibrate=0.0)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from schnet_calc.simulate.replicas import run_replicas
 
 def test_replicas_without_thermostat_are_like_alone(tmp_path):
     calculator = SchNetCalculator("ethanol", dtype="float64")
-    settings = MDSettings(200, 0.02, thermostat="none", interval=10)
+    settings = MDSettings(200, 0.02, thermostat="none", interval=10, equilibrate=0.0)
     structures = [molecule("CH3CH2OH") for _ in range(3)]
     found = run_replicas(structures, calculator, settings, tmp_path / "together")
     drifts = []
@@ -33,9 +33,9 @@ def test_replicas_without_thermostat_are_like_alone(tmp_path):
 def test_replicas_of_any_kind_resume(models, tmp_path):
     calculator = SchNetCalculator(models["float64"])
     crystal = bulk("Si", cubic=True)
-    settings = MDSettings(300, 0.01, thermostat="langevin", interval=5)
+    settings = MDSettings(300, 0.01, thermostat="langevin", interval=5, equilibrate=0.01)
     first = run_replicas([crystal, ethanol()], calculator, settings, tmp_path / "r")
-    longer = MDSettings(300, 0.02, thermostat="langevin", interval=5)
+    longer = MDSettings(300, 0.02, thermostat="langevin", interval=5, equilibrate=0.01)
     with pytest.raises(FileExistsError):
         run_replicas([crystal, ethanol()], calculator, longer, tmp_path / "r")
     second = run_replicas([crystal, ethanol()], calculator, longer, tmp_path / "r", resume=True)
@@ -51,7 +51,7 @@ def test_replicas_of_any_kind_resume(models, tmp_path):
 
 def test_replicas_go_on_with_their_own_cells_and_models_only(models, tmp_path):
     calculator = SchNetCalculator(models["float64"])
-    settings = MDSettings(300, 0.005, thermostat="langevin", interval=5)
+    settings = MDSettings(300, 0.005, thermostat="langevin", interval=5, equilibrate=0.0)
     run_replicas([bulk("Si")] * 2, calculator, settings, tmp_path)
     with pytest.raises(ValueError, match="has cells"):
         run_replicas([bulk("Si", a=5.8)] * 2, calculator, settings, tmp_path, resume=True)
