@@ -102,4 +102,4 @@ def mean_of_independent(values: FloatArray) -> Estimate:
     """Return the mean of independent values (R,) and its error from their scatter, no number for a single one."""
     n = len(values)
     error = float(np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    return Estimate(float(np.mean(values)), error)
+    return Estimate(float(np.mean(values)), error, float(n))

@@ -5,7 +5,6 @@ differences of frames, which would lose high frequencies: by (sin(omega dt) / (o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,7 @@ from ase import units
 from numpy.typing import NDArray
 from scipy.signal.windows import get_window
 
-from schnet_calc.analysis.averages import Estimate
-from schnet_calc.analysis.peaks import Peak, find_peaks_above_noise
+from schnet_calc.analysis.spectrum import Spectrum
 
 FloatArray = NDArray[np.float64]
 INVCM_FS = 1e15 / (units._c * 100.0)
@@ -25,120 +23,8 @@ FINEST = 5.0
 WINDOWS = 8
 """Windows that such a resolution leaves in all replicas together, so that a spectrum isn't noise."""
 LEAST_VALUES = 16
-LOWEST = 200.0
-"""cm⁻¹ below which nothing counts as a vibration: rotations."""
 KM_MOL = 42.2561 / units.Debye**2
 """km/mol of an intensity of 1 (e/√amu)²: N_A / (12 ε₀ c²) in these units."""
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """A density over wavenumbers, of one or several replicas.
-
-    Densities of replicas are added and divided once: each counts by what it absorbs, not by the shape of its curve.
-    """
-
-    wavenumbers: FloatArray
-    """(K,) cm⁻¹"""
-    densities: FloatArray
-    """(R, K) of each replica per cm⁻¹, in its own unit: K of kinetic temperature, or km/mol."""
-    weights: FloatArray
-    """(R,) number of windows that each density is the mean of."""
-    contributions: FloatArray
-    """(K,) number of independent contributions to a value, as the scatter of the windows tells it."""
-    resolution: float
-    """cm⁻¹: two lines closer than that are one."""
-
-    @property
-    def pooled(self) -> FloatArray:
-        """(K,) the mean of the replicas' densities, in their unit."""
-        return np.asarray(self.weights @ self.densities / self.weights.sum())
-
-    @property
-    def intensity(self) -> FloatArray:
-        """(K,) the pooled density, its area one."""
-        return self._normalised(self.pooled)
-
-    @property
-    def error(self) -> FloatArray:
-        """(K,) standard error of the intensity by a jackknife over replicas; not numbers for a single one."""
-        if len(self.densities) < 2:
-            return np.full(len(self.wavenumbers), np.nan)
-        return _jackknife(self._normalised(self._without_each()))
-
-    def share(self, low: float, high: float, lowest: float = LOWEST) -> Estimate:
-        """Return the share of the intensity above ``lowest`` that lies between two wavenumbers, cm⁻¹.
-
-        Parameters
-        ----------
-        low, high : float
-            cm⁻¹
-        lowest : float
-            cm⁻¹ from which on the whole is counted.
-        """
-        inside, whole = self._between(low, high), self._between(lowest, np.inf)
-        value = inside(self.pooled) / whole(self.pooled)
-        if len(self.densities) < 2:
-            return Estimate(float(value), np.nan)
-        parts = self._without_each()
-        return Estimate(float(value), float(_jackknife(inside(parts) / whole(parts))))
-
-    def area(self, low: float, high: float) -> Estimate:
-        """Return the integral of the pooled density between two wavenumbers, in its unit: km/mol of a band."""
-        inside = self._between(low, high)
-        if len(self.densities) < 2:
-            return Estimate(float(inside(self.pooled)), np.nan)
-        return Estimate(float(inside(self.pooled)), float(_jackknife(inside(self._without_each()))))
-
-    def peaks(self, prominence: float = 0.02, lowest: float = LOWEST) -> list[Peak]:
-        """Return the peaks that stand above the noise, at least the resolution apart.
-
-        Parameters
-        ----------
-        prominence : float
-            Least one of a peak, as a share of the largest height. Side lobes of a line reach 0.001 of it.
-        lowest : float
-            cm⁻¹ below which nothing counts: rotations.
-        """
-        kept = self.wavenumbers >= lowest
-        return find_peaks_above_noise(
-            self.wavenumbers[kept],
-            self.intensity[kept],
-            self.contributions[kept],
-            self.resolution,
-            prominence,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {
-            "wavenumbers_cm1": self.wavenumbers.tolist(),
-            "intensity": self.intensity.tolist(),
-            "error": np.nan_to_num(self.error).tolist(),
-            "resolution_cm1": self.resolution,
-            "replicas": len(self.densities),
-            "peaks_cm1": [list(p) for p in self.peaks()],
-        }
-
-    def _without_each(self) -> FloatArray:
-        """(R, K) the pooled density without each of the replicas."""
-        weighted = self.weights[:, None] * self.densities
-        left = self.weights.sum() - self.weights
-        return np.asarray((weighted.sum(axis=0) - weighted) / left[:, None])
-
-    def _normalised(self, densities: FloatArray) -> FloatArray:
-        areas = np.trapezoid(densities, self.wavenumbers, axis=-1)
-        return np.asarray(densities / np.where(areas > 0, areas, 1.0)[..., None])
-
-    def _between(self, low: float, high: float) -> Any:
-        kept = (self.wavenumbers >= low) & (self.wavenumbers <= high)
-        return lambda densities: np.trapezoid(densities[..., kept], self.wavenumbers[kept], axis=-1)
-
-
-def _jackknife(without: FloatArray) -> FloatArray:
-    """Standard error from the values (R, ...) without each of R replicas."""
-    n = len(without)
-    return np.asarray(np.sqrt((n - 1) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0)))
 
 
 def check_sampling(interval: float, stiffest: float) -> None:

@@ -1,14 +1,12 @@
 """Commands that run a model: relaxation, normal modes, paths, dynamics."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from schnet_calc.cli.app import Output, app, open_model, tell_doubts
 from schnet_calc.cli.console import Speed, Stages, print_table, progress_bar, write_json
-
-LARGE_SCATTER = 0.1
-"""Of the temperature of a single run without thermostat, that the table speaks of."""
 
 
 @app.command
@@ -161,7 +159,7 @@ def md(
     thermostat: str | None = None,
     time_constant: float = 100.0,
     pressure: float | None = None,
-    interval: int = 6,
+    interval: int = 5,
     equilibrate: float | None = None,
     seed: int = 0,
     replicas: int = 1,
@@ -195,7 +193,7 @@ def md(
     pressure
         GPa: the cell of a crystal takes the volume that this needs (NPT); with nose-hoover only.
     interval
-        Steps between frames, which hold positions, momenta and forces. 3 fs, the default, suits all spectra.
+        Steps between frames, which hold positions, momenta and forces. 2.5 fs, the default, suits all spectra.
     equilibrate
         ps with Langevin's thermostat before the run, not written. Ten time constants by default without a
         thermostat and for replicas, none else or for a structure that comes with momenta.
@@ -229,17 +227,8 @@ def md(
         model, device, dtype, engine=engine, on_doubt=on_doubt, max_forces_std=max_forces_std
     )
     speed = Speed(timestep)
-    warming: list[int] = []
     with progress_bar() as bar:
-        stages = Stages(bar)
-
-        def progress(step: int, _: Any) -> None:
-            if step < 0:
-                warming.append(-step)
-                stages("equilibration", warming[0] + step, warming[0])
-            else:
-                stages("MD", step, settings.n_steps, speed(step))
-
+        progress = _progress(Stages(bar), settings.n_steps, speed)
         if replicas > 1:
             atoms.set_momenta(None)  # each draws its own
             several = run_replicas([atoms] * replicas, calculator, settings, output, resume, progress)
@@ -255,6 +244,20 @@ def md(
     tell_doubts(calculator)
 
 
+def _progress(stages: Stages, n_steps: int, speed: Speed) -> Callable[[int, Any], None]:
+    """Show steps of the equilibration, which are negative, and those of the run."""
+    warming: list[int] = []
+
+    def progress(step: int, _: Any) -> None:
+        if step < 0:
+            warming.append(-step)
+            stages("equilibration", warming[0] + step, warming[0])
+        else:
+            stages("MD", step, n_steps, speed(step))
+
+    return progress
+
+
 def _tell_md(
     structure: Path,
     run: Any,
@@ -268,9 +271,8 @@ def _tell_md(
     """Print means of a run of so many atoms and replicas with their errors, and write them."""
     from schnet_calc.simulate.md_files import EQUILIBRATION
 
-    n_atoms, replicas = size
-    time, drift = float(run.table()["time_ps"][-1]), run.drift(n_atoms)
-    each = " per replica" if replicas > 1 else ""
+    (n_atoms, replicas), time = size, float(run.table()["time_ps"][-1])
+    drift, each = run.drift(n_atoms), " per replica" if replicas > 1 else ""
     rows: dict[str, Any] = {
         "time": f"{time:g} ps, means without the first {EQUILIBRATION:.0%}",
         "temperature": f"{means['temperature_k']} K, {settings.temperature:g} K asked for",
@@ -279,16 +281,15 @@ def _tell_md(
     }
     if settings.thermostat == "none":
         rows["drift"] = f"{1e3 * drift:.2g} meV/atom/ps"
-        if replicas == 1 and (scatter := 1.0 / math.sqrt(max(3 * n_atoms - 6, 1))) > LARGE_SCATTER:
-            rows["single run"] = (
-                f"temperatures of single runs without thermostat scatter by {scatter:.0%}: use --replicas"
-            )
+        if replicas == 1 and n_atoms < 30:
+            scatter = 1.0 / math.sqrt(max(3 * n_atoms - 6, 1))
+            rows["single run"] = f"temperatures of such runs scatter by {scatter:.0%}: use --replicas"
     if run.npt:
         means["volume_ang3"] = run.volume()
         rows["volume"] = f"{means['volume_ang3']} Å³"
     rows |= {"speed": rate, "doubtful structures": n_doubts, "trajectory": run.trajectory}
     print_table(f"MD of {structure.name}", rows)
-    numbers = {
+    numbers: dict[str, Any] = {
         "time_ps": time,
         "asked_temperature_k": settings.temperature,
         **{name: {"value": mean.value, "error": mean.error} for name, mean in means.items()},

@@ -226,18 +226,6 @@ def spectrum(
         run = read_dynamics(folder)
         runs.setdefault(run.kind, []).append(run)
     found = {kind: spectra(these, loaded, quantum, resolution) for kind, these in runs.items()}
-    rows: dict[str, Any] = {}
-    for kind, both in found.items():
-        rows[f"temperature, {kind}"] = f"{both.temperature} K, {both.asked:g} K asked for"
-        for note in both.notes:
-            rows[f"note, {kind}"] = note
-        for name, one in (("density of states", both.vibrational), ("infrared", both.infrared)):
-            if one is not None:
-                peaks = ", ".join(f"{x:.0f} ({h:.2f})" for x, _, h in one.peaks()[:20])
-                rows[f"{name}, {kind}"] = (
-                    f"{peaks or 'no peak above the noise'} cm⁻¹, resolution {one.resolution:.0f}, "
-                    f"{len(one.densities)} replicas"
-                )
     harmonic = None if modes is None else json_module.loads(modes.read_text())
     measured = None if experiment is None else read_measured(experiment)
     infrared = any(both.infrared is not None for both in found.values())
@@ -245,14 +233,20 @@ def spectrum(
     figure, axes = plots.new_figure(6.5 * count, 3.8, count, squeeze=False)
     plots.draw_dynamic_spectra(axes[0], found, harmonic, measured)
     plots.save_figure(figure, output)
-    print_table("spectra", {**rows, "figure": output})
-    values = {
-        kind: {
-            "temperature_k": {"value": both.temperature.value, "error": both.temperature.error},
-            "notes": list(both.notes),
-            "vibrational": both.vibrational.to_dict(),
-            "infrared": both.infrared.to_dict() if both.infrared else None,
-        }
-        for kind, both in found.items()
-    }
-    write_json(json, values)
+    print_table("spectra", {**_rows(found), "figure": output})
+    write_json(json, {kind: both.to_dict() for kind, both in found.items()})
+
+
+def _rows(found: dict[str, Any]) -> dict[str, str]:
+    rows = {}
+    for kind, both in found.items():
+        rows[f"temperature, {kind}"] = f"{both.temperature} K, {both.asked:g} K asked for"
+        rows |= {f"note, {kind}": note for note in both.notes}
+        for name, one in (("density of states", both.vibrational), ("infrared", both.infrared)):
+            if one is not None:
+                peaks = ", ".join(f"{p.position:.0f} ({p.height:.2f})" for p in one.peaks()[:20])
+                rows[f"{name}, {kind}"] = (
+                    f"{peaks or 'no peak above the noise'} cm⁻¹, resolution {one.resolution:.0f} cm⁻¹, "
+                    f"replicas: {len(one.densities)}"
+                )
+    return rows

@@ -2,7 +2,6 @@
 
 import ase
 import numpy as np
-from ase import units
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 

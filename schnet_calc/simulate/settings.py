@@ -20,8 +20,8 @@ class MDSettings:
     """One of :data:`THERMOSTATS`; ``"none"`` is NVE."""
     time_constant: float = 100.0
     """fs, of the thermostat."""
-    interval: int = 6
-    """Steps between two frames written; 3 fs by default, which spectra of any molecule can do with."""
+    interval: int = 5
+    """Steps between two frames written; 2.5 fs by default, which spectra of any molecule can do with."""
     seed: int = 0
     pressure: float | None = None
     """GPa, at which the cell keeps its shape and finds its volume (NPT); fixed cell if None."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ase
 import numpy as np
@@ -14,12 +15,11 @@ from numpy.typing import NDArray
 from schnet_calc.analysis.averages import Estimate, mean_of_independent
 from schnet_calc.analysis.spectra import (
     INVCM_FS,
-    LOWEST,
-    Spectrum,
     check_sampling,
     infrared_spectrum,
     vibrational_spectrum,
 )
+from schnet_calc.analysis.spectrum import LOWEST, Spectrum
 from schnet_calc.ipi.input import STRUCTURE
 from schnet_calc.ipi.outputs import bead_files, read_frames
 from schnet_calc.model import Model
@@ -97,6 +97,17 @@ class DynamicSpectra:
     """K of the settings."""
     notes: tuple[str, ...] = ()
     """What a reader should know."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        error = None if np.isnan(self.temperature.error) else self.temperature.error
+        return {
+            "temperature_k": {"value": self.temperature.value, "error": error},
+            "asked_temperature_k": self.asked,
+            "notes": list(self.notes),
+            "vibrational": self.vibrational.to_dict(),
+            "infrared": self.infrared.to_dict() if self.infrared else None,
+        }
 
 
 def read_dynamics(folder: str | Path) -> Dynamics:

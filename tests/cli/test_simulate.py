@@ -33,7 +33,7 @@ def test_relax_modes_md(run, cage, tmp_path, figures):
     assert code == 1
     assert "resume it or choose another folder" in err
     assert run("md", "relaxed.xyz", *settings, "--time", "0.02", "--resume")[0] == 0
-    assert len((tmp_path / "run" / "md.csv").read_text().splitlines()) == 6
+    assert len((tmp_path / "run" / "md.csv").read_text().splitlines()) == 10
     assert set(figures) == {
         f"{name}.{kind}" for name in ("relaxed", "modes", "md") for kind in ("png", "svg")
     }
@@ -44,7 +44,7 @@ def test_relax_modes_md(run, cage, tmp_path, figures):
     np.testing.assert_allclose(drawn, numbers["frequencies_cm1"])
     energies, temperatures = figures["md.png"].axes
     assert [line.get_label() for line in energies.lines] == ["potential", "total"]
-    assert len(temperatures.lines[0].get_xdata()) == 5
+    assert len(temperatures.lines[0].get_xdata()) == 9
     for name in ("relaxed", "modes", "run/md"):
         assert (tmp_path / f"{name}.png").is_file()
         assert (tmp_path / f"{name}.svg").is_file()

@@ -8,11 +8,11 @@ from scipy.linalg import expm
 from schnet_calc.analysis.spectra import (
     INVCM_FS,
     KM_MOL,
-    Spectrum,
     check_sampling,
     infrared_spectrum,
     vibrational_spectrum,
 )
+from schnet_calc.analysis.spectrum import Spectrum
 from schnet_calc.simulate.spectrum import Dynamics, check_ensemble, spectra
 
 MASS, KELVIN = 12.0, 300.0
