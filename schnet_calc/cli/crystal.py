@@ -107,7 +107,7 @@ def _corners(phonons: "Dispersion") -> dict[str, str]:
     """A row for each special point; for more than two atoms its range alone."""
     rows = {}
     for name, frequencies, exact in phonons.special_points():
-        text = ", ".join(f"{x:.0f}" for x in frequencies)
+        text = ", ".join(f"{round(x) + 0}" for x in frequencies)
         if len(frequencies) > 6:
             text = f"{frequencies.min():.0f} to {frequencies.max():.0f}"
         rows[f"at {name}" + ("" if exact else ", interpolated")] = f"{text} cm⁻¹"

@@ -59,7 +59,10 @@ class Dispersion:
 
     def special_points(self) -> Iterator[tuple[str, FloatArray, bool]]:
         """Yield each special point once: its name, frequencies, and whether they are exact."""
-        for name, k in dict(reversed(self.corners)).items():
+        first: dict[str, int] = {}
+        for name, k in self.corners:
+            first.setdefault(name, k)
+        for name, k in first.items():
             yield name, self.frequencies[k], bool(self.exact[k])
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 From a quartic force field in dimensionless normal coordinates q, in cm⁻¹, of which VPT2 needs the
 semi-diagonal part: Hessians at steps along each mode give ``phi_ijk`` and ``phi_iijk``. Equations as in
 V. Barone, J. Chem. Phys. 122, 014108 (2005); resonances are left out of the sums and put back by
-diagonalising small matrices (GVPT2).
+diagonalising small matrices (GVPT2). In a linear molecule nothing rotates about the axis: its term is left out of
+the constants (J. K. G. Watson, Mol. Phys. 19, 465 (1970)), and a bend's two components share their overtones.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from ase import units
 from numpy.typing import NDArray
 
+from schnet_calc.analysis.symmetry import is_linear
 from schnet_calc.model import Model
 from schnet_calc.simulate.modes import MODE_UNIT, NormalModes
 
@@ -40,7 +42,9 @@ class QuarticField:
     coriolis: FloatArray
     """(3, M, M) coupling constants zeta about the principal axes."""
     rotational: FloatArray
-    """(3,) rotational constants."""
+    """(3,) rotational constants; zero about the axis of a linear molecule."""
+    bends: tuple[tuple[int, int], ...] = ()
+    """The two components of each bend of a linear molecule."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +90,14 @@ def quartic_field(modes: NormalModes, model: Model, step: float = STEP) -> Quart
     Raises
     ------
     ValueError
-        Too many atoms, imaginary modes or a linear molecule.
+        Too many atoms, or imaginary modes.
     """
     n_atoms, omega = len(modes.atoms), modes.frequencies
     if n_atoms > MOST_ATOMS:
         raise ValueError(f"VPT2 is for molecules of up to {MOST_ATOMS} atoms, got {n_atoms}")
-    if modes.n_imaginary or len(omega) != 3 * n_atoms - 6:
-        raise ValueError("VPT2 needs a minimum of a molecule that is not linear")
+    if modes.n_imaginary:
+        raise ValueError(f"VPT2 needs a minimum, and {modes.n_imaginary} modes are imaginary")
+    modes, bends = _along_axes(modes)
     # Å per unit of q: Q = q MODE_UNIT / sqrt(energy of the quantum), and the modes are dx/dQ.
     scales = MODE_UNIT / np.sqrt(omega * units.invcm)
     vectors = (modes.modes * scales[:, None, None]).reshape(len(omega), -1)
@@ -109,7 +114,29 @@ def quartic_field(modes: NormalModes, model: Model, step: float = STEP) -> Quart
     # The derivative by i, j, k is found three times: by steps along each of them.
     cubic = (cubic + cubic.transpose(1, 0, 2) + cubic.transpose(2, 1, 0)) / 3.0
     quartic = (ahead + behind - 2.0 * here) / step**2
-    return QuarticField(omega, cubic, quartic, *_rotation(modes))
+    return QuarticField(omega, cubic, quartic, *_rotation(modes), bends)
+
+
+def _along_axes(modes: NormalModes) -> tuple[NormalModes, tuple[tuple[int, int], ...]]:
+    """Turn the components of a linear molecule's bends so that all move along the same two axes."""
+    if not is_linear(modes.atoms):
+        return modes, ()
+    _, _, axes = np.linalg.svd(modes.atoms.positions - modes.atoms.positions.mean(axis=0))
+    vectors, bends = modes.modes.copy(), []
+    along = np.abs(modes.modes @ axes[0]).max(axis=1) / np.abs(modes.modes).max(axis=(1, 2))
+    bending = np.flatnonzero(along < 0.1).tolist()
+    for a, b in zip(bending[::2], bending[1::2], strict=True):
+        moves = int(np.linalg.norm(vectors[a], axis=1).argmax())
+        angle = np.arctan2(vectors[a, moves] @ axes[2], vectors[a, moves] @ axes[1])
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        # The second may be the mirror image of the first turned by a right angle: then its own sign is turned, too.
+        if vectors[a, moves] @ axes[1] * (vectors[b, moves] @ axes[2]) < (
+            vectors[a, moves] @ axes[2] * (vectors[b, moves] @ axes[1])
+        ):
+            vectors[b] *= -1.0
+        vectors[[a, b]] = np.tensordot(turn, vectors[[a, b]], 1)
+        bends.append((a, b))
+    return replace(modes, modes=vectors), tuple(bends)
 
 
 def _rotation(modes: NormalModes) -> tuple[FloatArray, FloatArray]:
@@ -118,7 +145,11 @@ def _rotation(modes: NormalModes) -> tuple[FloatArray, FloatArray]:
     weighted = modes.modes * np.sqrt(modes.atoms.get_masses())[:, None] @ np.asarray(axes).T
     zeta = np.cross(weighted[:, None], weighted[None, :]).sum(axis=2)
     # hbar² / 2I: MODE_UNIT² is hbar² in eV² Å² amu / eV.
-    return np.moveaxis(zeta, -1, 0), 0.5 * MODE_UNIT**2 / moments / units.invcm
+    constants = np.zeros(3)
+    turning = np.full(3, True)
+    turning[int(np.argmin(moments))] = not is_linear(modes.atoms)
+    constants[turning] = 0.5 * MODE_UNIT**2 / moments[turning] / units.invcm
+    return np.moveaxis(zeta, -1, 0), constants
 
 
 def vpt2(field: QuarticField) -> Anharmonic:
@@ -207,6 +238,13 @@ def _diagonalised(
             if (k, i, j) in resonant:
                 coupling = field.cubic[i, i, k] / 4.0 if i == j else field.cubic[i, j, k] / np.sqrt(8.0)
                 matrix[k, m + n] = matrix[m + n, k] = coupling
+    for (
+        a,
+        b,
+    ) in field.bends:  # overtones of a bend's components meet in those with and without angular momentum
+        if (a, a) in pairs and (b, b) in pairs:
+            n, o = m + pairs.index((a, a)), m + pairs.index((b, b))
+            matrix[n, o] = matrix[o, n] = overtones[a] - fundamentals[a] - fundamentals[b] - x[a, b]
     values, vectors = np.linalg.eigh(matrix)
     mixed = fundamentals.copy()
     for k in {k for k, _, _ in resonant}:
