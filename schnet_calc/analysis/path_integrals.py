@@ -1,7 +1,7 @@
 """Estimators of path-integral simulations, with statistical errors from blocks of time."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from ase import units
@@ -13,10 +13,12 @@ from schnet_calc.analysis.averages import (
     Estimate,
     blocks_of,
     independent_values,
-    mean_with_error,
+    mean_of_independent,
 )
 
 FloatArray = NDArray[np.float64]
+MANY = 8
+"""Replicas from which on their scatter says what the error is; it is itself uncertain by a fourth then."""
 
 
 class PathIntegralEstimators(NamedTuple):
@@ -46,41 +48,53 @@ class PathIntegralEstimators(NamedTuple):
 
 
 def path_integral_estimators(
-    table: Mapping[str, FloatArray], n_atoms: int, temperature: float, n_blocks: int = N_BLOCKS
+    tables: Sequence[Mapping[str, FloatArray]] | Mapping[str, FloatArray],
+    n_atoms: int,
+    temperature: float,
 ) -> PathIntegralEstimators:
-    """Estimators from the properties that i-PI wrote.
+    """Estimators from the properties that i-PI wrote, or those of replicas.
+
+    Errors are from the scatter of replicas, where there are :data:`MANY` of them, else from autocorrelation times.
 
     Parameters
     ----------
-    table : mapping
+    tables : mapping, or a sequence of them
         Columns (M,): ``potential``, ``kinetic_cv`` and ``kinetic_td`` in eV, ``r_gyration`` in Å,
-        ``temperature`` in K; after equilibration.
+        ``temperature`` in K; after equilibration. One for each replica.
     n_atoms : int
         N; all its 3N degrees of freedom are free.
     temperature : float
         K, of the ensemble.
-    n_blocks : int
-        Blocks of the heat capacity's error.
     """
-    virial = table["kinetic_cv"] + table["potential"]
-    primitive = table["kinetic_td"] + table["potential"]
+    several = [tables] if isinstance(tables, Mapping) else list(tables)
+    virial = [table["kinetic_cv"] + table["potential"] for table in several]
+    primitive = [table["kinetic_td"] + table["potential"] for table in several]
+
+    def mean(name: str) -> Estimate:
+        return mean_of_replicas([table[name] for table in several])
+
     return PathIntegralEstimators(
-        kinetic_virial=mean_with_error(table["kinetic_cv"]),
-        kinetic_thermodynamic=mean_with_error(table["kinetic_td"]),
-        potential=mean_with_error(table["potential"]),
-        energy=mean_with_error(virial),
-        heat_capacity=heat_capacity(virial, primitive, n_atoms, temperature, n_blocks),
-        radius_of_gyration=mean_with_error(table["r_gyration"]),
-        temperature=mean_with_error(table["temperature"]),
+        kinetic_virial=mean("kinetic_cv"),
+        kinetic_thermodynamic=mean("kinetic_td"),
+        potential=mean("potential"),
+        energy=mean_of_replicas(virial),
+        heat_capacity=heat_capacity(virial, primitive, n_atoms, temperature),
+        radius_of_gyration=mean("r_gyration"),
+        temperature=mean("temperature"),
     )
 
 
+def mean_of_replicas(series: Sequence[FloatArray]) -> Estimate:
+    """Return the mean of series of independent replicas, and its error."""
+    if len(series) >= MANY:
+        return mean_of_independent(np.array([values.mean() for values in series]))
+    values, count = np.concatenate(series), sum(independent_values(x) for x in series)
+    error = float(np.sqrt(values.var() / (count - 1.0))) if count >= FEWEST else np.nan
+    return Estimate(float(values.mean()), error, count)
+
+
 def heat_capacity(
-    virial: FloatArray,
-    primitive: FloatArray,
-    n_atoms: int,
-    temperature: float,
-    n_blocks: int = N_BLOCKS,
+    virial: Sequence[FloatArray], primitive: Sequence[FloatArray], n_atoms: int, temperature: float
 ) -> Estimate:
     r"""Heat capacity at constant volume, k_B, with a jackknife error.
 
@@ -95,25 +109,26 @@ def heat_capacity(
 
     Parameters
     ----------
-    virial, primitive : array
-        (M,) eV: both estimators of the total energy, step by step.
+    virial, primitive : sequence of arrays
+        (M,) eV of each replica: both estimators of the total energy, step by step.
     n_atoms : int
         N.
     temperature : float
         K.
-    n_blocks : int
-        Of the jackknife.
     """
-    beta = 1.0 / (units.kB * temperature)
+    beta, each = 1.0 / (units.kB * temperature), -(-N_BLOCKS // len(virial))
+    a, b = ([part for x in series for part in blocks_of(x, each)] for series in (virial, primitive))
 
-    def capacity(a: FloatArray, b: FloatArray) -> float:
-        return float(beta**2 * np.mean((a - a.mean()) * (b - b.mean())) + 1.5 * n_atoms)
+    def capacity(left_out: int | None = None) -> float:
+        x, y = (np.concatenate([p for k, p in enumerate(parts) if k != left_out]) for parts in (a, b))
+        return float(beta**2 * np.mean((x - x.mean()) * (y - y.mean())) + 1.5 * n_atoms)
 
-    blocks = list(zip(blocks_of(virial, n_blocks), blocks_of(primitive, n_blocks), strict=True))
-    without = np.array([capacity(*_all_but(blocks, k)) for k in range(n_blocks)])
-    error = np.sqrt((n_blocks - 1) * np.mean((without - without.mean()) ** 2))
-    count = min(independent_values(virial), independent_values(primitive))
-    return Estimate(capacity(virial, primitive), float(error) if count >= FEWEST else np.nan, count)
+    without = np.array([capacity(k) for k in range(len(a))])
+    error = np.sqrt((len(a) - 1) * np.mean((without - without.mean()) ** 2))
+    pairs = zip(virial, primitive, strict=True)
+    count = sum(min(independent_values(x), independent_values(y)) for x, y in pairs)
+    sure = count >= FEWEST or len(virial) >= MANY
+    return Estimate(capacity(), float(error) if sure else np.nan, count)
 
 
 def harmonic_energy(frequency: float, temperature: float, beads: int) -> float:
@@ -133,8 +148,3 @@ def harmonic_energy(frequency: float, temperature: float, beads: int) -> float:
     beta = 1.0 / (units.kB * temperature)
     springs = 2.0 * beads / beta * np.sin(np.pi * np.arange(beads) / beads)
     return float((frequency**2 / (frequency**2 + springs**2)).sum() / beta)
-
-
-def _all_but(blocks: list[Any], k: int) -> tuple[FloatArray, FloatArray]:
-    kept = blocks[:k] + blocks[k + 1 :]
-    return np.concatenate([a for a, _ in kept]), np.concatenate([b for _, b in kept])

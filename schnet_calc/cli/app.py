@@ -36,12 +36,17 @@ DOUBTFUL = 3
 
 def tell_doubts(calculator: "SchNetCalculator") -> None:
     """End with another exit status if structures were doubtful."""
+    tell_doubtful(calculator.guard.count)
+
+
+def tell_doubtful(count: int, reason: str = "") -> None:
+    """The same for so many structures, and why the first of them was."""
     from schnet_calc.cli.console import err
 
-    guard = calculator.guard
-    if guard.count:
+    if count:
+        first = f" (the first: {reason})" if reason else ""
         err.print(
-            f"[yellow]doubtful:[/yellow] {guard.count} structures lay outside of what the model knows; "
+            f"[yellow]doubtful:[/yellow] {count} structures lay outside of what the model knows{first}; "
             f"exit status {DOUBTFUL}",
             soft_wrap=True,
         )

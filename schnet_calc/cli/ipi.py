@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cyclopts import Parameter
 
-from schnet_calc.cli.app import Output, app
+from schnet_calc.cli.app import Output, app, tell_doubtful
 from schnet_calc.cli.console import Speed, Stages, err, out, print_table, progress_bar, write_json
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def ipi(
     dtype: str | None = None,
     engine: str = "auto",
     energies: bool = False,
+    on_doubt: str = "warn",
+    max_forces_std: float | None = None,
     wait: float = 60.0,
     idle: float = 3600.0,
     failed: Path = Path("failed_structure.xyz"),
@@ -88,6 +90,10 @@ def ipi(
         auto, compiled or script; script runs the TorchScript of foreign files.
     energies
         Send the energies of the atoms (eV) as extras.
+    on_doubt
+        Structures outside of what the model knows: warn, ignore, stop, or an .extxyz file to write them to.
+    max_forces_std
+        eV/Å; disagreement of a committee (models joined by +) about a force that is a reason for doubt.
     wait
         Seconds to wait for a server that isn't there, or is gone.
     idle
@@ -100,7 +106,16 @@ def ipi(
 
     address = _address(where or Where())
     atoms = read_structure(structure)
-    spec = ModelSpec(model_names(model), structure.resolve(), device, dtype, engine, energies)
+    spec = ModelSpec(
+        model_names(model),
+        structure.resolve(),
+        device,
+        dtype,
+        engine,
+        energies,
+        on_doubt=on_doubt,
+        max_forces_std=max_forces_std,
+    )
     worker = ProcessWorker(spec)
     client = Client(worker, atoms, address, connections=connections, wait=wait, idle=idle, failed=failed)
     with progress_bar() as bar:
@@ -112,6 +127,7 @@ def ipi(
         f"i-PI said EXIT: {served.structures} structures in {served.batches} batches, "
         f"{served.connections} connections, {served.deaths} workers replaced"
     )
+    tell_doubtful(served.doubts.count, served.doubts.reason)
 
 
 @app.command
@@ -124,6 +140,8 @@ def pimd(
     device: str = "auto",
     dtype: str | None = None,
     engine: str = "auto",
+    on_doubt: str = "warn",
+    max_forces_std: float | None = None,
     output: Output = Path("pimd"),
     json: Path | None = None,
 ) -> None:
@@ -137,6 +155,10 @@ def pimd(
         A model file, or the name of a shipped model.
     engine
         auto, compiled or script; script runs the TorchScript of foreign files.
+    on_doubt
+        Structures outside of what the model knows: warn, ignore, stop, or an .extxyz file to write them to.
+    max_forces_std
+        eV/Å; disagreement of a committee (models joined by +) about a force that is a reason for doubt.
     resume
         Go on with the run in the folder.
     output
@@ -169,6 +191,8 @@ def pimd(
             device=device,
             dtype=dtype,
             engine=engine,
+            on_doubt=on_doubt,
+            max_forces_std=max_forces_std,
             progress=show,
         )
     table = run.table()
@@ -180,9 +204,12 @@ def pimd(
         "time": f"{table['time'][-1]:.3f} ps, {settings.beads} beads, {speed(settings.n_steps)}",
         "conserved quantity": f"changed by {table['conserved'][-1] - table['conserved'][0]:.1e} eV",
         **_estimates(result),
+        "doubtful structures": run.doubts.count,
     }
     print_table(f"PIMD of {structure.name}", {**rows, "output": output})
-    write_json(json, {"time_ps": float(table["time"][-1]), **(result.to_dict() if result else {})})
+    numbers = {"time_ps": float(table["time"][-1]), "doubtful_structures": run.doubts.count}
+    write_json(json, {**numbers, **(result.to_dict() if result else {})})
+    tell_doubtful(run.doubts.count, run.doubts.reason)
 
 
 def _estimates(result: "PathIntegralEstimators | None") -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 import ase
 
 from schnet_calc.ipi.connection import Address, Connection, close_all
+from schnet_calc.ipi.doubts import NO_DOUBTS, Doubts
 from schnet_calc.ipi.errors import ServerLostError, StructureError, WorkerError
 from schnet_calc.ipi.joint import JointRequest
 from schnet_calc.ipi.reconnector import Reconnector
@@ -40,6 +41,8 @@ class Served:
     """Connections that came about."""
     deaths: int = 0
     """Workers that died and were replaced."""
+    doubts: Doubts = NO_DOUBTS
+    """Structures outside of what the model knows."""
 
 
 class Client:
@@ -246,6 +249,7 @@ class Client:
             elif self._batch is not None:
                 self._deaths = 0
                 batch, self._batch = self._batch, None
+                self.served.doubts += reply.doubts
                 batch.deliver(reply)
 
     def _replace_worker(self, error: Exception) -> None:

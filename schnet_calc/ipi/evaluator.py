@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.engine import Prediction, Totals
 from schnet_calc.errors import BadStructureError, DoubtfulStructureError, NotFiniteError
+from schnet_calc.ipi.doubts import Doubts
 from schnet_calc.ipi.errors import ProtocolError, StructureError
 from schnet_calc.ipi.wire import Reply, Request
 from schnet_calc.model import Model
@@ -57,6 +58,7 @@ class Evaluator:
             )
         cells = np.ascontiguousarray(np.swapaxes(request.cells, 1, 2)) * units.Bohr
         geometries = Geometries(self.numbers, request.positions * units.Bohr, cells, self.pbc)
+        known = self.model.guard.count
         try:
             found, extras = self._evaluated(geometries)
         except (BadStructureError, NotFiniteError, DoubtfulStructureError) as error:
@@ -67,7 +69,14 @@ class Evaluator:
             found.forces * (units.Bohr / units.Hartree),
             _virial(found.virials) / units.Hartree,
             extras,
+            self._doubts(known),
         )
+
+    def _doubts(self, known: int) -> Doubts:
+        """Those of the last batch, given how many there were before it."""
+        guard = self.model.guard
+        count = guard.count - known
+        return Doubts(count, guard.reasons[0]) if count else Doubts()
 
     def _evaluated(self, geometries: Geometries) -> tuple[Totals, list[str]]:
         """As arrays, and in extras what an object of each structure says beside; those alone take time."""

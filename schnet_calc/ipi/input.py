@@ -23,8 +23,6 @@ __DRIVER_NAME__ = "schnet_calc"
 __DRIVER_CLASS__ = "SchNetPES"
 __all__ = ["SchNetPES"]
 """
-CHECKPOINTS, LONGEST_INTERVAL = 20, 1000
-"""Checkpoints per run, and the most steps between two of them."""
 
 
 def write_input(
@@ -116,8 +114,8 @@ def _forcefield(
 
 
 def _intervals(settings: PIMDSettings) -> dict[str, int]:
-    """Steps between checkpoints; rows and frames are on disk before the next checkpoint is."""
-    steps = max(1, min(LONGEST_INTERVAL, settings.n_steps // CHECKPOINTS))
+    """Steps between outputs; rows and frames are on disk before the next checkpoint is."""
+    steps = settings.checkpoint_stride
     return {
         "checkpoint_stride": steps,
         "flush": max(1, min(5, steps // settings.stride)),

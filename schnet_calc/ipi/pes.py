@@ -21,13 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schnet_calc.data import read_structure
+from schnet_calc.ipi.doubts import read_doubts
 from schnet_calc.ipi.errors import StructureError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.wire import Request
 from schnet_calc.model import Model, model_sources
 
-FAILED = Path("failed_structure.xyz")
-"""Where a structure is written that can't be evaluated, in i-PI's folder."""
+HERE = Path()
+"""i-PI's folder."""
+FAILED = HERE / "failed_structure.xyz"
+"""Where a structure is written that can't be evaluated."""
 Result = tuple[float, NDArray[np.float64], NDArray[np.float64], str]
 
 
@@ -44,6 +47,8 @@ class SchNetPES:
         As for the calculator.
     energies : bool
         Whether the extras hold the energy of each atom.
+    on_doubt, max_forces_std : optional
+        As for the calculator; doubtful structures are counted in :data:`~schnet_calc.ipi.doubts.DOUBTS`.
     **kwargs
         What i-PI adds to every driver, such as its verbosity.
     """
@@ -56,10 +61,14 @@ class SchNetPES:
         dtype: str | None = None,
         engine: str = "auto",
         energies: bool | str = False,
+        on_doubt: str = "warn",
+        max_forces_std: float | str | None = None,
         **kwargs: Any,
     ) -> None:
         self.template = read_structure(Path(template))
-        loaded = Model(model_sources(str(model)), device, dtype, engine)
+        limit = None if max_forces_std is None else float(max_forces_std)
+        loaded = Model(model_sources(str(model)), device, dtype, engine, on_doubt, limit)
+        self.doubts = read_doubts(HERE)
         self.evaluate = Evaluator(loaded, self.template, energies=str(energies).lower() == "true")
 
     def __call__(
@@ -76,6 +85,9 @@ class SchNetPES:
         except StructureError as error:
             error.write(FAILED, self.template)
             raise
+        if reply.doubts.count:
+            self.doubts += reply.doubts
+            self.doubts.write(HERE)
         return [
             (float(energy), forces, virial, extra)
             for energy, forces, virial, extra in zip(

@@ -18,6 +18,10 @@ WITH_PARENT = Path(__file__).with_name("with_parent.py")
 LOG = "i-pi.log"
 PATIENCE = 30.0
 """Seconds that i-PI gets to write its restart file before it is killed."""
+STEP = 10.0
+"""Seconds that it gets before that to finish the step that it is at."""
+EXIT = "EXIT"
+"""A file that i-PI looks for after each step; its present state is then what the restart file holds."""
 
 
 def _started(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
@@ -78,7 +82,8 @@ class Server:
     ) -> None:
         self.log = directory / LOG
         # An EXIT file of an earlier stop would stop this run too.
-        (directory / "EXIT").unlink(missing_ok=True)
+        self._exit = directory / EXIT
+        self._exit.unlink(missing_ok=True)
         watched = [
             sys.executable,
             str(WITH_PARENT),
@@ -101,14 +106,25 @@ class Server:
         """Whether the process lives."""
         return self.process.poll() is None
 
-    def stop(self) -> None:
-        """Ask for an orderly end, which writes RESTART; kill what does not end."""
+    def stop(self, answered: bool = True) -> None:
+        """Ask for an orderly end, which writes RESTART; kill what does not end.
+
+        Parameters
+        ----------
+        answered : bool
+            Whether i-PI still gets its forces, and so can finish its step: nothing of the run is computed again on
+            resuming. Otherwise it goes back to the state that it saved last.
+        """
         try:
+            if self.running and answered:
+                self._exit.touch()
+                self.wait(STEP)
             if self.running:
                 self.process.send_signal(signal.SIGTERM)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.process.wait(PATIENCE)
         finally:
+            self._exit.unlink(missing_ok=True)
             # A second Ctrl-C gets here too.
             if self.running:
                 self.process.kill()

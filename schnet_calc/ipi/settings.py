@@ -5,6 +5,10 @@ from dataclasses import dataclass
 METHODS = ("pimd", "trpmd")
 THERMOSTATS = ("pile_g", "pile_l", "svr", "langevin", "none")
 TRANSPORTS = ("direct", "socket")
+EQUILIBRATION = 10.0
+"""Time constants of the thermostat before TRPMD; e to the minus ten of the start is left then."""
+CHECKPOINTS, LONGEST_INTERVAL = 20, 1000
+"""Checkpoints per run, and the most steps between two of them."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class PIMDSettings:
     method: str = "pimd"
     """pimd: thermostats on all normal modes; trpmd: on the internal modes of the ring polymer alone, for spectra
     (Rossi et al., J. Chem. Phys. 140, 234116), thermostat and its time constant are not looked at."""
+    equilibrate: float | None = None
+    """ps with PILE on all modes before the run, not written; for trpmd ten time constants by default, else none."""
     transport: str = "direct"
     """direct: i-PI evaluates the model itself; socket: a client does, which may die and be replaced."""
 
@@ -52,6 +58,8 @@ class PIMDSettings:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if self.equilibrate is not None and not 0 <= self.equilibrate < float("inf"):
+            raise ValueError(f"equilibrate must be zero or positive, got {self.equilibrate} ps")
         if self.n_steps < 1:
             raise ValueError(f"time {self.time} ps is shorter than a timestep of {self.timestep} fs")
 
@@ -59,3 +67,16 @@ class PIMDSettings:
     def n_steps(self) -> int:
         """Steps of the whole run."""
         return round(1000.0 * self.time / self.timestep)
+
+    @property
+    def checkpoint_stride(self) -> int:
+        """Steps between checkpoints."""
+        return max(1, min(LONGEST_INTERVAL, self.n_steps // CHECKPOINTS))
+
+    @property
+    def n_equilibration(self) -> int:
+        """Steps with a thermostat on all modes before the run, which aren't written."""
+        first = self.equilibrate
+        if first is None:
+            first = 1e-3 * EQUILIBRATION * self.time_constant if self.method == "trpmd" else 0.0
+        return round(1000.0 * first / self.timestep)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from schnet_calc.ipi.doubts import NO_DOUBTS, Doubts
 from schnet_calc.ipi.errors import ProtocolError
 
 FloatArray = NDArray[np.float64]
@@ -44,6 +45,8 @@ class Reply:
     """(B, 3, 3) Hartree: minus the derivative of the energy with respect to strain"""
     extras: Sequence[str]
     """B strings, JSON or empty"""
+    doubts: Doubts = NO_DOUBTS
+    """Structures among them that lie outside of what the model knows; i-PI doesn't hear of it"""
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,8 @@ class ModelSpec:
     """Whether the extras hold the energy of each atom."""
     threads: int | None = None
     """CPU threads; torch's own number by default."""
+    on_doubt: str = "warn"
+    max_forces_std: float | None = None
 
 
 class ProcessWorker(Worker):

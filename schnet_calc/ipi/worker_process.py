@@ -17,7 +17,7 @@ def build(spec: ModelSpec) -> Evaluator:
     """The evaluator of a specification."""
     if spec.threads:
         torch.set_num_threads(spec.threads)
-    model = Model(spec.models, spec.device, spec.dtype, spec.engine)
+    model = Model(spec.models, spec.device, spec.dtype, spec.engine, spec.on_doubt, spec.max_forces_std)
     return Evaluator(model, read_structure(spec.structure), spec.energies)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import ase.io
 
-from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker
+from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker, Served
+from schnet_calc.ipi.doubts import Doubts, read_doubts
 from schnet_calc.ipi.input import PIMDSettings
 from schnet_calc.ipi.outputs import CHECKPOINT, PREFIX
 from schnet_calc.ipi.server import Server
@@ -41,7 +42,7 @@ def serving(
                 client = ClientThread(spec, directory, Address(unix="schnet", prefix=f"{sockets}/"))
             yield server, client
         finally:
-            server.stop()
+            server.stop(answered=client is None or client.error is None)
             if client is not None:
                 client.finish()
 
@@ -72,6 +73,7 @@ class ClientThread(threading.Thread):
         atoms = ase.io.read(spec.structure)
         self.client = Client(ProcessWorker(spec), atoms, address, failed=directory / FAILED)
         self.error: Exception | None = None
+        self.directory, self.earlier, self.doubts = directory, read_doubts(directory), Doubts()
         self.start()
 
     def finish(self) -> None:
@@ -80,12 +82,18 @@ class ClientThread(threading.Thread):
         self.client.stop()
         self.join()
 
+    def _keep_doubts(self, served: Served) -> None:
+        if served.doubts.count != self.doubts.count:
+            self.doubts = served.doubts
+            (self.earlier + self.doubts).write(self.directory)
+
     def run(self) -> None:
         """See :class:`threading.Thread`."""
         try:
-            self.client.run()
+            self.client.run(self._keep_doubts)
         except Exception as error:
             self.error = error
+        self._keep_doubts(self.client.served)
 
 
 def watch(server: Server, client: ClientThread | None, directory: Path, report: Progress) -> None:

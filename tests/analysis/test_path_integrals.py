@@ -61,4 +61,4 @@ def test_the_primitive_approximation_lies_between_classical_and_quantum():
 
 def test_too_few_values_for_blocks():
     with pytest.raises(ValueError, match="too few"):
-        heat_capacity(np.ones(3), np.ones(3), 1, 300.0)
+        heat_capacity([np.ones(3)], [np.ones(3)], 1, 300.0)

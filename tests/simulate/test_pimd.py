@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import ase
@@ -125,6 +126,71 @@ def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(folder, direct
         dtype="float64",
     )
     np.testing.assert_allclose(pimd_rows(folder / "run"), direct, rtol=0, atol=1e-9)
+
+
+STOPPED = """
+import signal
+import schnet_calc.simulate.pimd as pimd
+import schnet_calc.simulate.pimd_process as pimd_process
+from schnet_calc.ipi.input import PIMDSettings
+from schnet_calc.studies.c20 import dodecahedron
+
+servers = []
+
+class Remembered(pimd_process.Server):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        servers.append(self)
+
+def stop(step, row):
+    if step > 15 and servers:
+        {stop}
+
+pimd_process.Server, pimd_process.POLL = Remembered, 0.005
+settings = {settings!r}
+pimd.run_pimd(
+    dodecahedron(), "c20", settings, {folder!r}, device="cpu", dtype="float64", progress=stop
+)
+"""
+TERMINATED = "servers.pop().process.send_signal(signal.SIGTERM)"
+
+
+@pytest.mark.parametrize(
+    ("stop", "kept"), [("raise KeyboardInterrupt", True), (TERMINATED, False)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_a_stopped_run_loses_nothing(folder, stop, kept):
+    """Between two checkpoints: Ctrl-C keeps every step, and what a signal to i-PI loses is computed again."""
+    settings = pimd_settings(transport="direct", time=0.5)
+    script = STOPPED.format(settings=settings, folder=str(folder / "run"), stop=stop)
+    subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = len(pimd_rows(folder / "run")) - 1
+    restart = ElementTree.parse(folder / "run" / "RESTART").getroot()
+    step = int(restart.findtext("step", "0"))
+    assert restart.get("safe_stride") == "50"
+    assert (step == done) is kept or step % 50 == 0
+    assert done < 400
+    short = pimd_settings(transport="direct", time=0.5e-3 * (done + 20))
+    run_pimd(dodecahedron(), "c20", short, folder / "run", resume=True, device="cpu", dtype="float64")
+    run_pimd(dodecahedron(), "c20", short, folder / "whole", device="cpu", dtype="float64")
+    found, expected = (pimd_rows(folder / name) for name in ("run", "whole"))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("transport", ["direct", "socket"])
+def test_doubtful_beads_are_counted_and_named(folder, transport):
+    """A cage that is blown up, ahead of its time; what a resumed run finds is added."""
+    atoms = dodecahedron()
+    atoms.positions *= 1.3
+    short = pimd_settings(beads=2, time=0.002, transport=transport)
+    run = run_pimd(atoms, "c20", short, folder, device="cpu")
+    first = run.doubts.count
+    assert first >= 2 * short.n_steps
+    assert run.doubts.reason.startswith("structure 0: ")
+    longer = pimd_settings(beads=2, time=0.004, transport=transport)
+    resumed = run_pimd(atoms, "c20", longer, folder, resume=True, device="cpu")
+    assert resumed.doubts.count >= first + 2 * 4
+    with pytest.raises((RuntimeError, StructureError), match="outside of what the model knows"):
+        run_pimd(atoms, "c20", short, folder / "stop", device="cpu", on_doubt="stop")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,242 @@
+"""Path-integral molecular dynamics without i-PI: many ring polymers, one batch of the network per step."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ase
+import ase.io
+import numpy as np
+from ase import units
+from numpy.typing import NDArray
+
+from schnet_calc.errors import BadStructureError, DoubtfulStructureError, NotFiniteError
+from schnet_calc.folders import locked
+from schnet_calc.ipi.doubts import Doubts, read_doubts
+from schnet_calc.ipi.errors import StructureError
+from schnet_calc.ipi.input import STRUCTURE, PIMDSettings, i_pi_structure
+from schnet_calc.ipi.outputs import cut_outputs
+from schnet_calc.model import Model, Source, as_model
+from schnet_calc.simulate.pimd_folder import PIMDRun, claim, identity_of
+from schnet_calc.simulate.pimd_process import FAILED, Progress
+from schnet_calc.simulate.ring_polymer_files import Writer, read_state, replica_folders
+from schnet_calc.simulate.ring_polymers import Bath, Integrator, Polymers, start_polymers
+from schnet_calc.structures.geometries import Geometries
+
+FloatArray = NDArray[np.float64]
+SAVED_EVERY = 10.0
+"""Seconds after which a run that is stopped has lost nothing, at a row of properties."""
+
+
+class BeadForces:
+    """A model's energies and forces of beads.
+
+    Parameters
+    ----------
+    model : Model
+        What evaluates.
+    atoms : Atoms
+        Species, cell and periodic directions.
+    """
+
+    def __init__(self, model: Model, atoms: ase.Atoms) -> None:
+        self.model, self.atoms = model, atoms
+        self.numbers = atoms.numbers.astype(np.int64)
+        self.pbc = np.array(atoms.pbc, dtype=bool)
+
+    def __call__(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return (R, P) eV and (R, P, N, 3) eV/Å of (R, P, N, 3) Å.
+
+        Raises
+        ------
+        StructureError
+            Of one that can't be evaluated, or is doubtful with ``on_doubt="stop"``.
+        """
+        replicas, beads, n_atoms, _ = places.shape
+        flat = places.reshape(-1, n_atoms, 3)
+        cells = np.broadcast_to(self.atoms.cell.array, (len(flat), 3, 3))
+        try:
+            found = self.model.totals(Geometries(self.numbers, flat, cells, self.pbc))
+        except (BadStructureError, NotFiniteError, DoubtfulStructureError) as error:
+            replica, bead = divmod(error.index, beads)
+            where = f"bead {bead} of replica {replica}: {error}"
+            raise StructureError(error.index, flat[error.index], cells[0], where) from error
+        return found.energies.reshape(replicas, beads), found.forces.reshape(places.shape)
+
+
+def run_ring_polymers(
+    atoms: ase.Atoms,
+    model: Model | Source | Sequence[Source],
+    settings: PIMDSettings,
+    directory: str | Path,
+    *,
+    replicas: int = 16,
+    resume: bool = False,
+    progress: Progress | None = None,
+    **model_settings: Any,
+) -> PIMDRun:
+    """Run path-integral MD of independent replicas, all beads of all of them in one batch per step.
+
+    A replica's trajectory depends on the seed and its number alone, not on how many there are. Output is i-PI's: in
+    the folder for one replica, in ``replica_0``, ``replica_1`` ... for several.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        Where all beads start; velocities are drawn for the temperature.
+    model : Model, path or str, or a list of the last two
+        What evaluates.
+    settings : PIMDSettings
+        Beads, temperature, time, thermostat; its transport is not looked at.
+    directory : path
+        For output.
+    replicas : int
+        R.
+    resume : bool
+        Go on with the run in the folder: to the bit what an uninterrupted run gives.
+    progress : callable, optional
+        Called at every row with the steps done, which are negative while it equilibrates, and means over replicas.
+    **model_settings
+        ``device``, ``dtype``, ``engine``, ``on_doubt`` and ``max_forces_std`` for a model that isn't loaded yet.
+
+    Raises
+    ------
+    FileExistsError
+        There is a run in the folder, and ``resume`` was not asked for.
+    ValueError
+        The run in the folder is another one; no replicas; constraints.
+    FolderInUseError
+        Another process is at work in the folder.
+    StructureError
+        A bead that can't be evaluated; it is in ``failed_structure.xyz``.
+    """
+    if replicas < 1:
+        raise ValueError(f"replicas must be at least 1, got {replicas}")
+    if atoms.constraints:
+        raise ValueError("ring polymers with constraints are not supported: remove them from the structure")
+    directory, start = Path(directory), i_pi_structure(atoms)
+    loaded = as_model(model, **model_settings)
+    with locked(directory):
+        identity = identity_of(atoms, [p.sha256 for p in loaded.potentials], settings, replicas)
+        there = claim(directory, atoms, identity, resume)
+        run = _Run(start, loaded, settings, directory, replicas)
+        try:
+            run.go(run.found() if there else None, progress)
+        except StructureError as error:
+            error.write(directory / FAILED, start)
+            raise
+    return PIMDRun(directory, settings)
+
+
+class _Run:
+    """One run: integrators of its two stages, what evaluates, and what writes."""
+
+    def __init__(
+        self, atoms: ase.Atoms, model: Model, settings: PIMDSettings, directory: Path, replicas: int
+    ) -> None:
+        self.atoms, self.settings, self.directory, self.replicas = atoms, settings, directory, replicas
+        self.masses = atoms.get_masses()
+        self.forces = BeadForces(model, atoms)
+        self.writer = Writer(directory, atoms, replicas, settings.beads)
+        self.before, self.earlier = model.guard.count, read_doubts(directory)
+        self.guard, self.saved = model.guard, time.monotonic()
+        bath = Bath(settings.temperature, settings.thermostat, settings.time_constant)
+        warming = Bath(settings.temperature, "pile_l", settings.time_constant)
+        if settings.method == "trpmd":
+            bath = Bath.trpmd(settings.temperature)
+        self.stages = [
+            Integrator(self.masses, settings.beads, settings.timestep, b) for b in (warming, bath)
+        ]
+
+    def found(self) -> tuple[int, Polymers] | None:
+        """What an earlier process has left; rows and frames beyond it are cut."""
+        state = read_state(self.directory)
+        for folder in replica_folders(self.directory, self.replicas):
+            cut_outputs(folder, -1 if state is None else state[0])
+            if state is None or state[0] < 0:
+                for path in folder.glob("simulation.*"):
+                    path.unlink()
+        return state
+
+    def go(self, found: tuple[int, Polymers] | None, progress: Progress | None) -> None:
+        """Integrate to the end from where the run was, or from the structure."""
+        settings = self.settings
+        step, s = found or self._begin()
+        while step < settings.n_steps:
+            stage = self.stages[step >= 0]
+            stage.begin(s)
+            stage.take(s, *self.forces(stage.places(s)))
+            stage.finish(s)
+            step += 1
+            if step == 0:
+                s.heat[:] = 0.0
+                self._write_first(s)
+            elif step > 0:
+                self._write(step, s)
+            if step % settings.stride == 0 or step == settings.n_steps:
+                self._report(step, s, progress)
+
+    def _begin(self) -> tuple[int, Polymers]:
+        settings = self.settings
+        positions = np.repeat(self.atoms.positions[None], self.replicas, axis=0)
+        seeds = [[settings.seed, k] for k in range(self.replicas)]
+        s = start_polymers(positions, None, self.masses, self.stages[0].bath, settings.beads, seeds)
+        self.stages[0].take(s, *self.forces(self.stages[0].places(s)))
+        step = -settings.n_equilibration
+        if step == 0:
+            self._write_first(s)
+        (self.directory / STRUCTURE).unlink(missing_ok=True)
+        ase.io.write(self.directory / STRUCTURE, self.atoms, format="extxyz")
+        return step, s
+
+    def _write_first(self, s: Polymers) -> None:
+        self.writer.begin()
+        self._write(0, s)
+
+    def _write(self, step: int, s: Polymers) -> None:
+        settings = self.settings
+        if step % settings.stride == 0:
+            self.writer.rows(self._rows(step, s))
+        if step % settings.frame_stride == 0:
+            self.writer.frames(step, self.stages[1].places(s))
+
+    def _rows(self, step: int, s: Polymers) -> FloatArray:
+        """The columns of :data:`~schnet_calc.simulate.ring_polymer_files.COLUMNS` for each replica."""
+        stage, settings = self.stages[step >= 0], self.settings
+        beads, n_atoms = settings.beads, len(self.masses)
+        hot = 1.5 * n_atoms * units.kB * settings.temperature
+        inner = s.positions[:, 1:]
+        virial = (inner * s.forces[:, 1:]).sum(axis=(1, 2, 3))
+        spread = np.sqrt((inner**2).sum(axis=(1, 3)) / beads).mean(axis=1)
+        values = [
+            np.full(len(virial), float(step)),
+            np.full(len(virial), 1e-3 * step * settings.timestep),
+            stage.conserved(s),
+            stage.kinetic(s).sum(axis=1) / (1.5 * n_atoms * units.kB * beads**2),
+            s.energies.mean(axis=1),
+            hot - 0.5 * virial / beads,
+            hot * beads - stage.springs(s) / beads,
+            spread,
+        ]
+        return np.stack(values, axis=1)
+
+    def _report(self, step: int, s: Polymers, progress: Progress | None) -> None:
+        """Tell how far it is, and save every now and then."""
+        settings, now = self.settings, time.monotonic()
+        due = step % settings.checkpoint_stride == 0 or now - self.saved > SAVED_EVERY
+        if due or step == settings.n_steps:
+            self.writer.save(step, s)
+            self._save_doubts()
+            self.saved = now
+        if progress is not None:
+            names = ("step", "time", "conserved", "temperature", "potential")
+            progress(step, dict(zip(names, self._rows(step, s).mean(axis=0).tolist(), strict=False)))
+
+    def _save_doubts(self) -> None:
+        new = self.guard.count - self.before
+        if new:
+            reason = (self.guard.reasons or [""])[0]
+            self.earlier += Doubts(new, reason)
+            self.earlier.write(self.directory)
+            self.before = self.guard.count
