@@ -47,7 +47,7 @@ class PIMDRun:
     def estimators(self) -> PathIntegralEstimators | None:
         """Averages after equilibration; None where there are too few rows for errors."""
         late = [{k: _late(v) for k, v in table.items()} for table in self.tables()]
-        if len(late[0]["step"]) < N_BLOCKS:
+        if len(late) * len(late[0]["step"]) < N_BLOCKS:
             return None
         n_atoms = len(self.centroids()[0])
         return path_integral_estimators(late, n_atoms, self.settings.temperature)

@@ -8,7 +8,6 @@ from typing import Any
 import ase
 import ase.io
 import numpy as np
-from ase import units
 from numpy.typing import NDArray
 
 from schnet_calc.errors import BadStructureError, DoubtfulStructureError, NotFiniteError
@@ -21,7 +20,7 @@ from schnet_calc.model import Model, Source, as_model
 from schnet_calc.simulate.pimd_folder import PIMDRun, claim, identity_of
 from schnet_calc.simulate.pimd_process import FAILED, Progress
 from schnet_calc.simulate.ring_polymer_files import Writer, read_state, replica_folders
-from schnet_calc.simulate.ring_polymers import Bath, Integrator, Polymers, start_polymers
+from schnet_calc.simulate.ring_polymers import Bath, Integrator, Polymers
 from schnet_calc.structures.geometries import Geometries
 
 FloatArray = NDArray[np.float64]
@@ -181,7 +180,7 @@ class _Run:
         settings = self.settings
         positions = np.repeat(self.atoms.positions[None], self.replicas, axis=0)
         seeds = [[settings.seed, k] for k in range(self.replicas)]
-        s = start_polymers(positions, None, self.masses, self.stages[0].bath, settings.beads, seeds)
+        s = self.stages[0].start(positions, seeds)
         self.stages[0].take(s, *self.forces(self.stages[0].places(s)))
         step = -settings.n_equilibration
         if step == 0:
@@ -203,23 +202,9 @@ class _Run:
 
     def _rows(self, step: int, s: Polymers) -> FloatArray:
         """The columns of :data:`~schnet_calc.simulate.ring_polymer_files.COLUMNS` for each replica."""
-        stage, settings = self.stages[step >= 0], self.settings
-        beads, n_atoms = settings.beads, len(self.masses)
-        hot = 1.5 * n_atoms * units.kB * settings.temperature
-        inner = s.positions[:, 1:]
-        virial = (inner * s.forces[:, 1:]).sum(axis=(1, 2, 3))
-        spread = np.sqrt((inner**2).sum(axis=(1, 3)) / beads).mean(axis=1)
-        values = [
-            np.full(len(virial), float(step)),
-            np.full(len(virial), 1e-3 * step * settings.timestep),
-            stage.conserved(s),
-            stage.kinetic(s).sum(axis=1) / (1.5 * n_atoms * units.kB * beads**2),
-            s.energies.mean(axis=1),
-            hot - 0.5 * virial / beads,
-            hot * beads - stage.springs(s) / beads,
-            spread,
-        ]
-        return np.stack(values, axis=1)
+        first = np.array([step, 1e-3 * step * self.settings.timestep])
+        found = self.stages[step >= 0].properties(s)
+        return np.column_stack([np.tile(first, (self.replicas, 1)), *found.values()])
 
     def _report(self, step: int, s: Polymers, progress: Progress | None) -> None:
         """Tell how far it is, and save every now and then."""

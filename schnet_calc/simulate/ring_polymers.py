@@ -9,12 +9,12 @@ sampled at P T. A step is O B A B O: half a step of the thermostat, half a kick 
 exactly (in its normal modes), and back (Ceriotti, Parrinello, Markland, Manolopoulos, J. Chem. Phys. 133, 124104).
 One bead is classical mechanics: A is a free flight, B A B velocity Verlet.
 
-Inside, times are ASE's (Å √(amu/eV)), so that momenta are in ASE's units, too.
+Inside, times are ASE's (Å √(amu/eV)), and coordinates are mass-weighted.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import units
@@ -59,56 +59,32 @@ def mode_frequencies(beads: int, temperature: float) -> FloatArray:
 
 @dataclass
 class Polymers:
-    """Where ring polymers of R replicas are; in normal modes, of which the first is √P times the centroid."""
+    """Where ring polymers of R replicas are, in mass-weighted normal modes: the first is √P times the centroid."""
 
     positions: FloatArray
-    """(R, P, N, 3) Å √P-scaled normal modes"""
+    """(R, P, N, 3) Å √amu"""
     momenta: FloatArray
-    """(R, P, N, 3)"""
+    """(R, P, N, 3) √eV"""
     generators: list[np.random.Generator]
     """Of each replica: it meets the same random numbers whoever is beside it."""
+    heat: FloatArray
+    """(R,) eV that the thermostat has taken out"""
     energies: FloatArray = field(default_factory=lambda: np.empty(0))
     """(R, P) eV of each bead"""
     forces: FloatArray = field(default_factory=lambda: np.empty(0))
-    """(R, P, N, 3) eV/Å on the normal modes"""
-    heat: FloatArray = field(default_factory=lambda: np.empty(0))
-    """(R,) eV that the thermostat has taken out"""
+    """(R, P, N, 3) eV/Å/√amu"""
+
+    @property
+    def kinetic(self) -> FloatArray:
+        """(R, P) eV of each normal mode; half of k_B P T for each of its 3N momenta on average."""
+        return 0.5 * _squares(self.momenta)
 
 
-def start_polymers(
-    positions: FloatArray,
-    momenta: FloatArray | None,
-    masses: FloatArray,
-    bath: Bath,
-    beads: int,
-    seeds: Sequence[object],
-) -> Polymers:
-    """Return ring polymers whose beads are all in one place.
-
-    Parameters
-    ----------
-    positions : array
-        (R, N, 3) Å.
-    momenta : array, optional
-        (R, N, 3) of the centroids, in ASE's units; drawn if there are none. Those of the internal modes are.
-    masses : array
-        (N,) amu.
-    bath : Bath
-        Its temperature is that of momenta.
-    beads : int
-        P.
-    seeds : sequence
-        Of each replica, anything that NumPy's ``default_rng`` takes.
-    """
-    shape = (len(positions), beads, *positions.shape[1:])
-    modes = np.zeros(shape)
-    modes[:, 0] = np.sqrt(beads) * positions
-    generators = [np.random.default_rng(seed) for seed in seeds]
-    drawn = np.stack([rng.standard_normal(shape[1:]) for rng in generators])
-    drawn *= np.sqrt(units.kB * bath.temperature * beads * masses)[:, None]
-    if momenta is not None:
-        drawn[:, 0] = np.sqrt(beads) * momenta
-    return Polymers(modes, drawn, generators, heat=np.zeros(len(positions)))
+def _squares(x: FloatArray) -> FloatArray:
+    """Sums over atoms of each replica and mode."""
+    flat = x.reshape(*x.shape[:2], -1)
+    found: FloatArray = np.einsum("rpx,rpx->rp", flat, flat)
+    return found
 
 
 class Integrator:
@@ -128,42 +104,61 @@ class Integrator:
 
     def __init__(self, masses: FloatArray, beads: int, timestep: float, bath: Bath) -> None:
         self.beads, self.bath = beads, bath
-        self.masses = np.asarray(masses, dtype=float)[:, None]
-        self.half = 0.5 * timestep * units.fs
-        self.to_modes = mode_matrix(beads)
-        self.to_beads = np.ascontiguousarray(self.to_modes.T)
+        self.weights = np.sqrt(np.asarray(masses, dtype=float))[:, None]
+        self.hot = units.kB * bath.temperature * beads
         self.frequencies = mode_frequencies(beads, bath.temperature)
-        self.kick = self.half  # of momenta by forces
-        self._propagate(2 * self.half)
-        self._thermostat()
+        self._to_modes = mode_matrix(beads)
+        self._to_beads = np.ascontiguousarray(self._to_modes.T)
+        self._half = 0.5 * timestep * units.fs
+        self._propagate(2.0 * self._half)
+        self._thermostat(bath.time_constant * units.fs)
 
     def _propagate(self, step: float) -> None:
-        """The free ring polymer over a step: (P, N, 1) factors."""
+        """The free ring polymer over a step: (P, 1, 1) factors."""
         w = self.frequencies[:, None, None]
-        turned = w * step
-        self.cosine = np.cos(turned)
-        self.pull = -np.sin(turned) * w * self.masses
-        self.drift = step * np.sinc(turned / np.pi) / self.masses
+        self._cosine = np.cos(w * step)
+        self._pull = -np.sin(w * step) * w
+        self._drift = step * np.sinc(w * step / np.pi)
 
-    def _thermostat(self) -> None:
-        """Factors of the Langevin part over half a step: momenta keep a share, noise comes in."""
-        bath, tau = self.bath, self.bath.time_constant * units.fs
-        rates = np.zeros(self.beads)
-        if bath.thermostat == "langevin":
+    def _thermostat(self, tau: float) -> None:
+        """Over half a step: momenta keep a share, noise comes in."""
+        kind, rates = self.bath.thermostat, np.zeros(self.beads)
+        if kind == "langevin":
             rates[:] = 1.0 / tau
-        elif bath.thermostat.startswith("pile"):
-            rates = 2.0 * bath.friction * self.frequencies
-            rates[0] = 0.0 if bath.thermostat == "pile_g" else 1.0 / tau
-        self.kept = np.exp(-rates * self.half)[:, None, None]
-        hot = units.kB * bath.temperature * self.beads
-        self.noise = np.sqrt(hot * (1.0 - self.kept**2) * self.masses)
-        self.rescaled = {"svr": slice(None), "pile_g": slice(0, 1)}.get(bath.thermostat)
-        self.rescaled_share = float(np.exp(-self.half / tau))
-        self.hot = hot
+        elif kind.startswith("pile"):
+            rates = 2.0 * self.bath.friction * self.frequencies
+            rates[0] = 0.0 if kind == "pile_g" else 1.0 / tau
+        self._kept = np.exp(-rates * self._half)[:, None, None]
+        self._noise = np.sqrt(self.hot * (1.0 - self._kept**2))
+        self._rescaled = {"svr": slice(None), "pile_g": slice(0, 1)}.get(kind)
+        self._share = float(np.exp(-self._half / tau))
+
+    def start(
+        self, positions: FloatArray, seeds: Sequence[Any], momenta: FloatArray | None = None
+    ) -> Polymers:
+        """Return ring polymers whose beads are all in one place.
+
+        Parameters
+        ----------
+        positions : array
+            (R, N, 3) Å.
+        seeds : sequence
+            Of each replica, anything that NumPy's ``default_rng`` takes.
+        momenta : array, optional
+            (R, N, 3) in ASE's units, of the centroids; drawn where there are none, as those of internal modes are.
+        """
+        shape = (len(positions), self.beads, *positions.shape[1:])
+        modes = np.zeros(shape)
+        modes[:, 0] = np.sqrt(self.beads) * self.weights * positions
+        generators = [np.random.default_rng(seed) for seed in seeds]
+        drawn = np.sqrt(self.hot) * np.stack([rng.standard_normal(shape[1:]) for rng in generators])
+        if momenta is not None:
+            drawn[:, 0] = np.sqrt(self.beads) * momenta / self.weights
+        return Polymers(modes, drawn, generators, np.zeros(len(positions)))
 
     def places(self, s: Polymers) -> FloatArray:
         """Return (R, P, N, 3) Å, the positions of the beads."""
-        return self._mixed(self.to_beads, s.positions)
+        return self._mixed(self._to_beads, s.positions) / self.weights
 
     def _mixed(self, matrix: FloatArray, x: FloatArray) -> FloatArray:
         """One small product per replica, so that none depends on how many there are."""
@@ -175,10 +170,10 @@ class Integrator:
     def begin(self, s: Polymers) -> None:
         """O B A: after it, the beads are where forces are needed."""
         self._exchange_heat(s)
-        s.momenta += self.kick * s.forces
-        moved = self.cosine * s.positions + self.drift * s.momenta
-        s.momenta *= self.cosine
-        s.momenta += self.pull * s.positions
+        s.momenta += self._half * s.forces
+        moved = self._cosine * s.positions + self._drift * s.momenta
+        s.momenta *= self._cosine
+        s.momenta += self._pull * s.positions
         s.positions = moved
 
     def take(self, s: Polymers, energies: FloatArray, forces: FloatArray) -> None:
@@ -193,54 +188,60 @@ class Integrator:
         forces : array
             (R, P, N, 3) eV/Å on the beads.
         """
-        s.energies, s.forces = energies, self._mixed(self.to_modes, forces)
+        s.energies, s.forces = energies, self._mixed(self._to_modes, forces / self.weights)
 
     def finish(self, s: Polymers) -> None:
         """B O, with the forces that have been taken."""
-        s.momenta += self.kick * s.forces
+        s.momenta += self._half * s.forces
         self._exchange_heat(s)
-
-    def kinetic(self, s: Polymers) -> FloatArray:
-        """Return (R, P) eV, of each normal mode's momenta; P N 3 times half of k_B P T together on average."""
-        weighted = s.momenta / np.sqrt(self.masses)
-        flat = weighted.reshape(len(weighted), self.beads, -1)
-        found: FloatArray = 0.5 * np.einsum("rpx,rpx->rp", flat, flat)
-        return found
 
     def springs(self, s: Polymers) -> FloatArray:
         """Return (R,) eV, the energy of the springs."""
-        stretched = s.positions * np.sqrt(self.masses) * self.frequencies[:, None, None]
-        flat = stretched.reshape(len(stretched), -1)
-        found: FloatArray = 0.5 * np.einsum("rx,rx->r", flat, flat)
-        return found
+        return 0.5 * (_squares(s.positions) * self.frequencies**2).sum(axis=1)
 
     def conserved(self, s: Polymers) -> FloatArray:
         """Return (R,) eV: energy of the ring polymer and heat of its thermostat, over P."""
-        total = self.kinetic(s).sum(axis=1) + self.springs(s) + s.energies.sum(axis=1) + s.heat
+        total = s.kinetic.sum(axis=1) + self.springs(s) + s.energies.sum(axis=1) + s.heat
         return total / self.beads
+
+    def properties(self, s: Polymers) -> dict[str, FloatArray]:
+        """Return (R,) values of each replica, by the names that i-PI gives them: eV, K, Å.
+
+        ``kinetic_cv`` is the centroid virial, ``kinetic_td`` the primitive estimator of the kinetic energy;
+        ``temperature`` is that of the beads' momenta.
+        """
+        beads, n_atoms = self.beads, len(self.weights)
+        inner, kelvin = s.positions[:, 1:], self.bath.temperature
+        virial = (inner * s.forces[:, 1:]).sum(axis=(1, 2, 3))
+        return {
+            "conserved": self.conserved(s),
+            "temperature": s.kinetic.sum(axis=1) * kelvin / (1.5 * n_atoms * self.hot * beads),
+            "potential": s.energies.mean(axis=1),
+            "kinetic_cv": 1.5 * n_atoms * units.kB * kelvin - 0.5 * virial / beads,
+            "kinetic_td": 1.5 * n_atoms * self.hot - self.springs(s) / beads,
+            "r_gyration": (np.sqrt((inner**2).sum(axis=(1, 3)) / beads) / self.weights[:, 0]).mean(axis=1),
+        }
 
     def _exchange_heat(self, s: Polymers) -> None:
         if self.bath.thermostat == "none":
             return
-        before = self.kinetic(s).sum(axis=1)
+        before = s.kinetic
         if self.bath.thermostat != "svr":
             drawn = np.empty_like(s.momenta)
             for rng, noise in zip(s.generators, drawn, strict=True):
                 rng.standard_normal(out=noise)
-            s.momenta *= self.kept
-            s.momenta += self.noise * drawn
-        if self.rescaled is not None:
-            self._rescale(s, self.rescaled)
-        s.heat += before - self.kinetic(s).sum(axis=1)
+            drawn *= self._noise
+            s.momenta *= self._kept
+            s.momenta += drawn
+        if self._rescaled is not None:
+            self._rescale(s, self._rescaled, before)
+        s.heat += (before - s.kinetic).sum(axis=1)
 
-    def _rescale(self, s: Polymers, modes: slice) -> None:
+    def _rescale(self, s: Polymers, modes: slice, kinetic: FloatArray) -> None:
         """Rescale velocities of each replica (Bussi, Donadio, Parrinello, J. Chem. Phys. 126, 014101)."""
-        energies = self.kinetic(s)[:, modes].sum(axis=1)
-        part = s.momenta[:, modes]
-        n_free = part[0].size
-        for k, rng in enumerate(s.generators):
-            share, each = self.rescaled_share, 0.5 * self.hot / energies[k]
-            first, others = rng.standard_normal(), rng.chisquare(n_free - 1)
-            factor = np.sqrt(share) + first * np.sqrt((1.0 - share) * each)
-            squared = factor**2 + others * (1.0 - share) * each
+        part, energies = s.momenta[:, modes], kinetic[:, modes].sum(axis=1)
+        for k in np.flatnonzero(energies):
+            rng, new = s.generators[k], 0.5 * self.hot * (1.0 - self._share) / energies[k]
+            factor = np.sqrt(self._share) + rng.standard_normal() * np.sqrt(new)
+            squared = factor**2 + rng.chisquare(part[k].size - 1) * new
             part[k] *= np.copysign(np.sqrt(squared), factor)
