@@ -43,9 +43,7 @@ def alchemical_path(model: Model, stages: Sequence[ase.Atoms], points: int = 20)
         that the model doesn't know.
     """
     potential = open_potential(model)
-    network = open_network(potential)
-    if not isinstance(network, SchNet):
-        raise ValueError(f"alchemical paths are of a SchNet, and this is a {type(network).__name__}")
+    network = open_network(potential, SchNet)
     _check(stages, points)
     for symbol in {s for stage in stages for s in stage.symbols if s != "X"}:
         element(potential, symbol)

@@ -14,6 +14,7 @@ from scipy.integrate import quad_vec
 
 from schnet_calc.engine import TorchScriptEngine
 from schnet_calc.insight.loading import Model, open_network, open_potential
+from schnet_calc.nn import DistanceNetwork
 from schnet_calc.structures.structure import Structure
 
 METHODS = ("integrated", "gradient")
@@ -65,7 +66,7 @@ def attribute(
     if not tolerance > 0:
         raise ValueError(f"tolerance must be positive, got {tolerance} eV")
     potential = open_potential(model)
-    network = open_network(potential)
+    network = open_network(potential, DistanceNetwork)
     graph = TorchScriptEngine(potential, torch.device("cpu"), torch.float64).graph(
         Structure.from_atoms(atoms)
     )

@@ -8,6 +8,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from schnet_calc.insight.loading import Model, element, open_network, open_potential
+from schnet_calc.nn import Network
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def embedding_components(model: Model, symbols: Sequence[str] | None = None) -> 
     elements = potential.elements if symbols is None else [element(potential, s) for s in symbols]
     if len(elements) < 2:
         raise ValueError(f"components need at least two elements, got {len(elements)}")
-    vectors = open_network(potential).embedding.weight.detach().numpy()[elements]
+    vectors = open_network(potential, Network).embedding.weight.detach().numpy()[elements]
     left, sizes, _ = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
     k = len(elements) - 1
     return Components(

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from schnet_calc.insight.images import image_vectors
 from schnet_calc.insight.loading import Model, open_network, open_potential
-from schnet_calc.nn import Network
+from schnet_calc.nn import DistanceNetwork
 from schnet_calc.structures.structure import Structure
 
 PLANE = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
@@ -32,7 +32,7 @@ def filter_curves(model: Model, distances: NDArray[np.float64]) -> NDArray[np.fl
     ValueError
         Another network.
     """
-    return _values(open_network(model), np.asarray(distances, dtype=float))
+    return _values(open_network(model, DistanceNetwork), np.asarray(distances, dtype=float))
 
 
 def filter_cuts(
@@ -71,7 +71,7 @@ def filter_cuts(
         As there, for directions that span no plane, or for a lattice with a model that has no cutoff.
     """
     potential = open_potential(model)
-    network = open_network(potential)
+    network = open_network(potential, DistanceNetwork)
     points = plane_points(extent, n_points, plane).reshape(-1, 3)
     if cell is None:
         total = _values(network, np.linalg.norm(points, axis=1))
@@ -106,7 +106,7 @@ def plane_points(extent: float, n_points: int, plane: ArrayLike = PLANE) -> NDAr
     return edge[None, :, None] * first + edge[:, None, None] * second
 
 
-def _values(network: Network, distances: NDArray[np.float64]) -> NDArray[np.float64]:
+def _values(network: DistanceNetwork, distances: NDArray[np.float64]) -> NDArray[np.float64]:
     with torch.no_grad():
         return torch.stack(network.filter_values(torch.from_numpy(distances))).numpy()
 

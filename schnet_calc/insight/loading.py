@@ -1,13 +1,16 @@
 """The plain network of a model, in float64: what an analysis looks into."""
 
+from typing import TypeVar
+
 import torch
 from ase.data import atomic_numbers, chemical_symbols
 
 from schnet_calc import model as models
 from schnet_calc.modelfile import Potential, load_potential
-from schnet_calc.nn import ARCHITECTURES, Network
+from schnet_calc.nn import Network
 
 Model = models.Source | models.Model
+Kind = TypeVar("Kind", bound=Network)
 
 
 def open_potential(model: Model) -> Potential:
@@ -17,21 +20,30 @@ def open_potential(model: Model) -> Potential:
     return model if isinstance(model, Potential) else load_potential(model)
 
 
-def open_network(model: Model) -> Network:
+def open_network(model: Model, kind: type[Kind]) -> Kind:
     """The network of a model in float64 on the CPU.
+
+    Parameters
+    ----------
+    model : path, str, Potential or Model
+        A model file, or a shipped name.
+    kind : type
+        What is looked into: any ``Network``, a ``DistanceNetwork`` or a ``SchNet``.
 
     Raises
     ------
     ValueError
-        The file holds a network of another package, or no plain weights.
+        The file holds no plain weights of a known network, or of another kind.
     """
     potential = open_potential(model)
     network = potential.network()
+    name = potential.path or "this model"
     if network is None:
         raise ValueError(
-            f"{potential.path or 'this model'} holds no plain weights of a {' or '.join(ARCHITECTURES)}: "
-            "its insides can't be looked at"
+            f"{name} holds no plain weights of a network that is known here: its insides can't be looked at"
         )
+    if not isinstance(network, kind):
+        raise ValueError(f"this looks into a {kind.__name__}, but {name} is a {type(network).__name__}")
     return network.to(torch.float64)
 
 

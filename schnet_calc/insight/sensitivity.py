@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from schnet_calc.insight.loading import Model, element, open_network, open_potential
+from schnet_calc.nn import DistanceNetwork
 
 
 def distance_sensitivity(
@@ -32,7 +33,7 @@ def distance_sensitivity(
         Another network, an element that it doesn't know, or distances that aren't positive.
     """
     potential = open_potential(model)
-    network = open_network(potential)
+    network = open_network(potential, DistanceNetwork)
     distances = np.asarray(distances, dtype=float)
     if not (distances.ndim == 1 and np.isfinite(distances).all() and (distances > 0).all()):
         raise ValueError("distances must be a row of positive numbers of Å")
@@ -42,7 +43,7 @@ def distance_sensitivity(
     pairs = torch.stack((torch.cat((first, first + 1)), torch.cat((first + 1, first))))
 
     r = torch.from_numpy(distances).requires_grad_()
-    features = network.representation(torch.tensor(numbers).repeat(m), torch.cat((r, r)), pairs)
+    features = network.at_distances(torch.tensor(numbers).repeat(m), torch.cat((r, r)), pairs)
     # Each feature depends on one distance: the gradient of a weighted sum, by its weights, is all slopes.
     weights = torch.ones_like(features).requires_grad_()
     (gradient,) = torch.autograd.grad((features * weights).sum(), r, create_graph=True)

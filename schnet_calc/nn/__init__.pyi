@@ -19,6 +19,7 @@ from .dtnn import (
 )
 from .heads import AtomwiseHead as AtomwiseHead
 from .network import (
+    DistanceNetwork as DistanceNetwork,
     Network as Network,
     upgraded_weights as upgraded_weights,
 )

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from schnet_calc.nn.config import DTNNConfig
-from schnet_calc.nn.network import Network
+from schnet_calc.nn.network import DistanceNetwork
 from schnet_calc.nn.registry import register
 
 
@@ -27,7 +27,7 @@ class TensorLayer(nn.Module):
 
 
 @register("DTNN", DTNNConfig)
-class DTNN(Network):
+class DTNN(DistanceNetwork):
     """Atomic energies of a batch of structures (thesis Section 3.2 to 3.4).
 
     One interaction, applied T times (Eq. 3.2). Beyond the thesis: the factors of the distance take a cutoff

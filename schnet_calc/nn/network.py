@@ -14,8 +14,8 @@ from schnet_calc.reductions import REDUCTIONS
 class Network(nn.Module):
     """Atomic energies of a batch of structures, and what further heads say; subclasses let atoms interact.
 
-    A subclass calls :meth:`add_heads` last, and writes :meth:`representation`, or
-    ``filter_values`` and ``refine``. Atoms receive along directed pairs, i <- j: an atom without pairs to
+    A subclass calls :meth:`add_heads` last and writes :meth:`representation`; one that sees distances alone is
+    a :class:`DistanceNetwork`. Atoms receive along directed pairs, i <- j: an atom without pairs to
     others as their j is a probe that feels them and leaves them alone.
 
     Parameters
@@ -24,8 +24,6 @@ class Network(nn.Module):
         Hyperparameters.
     """
 
-    distance_only: ClassVar[bool] = True
-    """Whether geometry enters by distances alone, so that :meth:`energies` takes them."""
     compiled: ClassVar[bool] = False
     """Whether the arithmetic is that of ``kernels``, which evaluate and train it fast."""
 
@@ -87,7 +85,7 @@ class Network(nn.Module):
             (N,); their sum over a structure is its energy.
         """
         vectors = positions.index_select(0, pairs[1]) + shifts - positions.index_select(0, pairs[0])
-        return self.energies(numbers, torch.linalg.vector_norm(vectors, dim=1), pairs, system)
+        return self.read_energies(self.representation(numbers, vectors, pairs), system)
 
     @torch.jit.export
     def outputs(
@@ -95,15 +93,25 @@ class Network(nn.Module):
     ) -> Dict[str, Tensor]:  # noqa: UP006
         """Return the numbers (N,) that each further head gives the atoms; arguments as for :meth:`forward`."""
         vectors = positions.index_select(0, pairs[1]) + shifts - positions.index_select(0, pairs[0])
-        x = self.representation(numbers, torch.linalg.vector_norm(vectors, dim=1), pairs)
+        x = self.representation(numbers, vectors, pairs)
         found: Dict[str, Tensor] = {}  # noqa: UP006
         for name, head in self.heads.items():
             found[name] = head(x)
         return found
 
-    def energies(self, numbers: Tensor, distances: Tensor, pairs: Tensor, system: Tensor) -> Tensor:
-        """Return the same as a function of the distances (P,), all that the network sees of geometry."""
-        return self.read_energies(self.representation(numbers, distances, pairs), system)
+    def representation(self, numbers: Tensor, vectors: Tensor, pairs: Tensor) -> Tensor:
+        """Return the (N, F) features of the atoms after all interactions, which heads read.
+
+        Parameters
+        ----------
+        numbers : Tensor
+            int64 (N,), atomic numbers.
+        vectors : Tensor
+            (P, 3) Å, from receiver i to sender j of every pair.
+        pairs : Tensor
+            int64 (2, P): i and j.
+        """
+        raise NotImplementedError
 
     def read_energies(self, x: Tensor, system: Tensor) -> Tensor:
         """Return (N,) atomic energies from final features (N, F)."""
@@ -120,9 +128,25 @@ class Network(nn.Module):
         """Return what the energies of atoms count for in a structure of N of them: 1, or 1/N with mean pooling."""
         return float(REDUCTIONS[self.config.pooling].share(n_atoms))
 
-    def representation(self, numbers: Tensor, distances: Tensor, pairs: Tensor) -> Tensor:
+
+class DistanceNetwork(Network):
+    """A network that sees distances alone: a subclass writes :meth:`filter_values` and :meth:`refine`.
+
+    Its insides can be looked at by :mod:`schnet_calc.insight`.
+    """
+
+    def representation(self, numbers: Tensor, vectors: Tensor, pairs: Tensor) -> Tensor:
         """Return the (N, F) features of the atoms after all interactions, x^(T)."""
+        return self.at_distances(numbers, torch.linalg.vector_norm(vectors, dim=1), pairs)
+
+    def at_distances(self, numbers: Tensor, distances: Tensor, pairs: Tensor) -> Tensor:
+        """Return the same as a function of the distances (P,), Å."""
         return self.refine(self.embedding(numbers), self.filter_values(distances), pairs)
+
+    @torch.jit.unused
+    def energies(self, numbers: Tensor, distances: Tensor, pairs: Tensor, system: Tensor) -> Tensor:
+        """Return what :meth:`forward` does as a function of the distances (P,), Å."""
+        return self.read_energies(self.at_distances(numbers, distances, pairs), system)
 
     def filter_values(self, distances: Tensor) -> list[Tensor]:
         """Return filters times cutoff function at distances (P,): one (P, filters) tensor per filter network."""

@@ -8,6 +8,7 @@
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from schnet_calc.nn.config import DTNNConfig, NetworkConfig, SchNetConfig
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from schnet_calc.nn.network import Network
 
 Kind = TypeVar("Kind", bound="type[Network]")
+GROUP = "schnet_calc.networks"
+"""Entry points of installed packages with a network each: ``Name = "package.module:Class"``; importing the module
+registers it."""
 
 
 class Architecture:
@@ -23,14 +27,14 @@ class Architecture:
 
     Parameters
     ----------
-    config : type
-        Dataclass of its hyperparameters.
+    config : type or None
+        Dataclass of its hyperparameters; none where importing the network tells.
     network : type or str
         Its class, or where that is: ``"package.module:Class"``.
     """
 
-    def __init__(self, config: type[NetworkConfig], network: "type[Network] | str") -> None:
-        self.config = config
+    def __init__(self, config: type[NetworkConfig] | None, network: "type[Network] | str") -> None:
+        self._config = config
         self._network = network
 
     @property
@@ -48,12 +52,34 @@ class Architecture:
             self._network = found = getattr(import_module(module), name)
         return found
 
+    @property
+    def config(self) -> type[NetworkConfig]:
+        """Dataclass of its hyperparameters."""
+        if self._config is None:
+            kind = self.network
+            known = [a for a in ARCHITECTURES.values() if a is not self and a._network is kind]
+            if not known:
+                raise ValueError(
+                    f"{kind.__module__} registers no network {kind.__qualname__}, see register()"
+                )
+            self._config = known[0].config
+        return self._config
 
-ARCHITECTURES = {
+    def describes(self, config: NetworkConfig) -> bool:
+        """Whether these are hyperparameters of this network; one that nobody has imported yet has none."""
+        return type(config) is self._config
+
+
+def _installed() -> dict[str, Architecture]:
+    """Networks of other packages, none of them imported."""
+    return {point.name: Architecture(None, point.value) for point in entry_points(group=GROUP)}
+
+
+ARCHITECTURES = _installed() | {
     "SchNet": Architecture(SchNetConfig, "schnet_calc.nn.schnet:SchNet"),
     "DTNN": Architecture(DTNNConfig, "schnet_calc.nn.dtnn:DTNN"),
 }
-"""All registered networks by name."""
+"""All known networks by name: of this package, of installed ones, and what :func:`register` adds."""
 
 
 def register(name: str, config: type[NetworkConfig]) -> Callable[[Kind], Kind]:
@@ -84,7 +110,7 @@ def register(name: str, config: type[NetworkConfig]) -> Callable[[Kind], Kind]:
 
 def architecture_of(config: NetworkConfig) -> str:
     """Return the name of the architecture that hyperparameters belong to."""
-    return next(name for name, known in ARCHITECTURES.items() if type(config) is known.config)
+    return next(name for name, known in ARCHITECTURES.items() if known.describes(config))
 
 
 def network_config(architecture: str, hyperparameters: dict[str, Any]) -> NetworkConfig:

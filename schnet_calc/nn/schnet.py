@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from schnet_calc.nn.activation import ACTIVATIONS
 from schnet_calc.nn.config import SchNetConfig
-from schnet_calc.nn.network import Network
+from schnet_calc.nn.network import DistanceNetwork
 from schnet_calc.nn.registry import register
 
 
@@ -63,7 +63,7 @@ class Interaction(nn.Module):
 
 
 @register("SchNet", SchNetConfig)
-class SchNet(Network):
+class SchNet(DistanceNetwork):
     """Atomic energies of a batch of structures (thesis Section 4.3).
 
     Parameters

@@ -61,5 +61,5 @@ def test_an_absent_atom_says_nothing(schnet):
 
 def test_only_a_schnet_fades_atoms(networks):
     water = molecule("H2O")
-    with pytest.raises(ValueError, match="this is a DTNN"):
+    with pytest.raises(ValueError, match=r"looks into a SchNet, but .* is a DTNN"):
         alchemical_path(load_potential(networks["DTNN"]["float64"]), [water, water])

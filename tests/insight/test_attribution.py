@@ -67,5 +67,5 @@ def test_what_cannot_be_seen_is_named(potential, tmp_path):
     with pytest.raises(ValueError, match="method is one of integrated, gradient"):
         attribute(potential, ethanol(), "shap")
     foreign = write_foreign(tmp_path / "foreign.pt", FOREIGN)
-    with pytest.raises(ValueError, match="holds no plain weights of a DTNN or SchNet"):
+    with pytest.raises(ValueError, match="holds no plain weights of a network"):
         filter_curves(foreign, np.ones(2))

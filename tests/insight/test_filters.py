@@ -23,7 +23,7 @@ def test_sensitivities_equal_finite_differences(potential, network):
         pairs = torch.tensor([[0, 1], [1, 0]])
         lengths = torch.tensor([r, r], dtype=torch.float64)
         with torch.no_grad():
-            return network.representation(torch.tensor([6, 1]), lengths, pairs).numpy()
+            return network.at_distances(torch.tensor([6, 1]), lengths, pairs).numpy()
 
     for r, lengths in zip(distances, found, strict=True):
         slope = (features(r + h) - features(r - h)) / (2 * h)

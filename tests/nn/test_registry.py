@@ -11,7 +11,7 @@ from schnet_calc import SchNetCalculator, register, relax
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.wire import Request
 from schnet_calc.modelfile import load_potential
-from schnet_calc.nn import ARCHITECTURES, Network, NetworkConfig
+from schnet_calc.nn import ARCHITECTURES, DistanceNetwork, NetworkConfig
 from schnet_calc.training import DataConfig, RunConfig, TrainingConfig, train
 
 
@@ -20,7 +20,7 @@ class PairConfig(NetworkConfig):
 
 
 @register("Pairs", PairConfig)
-class PairNetwork(Network):
+class PairNetwork(DistanceNetwork):
     """Atoms take up what a dense layer makes of their neighbours' embeddings and distances, once."""
 
     def __init__(self, config: PairConfig) -> None:
