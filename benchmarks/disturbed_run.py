@@ -97,9 +97,9 @@ class Run:
         self.folder, self.calculator, self.rng = folder, calculator, rng
         self.back, self.front = (Address(unix=n, prefix=f"{folder}/") for n in ("schnet", "front"))
         settings = PIMDSettings(
-            BEADS,
-            300.0,
-            STEPS * 0.5e-3,
+            beads=BEADS,
+            temperature=300.0,
+            time=STEPS * 0.5e-3,
             stride=STRIDE,
             frame_stride=FRAME_STRIDE,
             transport="socket",

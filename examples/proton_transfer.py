@@ -39,7 +39,9 @@ classical = MDSettings(kelvin, time, 0.5, interval=1 if quick else 10)
 md = run_md(
     start, SchNetCalculator(models, on_doubt="ignore"), classical, folder / "classical", resume=True
 )
-quantum = PIMDSettings(beads, kelvin, time, 0.5, stride=20, frame_stride=4 if quick else 10)
+quantum = PIMDSettings(
+    beads=beads, temperature=kelvin, time=time, stride=20, frame_stride=4 if quick else 10
+)
 pimd = run_pimd(start, models, quantum, folder / "quantum", resume=True)
 
 

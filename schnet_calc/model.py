@@ -246,11 +246,6 @@ def as_model(model: "Model | Source | Sequence[Source]", **settings: Any) -> Mod
     return model if isinstance(model, Model) else Model(model, **settings)
 
 
-def model_sources(text: str) -> list[str]:
-    """Return the files or names in a text that joins them by ``+``, where there is room for one text only."""
-    return [text] if Path(text).is_file() else text.split("+")
-
-
 def load_model(sources: Source | Sequence[Source], **settings: Any) -> Model:
     """Load a model, or several as a committee.
 

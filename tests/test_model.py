@@ -17,8 +17,7 @@ from ase.build import bulk
 
 from helpers import FOREIGN, REFERENCES, energy_of, ethanol, random_network, write_foreign, write_model
 from schnet_calc import Model, SchNetCalculator, load_model
-from schnet_calc.model import model_sources
-from schnet_calc.modelfile import load_potential, save_model
+from schnet_calc.modelfile import load_potential, model_sources, save_model
 from schnet_calc.structures.structure import Structure
 
 

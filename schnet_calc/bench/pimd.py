@@ -77,7 +77,12 @@ def pimd_step(
         folder = Path(name)
         transport = "direct" if serve is None else "socket"
         settings = PIMDSettings(
-            beads, 300.0, 0.5e-3 * n_steps, stride=STRIDE, frame_stride=n_steps, transport=transport
+            beads=beads,
+            temperature=300.0,
+            time=0.5e-3 * n_steps,
+            stride=STRIDE,
+            frame_stride=n_steps,
+            transport=transport,
         )
         path = write_input(
             atoms,

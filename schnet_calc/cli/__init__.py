@@ -6,61 +6,12 @@ import sys
 from typing import Any
 
 from rich.markup import escape
-from safetensors import SafetensorError
 
-from schnet_calc.cli import (
-    bench,
-    c20,
-    c20_selection,
-    crystal,
-    data,
-    h2co,
-    importing,
-    insight,
-    ipi,
-    isomers,
-    learning_curve,
-    models,
-    qm9_insight,
-    reproduce,
-    simulate,
-    spectra,
-    thesis_tables,
-)
-from schnet_calc.cli.app import app
+from schnet_calc.cli.app import app, import_all
 from schnet_calc.cli.console import SafeFormatter, err
 from schnet_calc.errors import SchNetCalcError
 
-__all__ = [
-    "app",
-    "bench",
-    "c20",
-    "c20_selection",
-    "crystal",
-    "data",
-    "h2co",
-    "importing",
-    "insight",
-    "ipi",
-    "isomers",
-    "learning_curve",
-    "main",
-    "models",
-    "qm9_insight",
-    "reproduce",
-    "simulate",
-    "spectra",
-    "thesis_tables",
-]
-
-app.command(
-    "schnet_calc.cli.training:train",
-    help="Train a network; the folder gets checkpoints, metrics.csv, a learning curve and model.pt.",
-)
-app.command("schnet_calc.cli.learn:learn", help="Learn a potential from any ASE calculator.")
-app.command(
-    "schnet_calc.cli.lammps:lammps", help="Run a LAMMPS input file with a model, on any number of ranks."
-)
+__all__ = ["app", "main"]
 
 EXPECTED = (
     SchNetCalcError,
@@ -71,7 +22,6 @@ EXPECTED = (
     RuntimeError,
     NotImplementedError,
     ModuleNotFoundError,
-    SafetensorError,
 )
 """Errors that speak for themselves: printed without a traceback, unless ``--traceback`` is given. Others, a
 ``TypeError`` or an ``AttributeError``, are faults of this package and come with theirs."""
@@ -87,9 +37,11 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     arguments = [a for a in sys.argv[1:] if a != TRACEBACK]
     try:
+        if arguments[:1] in ([], ["--help"], ["-h"]):
+            import_all()
         app(arguments)
-    except EXPECTED as error:
-        if TRACEBACK in sys.argv:
+    except Exception as error:
+        if TRACEBACK in sys.argv or not isinstance(error, _expected()):
             raise
         lines = [str(error), *getattr(error, "__notes__", [])]
         err.print(f"[red]error:[/red] {escape(chr(10).join(lines))}", soft_wrap=True)
@@ -97,6 +49,12 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("interrupted; what was written is complete, --resume goes on where there is one")
         sys.exit(130)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """:data:`EXPECTED`, and what reading a damaged file of weights raises, if any was read."""
+    found = getattr(sys.modules.get("safetensors"), "SafetensorError", None)
+    return EXPECTED if found is None else (*EXPECTED, found)
 
 
 def _interrupt(*_: Any) -> None:

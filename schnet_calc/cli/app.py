@@ -1,53 +1,50 @@
-"""The application that the commands register with."""
+"""The application: a table of commands, each imported when it is asked for."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from schnet_calc import __version__
 
-if TYPE_CHECKING:
-    from schnet_calc import SchNetCalculator
+COMMANDS = (
+    "simulate:relax",
+    "simulate:neb",
+    "simulate:md",
+    "ipi:pimd",
+    "modes:modes",
+    "spectra:spectrum",
+    "crystal:crystal",
+    "insight:insight",
+    "data:data",
+    "training:train",
+    "learn:learn",
+    "models:evaluate",
+    "models:info",
+    "models:export",
+    "models:domain",
+    "importing:import_",
+    "ipi:ipi",
+    "ipi:ipi_input",
+    "lammps:lammps",
+    "report:report",
+    "bench:bench",
+    "c20:c20",
+    "h2co:h2co",
+    "reproduce:reproduce",
+)
+"""Where each command is: module below ``schnet_calc.cli``, and name."""
 
 app = App(
     name="schnet-calc",
     help="Trained SchNet potentials: relaxation, normal modes, molecular dynamics, training.\n\n"
     "--traceback on any command shows where an error comes from.",
+    help_format="plaintext",
     version=__version__,
     suppress_keyboard_interrupt=False,  # main() says what an interruption leaves behind
 )
-Output = Annotated[Path, Parameter(name=["--output", "-o"])]
-Several = Parameter(consume_multiple=True, negative="")
-"""For a list: ``--elements H C O``."""
+for place in COMMANDS:
+    app.command(f"schnet_calc.cli.{place}")
 
 
-def open_model(model: str, device: str, dtype: str | None = None, **options: Any) -> "SchNetCalculator":
-    """The calculator of a model, or of several joined by ``+``."""
-    from schnet_calc import SchNetCalculator
-    from schnet_calc.model import model_sources
-
-    return SchNetCalculator(model_sources(model), device=device, dtype=dtype, **options)
-
-
-DOUBTFUL = 3
-"""Exit status of commands whose results lie outside of what the model knows."""
-
-
-def tell_doubts(calculator: "SchNetCalculator") -> None:
-    """End with another exit status if structures were doubtful."""
-    tell_doubtful(calculator.guard.count)
-
-
-def tell_doubtful(count: int, reason: str = "") -> None:
-    """The same for so many structures, and why the first of them was."""
-    from schnet_calc.cli.console import err
-
-    if count:
-        first = f" (the first: {reason})" if reason else ""
-        err.print(
-            f"[yellow]doubtful:[/yellow] {count} structures lay outside of what the model knows{first}; "
-            f"exit status {DOUBTFUL}",
-            soft_wrap=True,
-        )
-        raise SystemExit(DOUBTFUL)
+def import_all() -> None:
+    """Import all commands, as the list of them needs."""
+    for name in app:
+        app[name]

@@ -1,95 +1,92 @@
 """The command that measures speed."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from schnet_calc.cli.app import Output, Several, app
-from schnet_calc.cli.console import err, out, write_json
+from schnet_calc.cli.console import err, out as console, write_json
+from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, Several, check_files
 
 if TYPE_CHECKING:
     from schnet_calc.bench.run import Bench
 
 
-@app.command
-def bench(
-    *,
-    training: bool = False,
-    lammps: bool = False,
-    against: Literal["schnetpack", "nep", "mace"] | None = None,
-    model: str | None = None,
-    atoms: Annotated[tuple[int, ...] | None, Several] = None,
-    beads: Annotated[tuple[int, ...], Several] = (1, 8, 32),
-    ranks: Annotated[tuple[int, ...], Several] = (1, 2, 4),
-    plugin: Path | None = None,
-    threads: int | None = None,
-    seconds: float = 1.0,
-    output: Output = Path("bench"),
-    json: Path | None = None,
-) -> None:
-    """What a step costs on this machine: C20, batches of it, diamond, PIMD; run it when nothing else runs.
+@dataclass(frozen=True)
+class What:
+    """What is timed."""
 
-    Parameters
-    ----------
-    training
-        Time training steps instead: aspirin, C20, energies alone, a crystal, and batches of other sizes.
-    lammps
-        Time silicon in LAMMPS instead, beside threads of one process.
-    against
-        schnetpack, which has to be installed, is timed in the same run. nep or mace: crystals of 1,000 atoms beside
-        these potentials on one thread, and nothing else.
-    model
-        A SchNet that knows carbon, in place of random weights: an imported one, say.
-    atoms
-        Sizes of diamond (64 to 20,000 by default), or of silicon in LAMMPS (1,000 to 32,000).
-    beads
-        Of the steps of path integrals.
-    ranks
-        Of MPI, with --lammps.
-    plugin
-        What ``schnet-calc lammps build`` made, to be timed with --lammps, too.
-    threads
-        CPU threads.
-    seconds
-        For each timing, about.
-    output
-        Name of the figure, without ending.
-    json
-        Where to write the numbers.
-    """
+    training: bool = False
+    """Time training steps instead: aspirin, C20, energies alone, a crystal, and batches of other sizes."""
+    lammps: bool = False
+    """Time silicon in LAMMPS instead, beside threads of one process."""
+    against: Literal["schnetpack", "nep", "mace"] | None = None
+    """schnetpack, which has to be installed, is timed in the same run. nep or mace: crystals of 1,000 atoms beside
+    these potentials on one thread, and nothing else."""
+    model: str | None = None
+    """A SchNet that knows carbon, in place of random weights: an imported one, say."""
+    atoms: Annotated[tuple[int, ...] | None, Several] = None
+    """Sizes of diamond (64 to 20,000 by default), or of silicon in LAMMPS (1,000 to 32,000)."""
+    beads: Annotated[tuple[int, ...], Several] = (1, 8, 32)
+    """Of the steps of path integrals."""
+    ranks: Annotated[tuple[int, ...], Several] = (1, 2, 4)
+    """Of MPI, with --lammps."""
+    plugin: Path | None = None
+    """What schnet-calc lammps build made, to be timed with --lammps, too."""
+    threads: int | None = None
+    """CPU threads."""
+    seconds: float = 1.0
+    """s for each timing, about."""
+
+
+@dataclass(frozen=True)
+class BenchOutput(OutputOptions):
+    """What ``bench`` writes."""
+
+    output: OutputPath = Path("bench")
+    """Name of the figure, without ending."""
+
+
+def bench(*, what: Annotated[What, Flat] = What(), out: BenchOutput = BenchOutput()) -> None:
+    """What a step costs on this machine: C20, batches of it, diamond, PIMD; run it when nothing else runs."""
+    check_files(what.plugin)
     import torch
 
     from schnet_calc import plots
     from schnet_calc.bench.run import run_bench
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    if training:
-        _bench_training(against, seconds, json)
+    against, seconds = what.against, what.seconds
+    if what.threads is not None:
+        torch.set_num_threads(what.threads)
+    if what.training:
+        _bench_training(against, seconds, out.json)
         return
     if against in ("nep", "mace"):
-        _bench_anchors(against, seconds, json)
+        _bench_anchors(against, seconds, out.json)
         return
-    if lammps:
-        _bench_lammps(atoms or (1000, 8000, 32000), ranks, plugin, model or "silicon", json)
+    if what.lammps:
+        _bench_lammps(what, out.json)
         return
-    atoms = atoms or (64, 216, 1000, 4000, 20000)
-    found = run_bench(atoms, against, seconds, beads, lambda name: err.print(name), model)
-    out.print(_table(found, against is not None))
-    out.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
-    out.print(f"the calculator adds {found.overhead:.3f} ms to its engine")
-    if found.ipi_alone:
-        alone = ", ".join(f"{_digits(value)} ms with {p}" for p, value in found.ipi_alone.items())
-        out.print(f"i-PI itself takes {alone} beads")
-    if found.peak_memory is not None:
-        out.print(f"{max(atoms):,} atoms alone need {found.peak_memory:.0f} MiB")
+    atoms = what.atoms or (64, 216, 1000, 4000, 20000)
+    found = run_bench(atoms, against, seconds, what.beads, lambda name: err.print(name), what.model)
+    _print_steps(found, against is not None, max(atoms))
     figure, axes = plots.new_figure(11, 3.6, len({t.group for t in found.timings}))
     plots.draw_bench(axes, found)
-    plots.save_figure(figure, output)
-    write_json(json, found.to_dict())
+    plots.save_figure(figure, out.output)
+    write_json(out.json, found.to_dict())
+
+
+def _print_steps(found: "Bench", against: bool, largest: int) -> None:
+    console.print(_table(found, against))
+    console.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
+    console.print(f"the calculator adds {found.overhead:.3f} ms to its engine")
+    if found.ipi_alone:
+        alone = ", ".join(f"{_digits(value)} ms with {p}" for p, value in found.ipi_alone.items())
+        console.print(f"i-PI itself takes {alone} beads")
+    if found.peak_memory is not None:
+        console.print(f"{largest:,} atoms alone need {found.peak_memory:.0f} MiB")
 
 
 def _new_table(title: str, caption: str) -> Table:
@@ -118,10 +115,10 @@ def _bench_training(against: str | None, seconds: float, json: Path | None) -> N
         ]
         cells += _beside(t.peer, t.peer_ratio) if against else []
         table.add_row(*cells, _digits(t.floor), f"{t.over_floor:.1f}")
-    out.print(table)
+    console.print(table)
     parts = ", ".join(f"{name} {_digits(value)}" for name, value in found.parts.items())
-    out.print(f"ms of the first with Adam: {parts}")
-    out.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
+    console.print(f"ms of the first with Adam: {parts}")
+    console.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
     write_json(json, found.to_dict())
 
 
@@ -136,21 +133,19 @@ def _bench_anchors(against: str, seconds: float, json: Path | None) -> None:
         table.add_column(heading, justify="left" if heading.startswith("crystal") else "right")
     for a in found:
         table.add_row(a.name, _digits(a.ours), _digits(a.theirs), f"{a.ratio:.1f}")
-    out.print(table)
+    console.print(table)
     write_json(json, {"against": against, "crystals": [asdict(a) for a in found]})
 
 
-def _bench_lammps(
-    atoms: tuple[int, ...], ranks: tuple[int, ...], plugin: Path | None, model: str, json: Path | None
-) -> None:
+def _bench_lammps(what: What, json: Path | None) -> None:
     """Print what silicon costs on ranks, and what 64 nodes would cost."""
     from schnet_calc.bench.lammps import measure, rows_of, weak_scaling
 
     costs = measure(
-        atoms,
-        ranks,
-        plugin=plugin,
-        model=model,
+        what.atoms or (1000, 8000, 32000),
+        what.ranks,
+        plugin=what.plugin,
+        model=what.model or "silicon",
         report=lambda c: err.print(f"{c.route} {c.atoms} {c.ranks}"),
     )
     header, *rows = rows_of(costs)
@@ -163,10 +158,10 @@ def _bench_lammps(
         table.add_column(heading, justify="left" if heading == "route" else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    out.print(table)
+    console.print(table)
     largest = max((c for c in costs if c.route == "fix"), key=lambda c: (c.ranks > 1, c.atoms, -c.ranks))
     on_paper = weak_scaling(largest, 64)
-    out.print(
+    console.print(
         f"on paper, 64 nodes with {largest.atoms:,} atoms each: {on_paper:.1f} ms per step instead of "
         f"{largest.milliseconds:.1f} (messages of 2 µs and 10 GB/s, nothing of it hidden)"
     )

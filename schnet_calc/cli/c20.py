@@ -1,13 +1,12 @@
-"""The C20 study, and pages of other molecules."""
+"""The C20 study."""
 
 from pathlib import Path
 from typing import Any
 
-from schnet_calc.cli.app import Output, app
-from schnet_calc.cli.console import Stages, command_line, out, print_table, progress_bar
+from schnet_calc.cli.console import Stages, command_line, print_table, progress_bar
+from schnet_calc.cli.options import OutputPath
 
 
-@app.command
 def c20(
     *,
     model: str = "c20",
@@ -16,7 +15,7 @@ def c20(
     temperature: float = 300.0,
     seed: int = 0,
     device: str = "auto",
-    output: Output = Path("c20_results"),
+    output: OutputPath = Path("c20_results"),
 ) -> None:
     """The C20 study: relaxation, bonds, normal modes and MD, with figures and a page.
 
@@ -70,20 +69,6 @@ def c20(
             "page": page,
         },
     )
-
-
-@app.command
-def report(folder: Path) -> None:
-    """A page of a molecule from what relax, modes, md and pimd have written into a folder.
-
-    Parameters
-    ----------
-    folder
-        With relaxed.json, modes.json, and the folders of md and pimd, whatever there is; gets index.html.
-    """
-    from schnet_calc.report import write_report
-
-    out.print(f"page in {write_report(folder)}")
 
 
 def _both(classical: Any, quantum: Any, digits: int) -> str:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from rich.table import Table
 
-from schnet_calc.cli.app import Output, Several
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
+from schnet_calc.cli.options import OutputPath, Several
 from schnet_calc.cli.reproduce import reproduce
 
 
@@ -16,7 +16,7 @@ def c20_selection(
     rows: Annotated[list[int] | None, Several] = None,
     steps: int = 20_000,
     data: Path | None = None,
-    output: Output = Path("runs/c20_selection"),
+    output: OutputPath = Path("runs/c20_selection"),
     json: Path | None = None,
 ) -> None:
     """Table 5.6 in small: depth, width and the weight of energies on C20.

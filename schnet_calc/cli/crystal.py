@@ -1,28 +1,36 @@
 """The command for crystals."""
 
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from schnet_calc.cli.app import Output, app, open_model, tell_doubts
 from schnet_calc.cli.console import print_table, write_json
+from schnet_calc.cli.doubts import tell_doubts
+from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, PreciseModelOptions, read
+from schnet_calc.simulate.settings import CrystalSettings
+
+
+@dataclass(frozen=True)
+class CrystalOutput(OutputOptions):
+    """What ``crystal`` writes."""
+
+    output: OutputPath = Path("crystal")
+    """Folder for relaxed.extxyz, crystal.json and the figures."""
+    json: Path | None = None
+    """Where to write the numbers instead of crystal.json."""
+
 
 if TYPE_CHECKING:
     from schnet_calc.simulate.crystal import Crystal
     from schnet_calc.simulate.phonons import Dispersion
 
 
-@app.command
 def crystal(
     structure: Path,
     *,
-    model: str,
-    supercell: tuple[int, int, int] | None = None,
-    phonons: bool = True,
-    fmax: float = 1e-4,
-    device: str = "auto",
-    engine: str = "auto",
-    on_doubt: str = "warn",
-    output: Output = Path("crystal"),
+    settings: Annotated[CrystalSettings, Flat] = CrystalSettings(),
+    model: PreciseModelOptions,
+    out: CrystalOutput = CrystalOutput(),
 ) -> None:
     """Lattice, equation of state, elastic constants and phonons of a crystal; NPT is md --pressure.
 
@@ -30,29 +38,15 @@ def crystal(
     ----------
     structure
         Any file that ASE reads; best a primitive cell, which is relaxed first.
-    model
-        A model file, or the name of a shipped model.
-    supercell
-        Repetitions for the phonons; by default 20 Å along each vector at least, and a multiple of 4.
-    phonons
-        Whether to compute them.
-    fmax
-        Largest force that relaxations leave, eV/Å.
-    engine
-        auto, compiled or script; script runs the TorchScript of foreign files.
-    on_doubt
-        Structures outside of what the model knows: warn, ignore, stop, or an .extxyz file to write them to.
-    output
-        Folder for relaxed.extxyz, crystal.json and the figures.
     """
+    atoms, output = read(structure), out.output
     import ase.io
 
     from schnet_calc import plots
-    from schnet_calc.data import read_structure
     from schnet_calc.simulate.crystal import crystal_properties
 
-    calculator = open_model(model, device, "float64", engine=engine, on_doubt=on_doubt)
-    found = crystal_properties(read_structure(structure), calculator, supercell, phonons, fmax)
+    calculator = model.calculator()
+    found = crystal_properties(atoms, calculator, *astuple(settings))
     output.mkdir(parents=True, exist_ok=True)
     ase.io.write(output / "relaxed.extxyz", found.atoms)
     figure, axes = plots.new_figure(5.5, 3.6)
@@ -72,7 +66,9 @@ def crystal(
         )
         plots.save_figure(figure, output / "phonons")
     print_table(f"crystal of {found.atoms.get_chemical_formula()}", {**rows, "folder": output})
-    write_json(output / "crystal.json", {"task": "crystal", **calculator.todict(), **found.to_dict()})
+    write_json(
+        out.json or output / "crystal.json", {"task": "crystal", **calculator.todict(), **found.to_dict()}
+    )
     tell_doubts(calculator)
 
 

@@ -1,30 +1,37 @@
 """Commands about data sets."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from schnet_calc.cli.app import Output, app
 from schnet_calc.cli.console import Stages, err, print_table, progress_bar, write_json
-from schnet_calc.data import Labels
+from schnet_calc.cli.options import OutputOptions, OutputPath, check_files
+from schnet_calc.data.labels import Labels
 
 if TYPE_CHECKING:
     from schnet_calc.data import Frames
     from schnet_calc.data.overview import Overview
 
-LabelOptions = Annotated[Labels, Parameter(name="*")]
+LabelOptions = Annotated[Labels, Parameter(name="*", group="Labels")]
 """The labels' keys and units as options."""
 
 
-@app.command
+@dataclass(frozen=True)
+class DataOutput(OutputOptions):
+    """What ``data`` writes."""
+
+    output: OutputPath = Path("data")
+    """Name of the figures, without ending."""
+
+
 def data(
     file: Path,
     *,
     frame: int = 0,
-    output: Output = Path("data"),
-    json: Path | None = None,
     labels: LabelOptions | None = None,
+    out: DataOutput = DataOutput(),
 ) -> None:
     """What a data set holds, and whether its labels fit its structures.
 
@@ -34,11 +41,8 @@ def data(
         Labelled structures: MD17/rMD17 npz, or anything ASE reads.
     frame
         The one to draw, with its forces.
-    output
-        Name of the figures, without ending.
-    json
-        Where to write the numbers.
     """
+    check_files(file)
     import numpy as np
 
     from schnet_calc import plots
@@ -59,12 +63,12 @@ def data(
         err.print(f"[yellow]warning:[/yellow] {warning}", soft_wrap=True)
     figure, axes = plots.new_figure(11, 3.2, 3)
     plots.draw_overview(axes, found)
-    plots.save_figure(figure, output)
+    plots.save_figure(figure, out.output)
     figure, ax = plots.new_figure(4.5, 4.5, subplot_kw={"projection": "3d"})
     k = frame % len(frames)
     plots.draw_frame(ax, frames.atoms(k), np.nan_to_num(frames.forces[frames.rows(k)]))
-    plots.save_figure(figure, f"{output}_frame{k}")
-    write_json(json, values)
+    plots.save_figure(figure, f"{out.output}_frame{k}")
+    write_json(out.json, values)
 
 
 def _list(values: dict[str, float], unit: str) -> str:

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from schnet_calc.cli.app import Output, app
 from schnet_calc.cli.console import Stages, command_line, print_table, progress_bar
+from schnet_calc.cli.options import OutputPath
 
 
-@app.command
 def h2co(
     *,
     model: str = "h2co",
@@ -16,7 +15,7 @@ def h2co(
     temperature: float = 300.0,
     seed: int = 0,
     device: str = "auto",
-    output: Output = Path("h2co_results"),
+    output: OutputPath = Path("h2co_results"),
 ) -> None:
     """The formaldehyde study: harmonic, VPT2, classical and quantum infrared spectra of H2CO and D2CO, with a page.
 

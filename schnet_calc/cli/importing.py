@@ -1,24 +1,45 @@
 """The command that imports other codes' models."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from schnet_calc.cli.app import Output, Several, app
-from schnet_calc.cli.console import print_table
+from schnet_calc.cli.console import print_table, write_json
+from schnet_calc.cli.options import Flat, OutputOptions, Several, check_files
 
 
-@app.command(name="import")
+@dataclass(frozen=True)
+class Untold:
+    """What no file tells."""
+
+    energy_unit: str | None = None
+    """eV, meV, kcal/mol, kJ/mol or Hartree: no pickle tells."""
+    length_unit: str = "Ang"
+    """Ang, Bohr or nm."""
+    elements: Annotated[tuple[str, ...], Several] = ()
+    """Symbols that the model was trained on, where the file doesn't tell."""
+
+
+@dataclass(frozen=True)
+class StateDict:
+    """What a bare state dict doesn't tell."""
+
+    mean: float | None = None
+    """Per atom, of PyTorch Geometric's bare state dict."""
+    std: float | None = None
+    """Per atom, of the same."""
+    readout: str | None = None
+    """add or mean, of the same."""
+    cutoff: float | None = None
+    """Å, where a bare state dict doesn't tell."""
+
+
 def import_(
     file: Path,
     *,
-    output: Output,
-    energy_unit: str | None = None,
-    length_unit: str = "Ang",
-    elements: Annotated[tuple[str, ...], Several] = (),
-    mean: float | None = None,
-    std: float | None = None,
-    readout: str | None = None,
-    cutoff: float | None = None,
+    untold: Annotated[Untold, Flat] = Untold(),
+    state: Annotated[StateDict, Flat] = StateDict(),
+    out: OutputOptions,
 ) -> None:
     """Import a SchNet of another code as a model file; nothing in its file is run.
 
@@ -29,33 +50,23 @@ def import_(
     ----------
     file
         The other code's file; of a TensorFlow checkpoint its .index, with the data beside it.
-    output
+    out.output
         The model file to write.
-    energy_unit
-        eV, meV, kcal/mol, kJ/mol or Hartree: no pickle tells.
-    length_unit
-        Ang, Bohr or nm.
-    elements
-        Symbols that the model was trained on, where the file doesn't tell.
-    mean, std
-        Per atom, of PyTorch Geometric's bare state dict.
-    readout
-        add or mean, of the same.
-    cutoff
-        Å, where a bare state dict doesn't tell.
+    out.json
+        Where to write what the file says of itself.
     """
+    check_files(file)
     from ase.data import chemical_symbols
 
     from schnet_calc.modelfile.importing import import_model
 
-    given = {"mean": mean, "std": std, "readout": readout, "cutoff": cutoff}
-    options = {k: v for k, v in given.items() if v is not None}
+    options = {k: v for k, v in asdict(state).items() if v is not None}
     potential = import_model(
         file,
-        output,
-        energy_unit=energy_unit,
-        length_unit=length_unit,
-        elements=elements or None,
+        out.output,
+        energy_unit=untold.energy_unit,
+        length_unit=untold.length_unit,
+        elements=untold.elements or None,
         options=options,
     )
     source = potential.metadata.training["source"]
@@ -67,6 +78,7 @@ def import_(
         if len(symbols) < 20
         else f"{len(symbols)}, {symbols[0]} to {symbols[-1]}",
         "assumed": "; ".join(source["assumed"]) or "nothing",
-        "model": output,
+        "model": out.output,
     }
     print_table(f"import of {file.name}", rows)
+    write_json(out.json, potential.metadata.raw)

@@ -1,12 +1,13 @@
 """The command that looks inside a network."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schnet_calc.cli.app import Output, app
 from schnet_calc.cli.console import print_table, progress_bar, write_json
+from schnet_calc.cli.options import ModelName, OutputOptions, OutputPath, check_files, check_model
 
 if TYPE_CHECKING:
     import ase
@@ -17,23 +18,27 @@ EXTENT = 10.0
 """Å from edge to edge of cuts, as in Fig. 4.4."""
 
 
-@app.command
+@dataclass(frozen=True)
+class InsightOutput(OutputOptions):
+    """What ``insight`` writes."""
+
+    output: OutputPath = Path("insight")
+    """Folder for the results."""
+
+
 def insight(
-    model: str,
+    model: ModelName,
     structure: Path | None = None,
     *,
     probe: str | None = None,
     ring: int = 6,
     spacing: float = 0.3,
-    output: Output = Path("insight"),
-    json: Path | None = None,
+    out: InsightOutput = InsightOutput(),
 ) -> None:
     """What a network has learned (thesis Section 4.5): figures, arrays and a cube file in a folder.
 
     Parameters
     ----------
-    model
-        A model file, or the name of a shipped model.
     structure
         Structures that ASE reads, or MD17 data: the contributions are of all of them, everything else of
         the first. Without any there are filters, sensitivities and embeddings.
@@ -43,11 +48,9 @@ def insight(
         Atoms in the rings whose energies are added up.
     spacing
         Å between the points of the cube file.
-    output
-        Folder for the results.
-    json
-        Where to write the numbers.
     """
+    check_model(model)
+    check_files(structure)
     import numpy as np
     from ase.data import chemical_symbols
 
@@ -55,6 +58,7 @@ def insight(
     from schnet_calc.modelfile import load_potential
 
     potential = load_potential(model)
+    output = out.output
     output.mkdir(parents=True, exist_ok=True)
     symbols = [chemical_symbols[z] for z in potential.elements]
     inside = potential.network() is not None
@@ -86,7 +90,7 @@ def insight(
     np.savez_compressed(output / "insight.npz", **arrays)
     rows["folder"] = output
     print_table(f"inside {model}", rows)
-    write_json(json, {k: v.tolist() for k, v in arrays.items() if v.size < 10_000})
+    write_json(out.json, {k: v.tolist() for k, v in arrays.items() if v.size < 10_000})
 
 
 Found = Iterator[tuple[str, Any, str]]

@@ -1,21 +1,37 @@
 """Commands around i-PI: the client, path-integral MD, the input file alone."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
-from schnet_calc.cli.app import Output, app, tell_doubtful
-from schnet_calc.cli.console import Speed, Stages, err, out, print_table, progress_bar, write_json
+from schnet_calc.cli.console import (
+    Speed,
+    Stages,
+    err,
+    out as console,
+    print_table,
+    progress_bar,
+    write_json,
+)
+from schnet_calc.cli.doubts import tell_doubtful
+from schnet_calc.cli.options import (
+    EvaluationOptions,
+    Flat,
+    ModelName,
+    ModelOptions,
+    OutputOptions,
+    OutputPath,
+    check_model,
+    read,
+)
+from schnet_calc.ipi.settings import PIMDSettings
 
 if TYPE_CHECKING:
     from schnet_calc.analysis.path_integrals import PathIntegralEstimators
     from schnet_calc.ipi import Address
 
 
-@Parameter(name="*")
-@dataclass
+@dataclass(frozen=True)
 class Where:
     """Where i-PI listens."""
 
@@ -26,98 +42,70 @@ class Where:
     port: int = 31415
     """Port of a TCP socket."""
     prefix: str | None = None
-    """Of UNIX sockets: i-PI's sockets_prefix, ``/tmp/ipi_`` by default."""
+    """Of UNIX sockets: i-PI's sockets_prefix, /tmp/ipi_ by default."""
+
+    def address(self) -> "Address":
+        """Return the place as the client knows it."""
+        from schnet_calc.ipi import Address
+
+        if self.prefix is not None and self.unix is None:
+            raise ValueError(f"the prefix {self.prefix!r} is for UNIX sockets: name one with --unix")
+        prefix = {} if self.prefix is None else {"prefix": self.prefix}
+        return Address(self.unix, self.host, self.port, **prefix)
 
 
-@Parameter(name="*")
-@dataclass
-class Simulation:
-    """A path-integral simulation."""
+@dataclass(frozen=True)
+class Serving:
+    """How an i-PI simulation is served."""
 
-    temperature: float
-    """K."""
-    time: float
-    """ps in all."""
-    beads: int = 8
-    """P; 1 is classical."""
-    timestep: float = 0.5
-    """fs."""
-    thermostat: Literal["pile_g", "pile_l", "svr", "langevin", "none"] = "pile_g"
-    """Of i-PI."""
-    time_constant: float = 100.0
-    """fs, of the thermostat."""
-    stride: int = 10
-    """Steps between rows of properties."""
-    frame_stride: int = 20
-    """Steps between frames."""
-    seed: int = 0
-    """Of velocities and thermostat."""
-    method: Literal["pimd", "trpmd"] = "pimd"
-    """pimd for averages; trpmd for spectra, with thermostats on the ring polymer's internal modes alone."""
-    transport: Literal["direct", "socket"] = "direct"
-    """direct: i-PI evaluates the model; socket: a client does, which may die and be replaced."""
+    connections: int = 1
+    """Ordinary connections to open; beads that arrive together are one batch. Not needed where i-PI's input has a
+    <batch_size>."""
+    energies: bool = False
+    """Send the energies of the atoms (eV) as extras."""
+    wait: float = 60.0
+    """s to wait for a server that isn't there, or is gone."""
+    idle: float = 3600.0
+    """s without a message after which to give up."""
+    failed: Path = Path("failed_structure.xyz")
+    """Where a structure is written that can't be evaluated."""
 
 
-@app.command
 def ipi(
-    model: str,
+    model: ModelName,
     structure: Path,
     *,
-    where: Where | None = None,
-    connections: int = 1,
-    device: str = "auto",
-    dtype: str | None = None,
-    engine: str = "auto",
-    energies: bool = False,
-    on_doubt: str = "warn",
-    max_forces_std: float | None = None,
-    wait: float = 60.0,
-    idle: float = 3600.0,
-    failed: Path = Path("failed_structure.xyz"),
+    where: Annotated[Where, Flat] = Where(),
+    serving: Annotated[Serving, Flat] = Serving(),
+    evaluation: EvaluationOptions = EvaluationOptions(),
+    json: Path | None = None,
 ) -> None:
     """Serve an i-PI simulation until it says EXIT.
 
     Parameters
     ----------
-    model
-        A model file, or the name of a shipped model; several joined by + make a committee.
     structure
         Species and periodic directions, any file that ASE reads.
-    connections
-        Ordinary connections to open; beads that arrive together are one batch. Not needed where
-        i-PI's input has a <batch_size>.
-    engine
-        auto, compiled or script; script runs the TorchScript of foreign files.
-    energies
-        Send the energies of the atoms (eV) as extras.
-    on_doubt
-        Structures outside of what the model knows: warn, ignore, stop, or an .extxyz file to write them to.
-    max_forces_std
-        eV/Å; disagreement of a committee (models joined by +) about a force that is a reason for doubt.
-    wait
-        Seconds to wait for a server that isn't there, or is gone.
-    idle
-        Seconds without a message after which to give up.
-    failed
-        Where a structure is written that can't be evaluated.
+    json
+        Where to write what was served.
     """
-    from schnet_calc.data import read_structure
+    check_model(model)
+    atoms = read(structure)
     from schnet_calc.ipi import Client, ModelSpec, ProcessWorker
 
-    address = _address(where or Where())
-    atoms = read_structure(structure)
-    spec = ModelSpec(
-        model_names(model),
-        structure.resolve(),
-        device,
-        dtype,
-        engine,
-        energies,
-        on_doubt=on_doubt,
-        max_forces_std=max_forces_std,
-    )
+    address = where.address()
+    how = evaluation.to_dict()
+    spec = ModelSpec(model_names(model), structure.resolve(), energies=serving.energies, **how)
     worker = ProcessWorker(spec)
-    client = Client(worker, atoms, address, connections=connections, wait=wait, idle=idle, failed=failed)
+    client = Client(
+        worker,
+        atoms,
+        address,
+        connections=serving.connections,
+        wait=serving.wait,
+        idle=serving.idle,
+        failed=serving.failed,
+    )
     with progress_bar() as bar:
         task = bar.add_task(f"serving {address}", total=None, note="")
         served = client.run(
@@ -127,23 +115,27 @@ def ipi(
         f"i-PI said EXIT: {served.structures} structures in {served.batches} batches, "
         f"{served.connections} connections, {served.deaths} workers replaced"
     )
+    write_json(json, asdict(served))
     tell_doubtful(served.doubts.count, served.doubts.reason)
 
 
-@app.command
+@dataclass(frozen=True)
+class PIMDOutput(OutputOptions):
+    """What ``pimd`` writes."""
+
+    output: OutputPath = Path("pimd")
+    """Folder for input.xml, simulation.* and the figure."""
+    json: Path | None = None
+    """Where to write the estimators."""
+
+
 def pimd(
     structure: Path,
     *,
-    model: str,
-    simulation: Simulation,
+    settings: Annotated[PIMDSettings, Flat],
     resume: bool = False,
-    device: str = "auto",
-    dtype: str | None = None,
-    engine: str = "auto",
-    on_doubt: str = "warn",
-    max_forces_std: float | None = None,
-    output: Output = Path("pimd"),
-    json: Path | None = None,
+    model: ModelOptions,
+    out: PIMDOutput = PIMDOutput(),
 ) -> None:
     """Path-integral MD with i-PI, in a folder with its standard output files.
 
@@ -151,28 +143,13 @@ def pimd(
     ----------
     structure
         Where all beads start, any file that ASE reads.
-    model
-        A model file, or the name of a shipped model.
-    engine
-        auto, compiled or script; script runs the TorchScript of foreign files.
-    on_doubt
-        Structures outside of what the model knows: warn, ignore, stop, or an .extxyz file to write them to.
-    max_forces_std
-        eV/Å; disagreement of a committee (models joined by +) about a force that is a reason for doubt.
     resume
         Go on with the run in the folder.
-    output
-        Folder for input.xml, simulation.* and the figure.
-    json
-        Where to write the estimators.
     """
+    atoms = read(structure)
     from schnet_calc import plots
-    from schnet_calc.data import read_structure
-    from schnet_calc.ipi.input import PIMDSettings
     from schnet_calc.simulate.pimd import run_pimd
 
-    settings = PIMDSettings(**vars(simulation))
-    atoms = read_structure(structure)
     speed = Speed(settings.timestep)
     with progress_bar() as bar:
         stages = Stages(bar)
@@ -184,21 +161,17 @@ def pimd(
 
         run = run_pimd(
             atoms,
-            model_names(model),
+            model_names(model.model),
             settings,
-            output,
+            out.output,
             resume=resume,
-            device=device,
-            dtype=dtype,
-            engine=engine,
-            on_doubt=on_doubt,
-            max_forces_std=max_forces_std,
             progress=show,
+            **model.to_dict(),
         )
     table = run.table()
     figure, axes = plots.new_figure(9, 3.2, 2)
     plots.draw_pimd(axes, table)
-    plots.save_figure(figure, output / "pimd")
+    plots.save_figure(figure, out.output / "pimd")
     result = run.estimators()
     rows = {
         "time": f"{table['time'][-1]:.3f} ps, {settings.beads} beads, {speed(settings.n_steps)}",
@@ -206,9 +179,9 @@ def pimd(
         **_estimates(result),
         "doubtful structures": run.doubts.count,
     }
-    print_table(f"PIMD of {structure.name}", {**rows, "output": output})
+    print_table(f"PIMD of {structure.name}", {**rows, "output": out.output})
     numbers = {"time_ps": float(table["time"][-1]), "doubtful_structures": run.doubts.count}
-    write_json(json, {**numbers, **(result.to_dict() if result else {})})
+    write_json(out.json, {**numbers, **(result.to_dict() if result else {})})
     tell_doubtful(run.doubts.count, run.doubts.reason)
 
 
@@ -226,14 +199,14 @@ def _estimates(result: "PathIntegralEstimators | None") -> dict[str, str]:
     }
 
 
-@app.command
 def ipi_input(
     structure: Path,
     *,
-    model: str,
-    simulation: Simulation,
-    where: Where | None = None,
-    output: Output = Path("ipi"),
+    settings: Annotated[PIMDSettings, Flat],
+    where: Annotated[Where, Flat] | None = None,
+    model: ModelName,
+    output: OutputPath = Path("ipi"),
+    json: Path | None = None,
 ) -> None:
     """Write i-PI's input and the structure it starts from, for runs by hand or on other hosts.
 
@@ -241,43 +214,34 @@ def ipi_input(
     ----------
     structure
         Where all beads start, any file that ASE reads.
-    model
-        A model file, or the name of a shipped model.
     output
         Folder for input.xml and init.extxyz.
+    json
+        Where to write the commands that are to be typed.
     """
-    from schnet_calc.data import read_structure
+    check_model(model)
+    atoms = read(structure)
     from schnet_calc.ipi.connection import PREFIX
-    from schnet_calc.ipi.input import PIMDSettings, write_input
+    from schnet_calc.ipi.input import write_input
 
-    address = _address(where or Where(unix="schnet"))
-    settings = PIMDSettings(**vars(simulation))
+    address = (where or Where(unix="schnet")).address()
     names = model_names(model)
-    write_input(read_structure(structure), settings, output, models=names, address=address)
-    out.print(f"cd {output}", soft_wrap=True)
-    if settings.transport == "direct":
-        out.print("i-pi input.xml", soft_wrap=True)
-        return
-    option = f"--host {address.host} --port {address.port}"
-    if address.unix is not None:
-        option = f"--unix {address.unix}" + (
-            f" --prefix {address.prefix}" if address.prefix != PREFIX else ""
-        )
-    out.print(f"i-pi input.xml &\nschnet-calc ipi {'+'.join(names)} init.extxyz {option}", soft_wrap=True)
+    write_input(atoms, settings, output, models=names, address=address)
+    lines = [f"cd {output}", "i-pi input.xml"]
+    if settings.transport == "socket":
+        option = f"--host {address.host} --port {address.port}"
+        if address.unix is not None:
+            prefix = f" --prefix {address.prefix}" if address.prefix != PREFIX else ""
+            option = f"--unix {address.unix}{prefix}"
+        lines[1:] = ["i-pi input.xml &", f"schnet-calc ipi {'+'.join(names)} init.extxyz {option}"]
+    for line in lines:
+        console.print(line, soft_wrap=True)
+    write_json(json, {"commands": lines})
 
 
 def model_names(text: str) -> tuple[str, ...]:
     """Return the files, with absolute paths, or names that an argument joins by ``+``."""
-    from schnet_calc.model import model_sources
+    from schnet_calc.modelfile.finding import model_sources
     from schnet_calc.simulate.pimd import absolute_names
 
     return absolute_names(model_sources(text))
-
-
-def _address(given: Where) -> "Address":
-    from schnet_calc.ipi import Address
-
-    if given.prefix is not None and given.unix is None:
-        raise ValueError(f"the prefix {given.prefix!r} is for UNIX sockets: name one with --unix")
-    prefix = {} if given.prefix is None else {"prefix": given.prefix}
-    return Address(given.unix, given.host, given.port, **prefix)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from schnet_calc.cli.app import Output
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
+from schnet_calc.cli.options import OutputPath
 from schnet_calc.cli.reproduce import reproduce
 
 
@@ -16,7 +16,7 @@ def isomers(
     sample: bool = False,
     evaluate_only: bool = True,
     steps: int | None = None,
-    output: Output = Path("runs/isomers"),
+    output: OutputPath = Path("runs/isomers"),
     json: Path | None = None,
 ) -> None:
     """Table 5.5 in small: energies alone against energies and forces on isomers, known and unknown (iso17-xtb).

@@ -1,12 +1,35 @@
 """LAMMPS with a model: ``mpiexec -n 4 schnet-calc lammps in.lmp --model silicon --elements Si``."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App
 
-from schnet_calc.cli.app import DOUBTFUL, Output, Several
+from schnet_calc.cli.console import write_json
+from schnet_calc.cli.doubts import tell_doubtful
+from schnet_calc.cli.options import (
+    DType,
+    ModelName,
+    ModelOptions,
+    OutputPath,
+    Several,
+    check_files,
+    check_model,
+)
+
+
+@dataclass(frozen=True)
+class RankOptions(ModelOptions):
+    """Which model, and how it is evaluated on all ranks."""
+
+    device: str = "cpu"
+    """cpu: every rank evaluates its own atoms there."""
+    on_doubt: str = "warn"
+    """For structures outside of what the model knows: warn, ignore or stop, on all ranks. Exit status 3 says that
+    there were some, unless it is ignore."""
+
 
 lammps = App(name="lammps", help="Run a LAMMPS input file with a model, on any number of MPI ranks.")
 
@@ -15,14 +38,12 @@ lammps = App(name="lammps", help="Run a LAMMPS input file with a model, on any n
 def run(
     input: Path,
     *,
-    model: str,
     elements: Annotated[list[str], Several],
-    dtype: str | None = None,
     skin: float = 1.0,
-    on_doubt: Literal["warn", "ignore", "stop"] = "warn",
-    max_forces_std: float | None = None,
     var: Annotated[list[str] | None, Several] = None,
     log: Path = Path("log.lammps"),
+    model: RankOptions,
+    json: Path | None = None,
 ) -> None:
     """Run a LAMMPS input file with a model, on any number of MPI ranks.
 
@@ -33,26 +54,22 @@ def run(
     ----------
     input
         LAMMPS commands.
-    model
-        A model file, or the name of a shipped model; several joined by + make a committee.
     elements
         Of LAMMPS' atom types, in order.
-    dtype
-        float32 or float64; that of the file by default.
     skin
         Å; how far beyond the cutoff neighbours are listed, in LAMMPS, too.
-    on_doubt
-        What happens to structures outside of what the model knows, on all ranks.
-    max_forces_std
-        eV/Å; disagreement of a committee about a force that is a reason for doubt.
     var
         NAME=VALUE of LAMMPS' variables.
     log
         LAMMPS' log file.
+    json
+        Where to write how many steps were doubtful.
     """
+    check_files(input)
+    sources = check_model(model.model)
     from schnet_calc.lammps.ranks import together
     from schnet_calc.lammps.script import open_lammps, run_input
-    from schnet_calc.model import Model, model_sources
+    from schnet_calc.model import Model
 
     arguments = ["-log", str(log)]
     for pair in var or []:
@@ -63,29 +80,25 @@ def run(
     try:
         opened = together(
             comm,
-            lambda: Model(
-                model_sources(model),
-                device="cpu",
-                dtype=dtype,
-                on_doubt=on_doubt,
-                max_forces_std=max_forces_std,
-            ),
+            lambda: Model(sources, **model.to_dict()),
         )
         coupling = run_input(lmp, input, opened, elements, skin)
     except Exception:  # on all ranks
         if comm.rank:
             sys.exit(1)
         raise
-    if comm.rank == 0 and coupling.guard.count:
-        from schnet_calc.cli.console import err
-
-        err.print(f"[yellow]doubtful:[/yellow] {coupling.guard.count} steps; exit status {DOUBTFUL}")
-        raise SystemExit(DOUBTFUL)
+    if comm.rank == 0:
+        write_json(json, {"doubtful_steps": coupling.guard.count})
+        tell_doubtful(coupling.guard.count)
 
 
 @lammps.command
 def build(
-    output: Output = Path("schnetplugin.so"), *, include: Path | None = None, compiler: str = "mpicxx"
+    output: OutputPath = Path("schnetplugin.so"),
+    *,
+    include: Path | None = None,
+    compiler: str = "mpicxx",
+    json: Path | None = None,
 ) -> None:
     """Compile pair_style schnet for the installed LAMMPS.
 
@@ -98,21 +111,25 @@ def build(
         module by default.
     compiler
         The C++ compiler of the MPI that LAMMPS uses.
+    json
+        Where to write which LAMMPS it is for.
     """
     from schnet_calc.cli.console import out
     from schnet_calc.lammps.building import build_plugin
 
     version = build_plugin(output, include, compiler)
     out.print(f"{output}: pair_style schnet for LAMMPS of {version}", soft_wrap=True)
+    write_json(json, {"plugin": str(output), "lammps": str(version)})
 
 
 @lammps.command
 def export(
-    model: str,
+    model: ModelName,
     output: Path,
     *,
     elements: Annotated[list[str] | None, Several] = None,
-    dtype: Literal["float32", "float64"] | None = None,
+    dtype: DType | None = None,
+    json: Path | None = None,
 ) -> None:
     """Write a model for pair_style mliap unified, which KOKKOS builds of LAMMPS run on GPUs.
 
@@ -120,19 +137,22 @@ def export(
 
     Parameters
     ----------
-    model
-        A model file, or the name of a shipped model.
     output
         Ends in .pt.
     elements
         Those that pair_coeff may name; all that the model knows by default.
     dtype
         Of the evaluation; that of the file by default.
+    json
+        Where to write the line for LAMMPS, too.
     """
+    check_model(model)
     import torch
 
     from schnet_calc.cli.console import out
     from schnet_calc.lammps.mliap import export_mliap
 
     export_mliap(model, output, elements or (), None if dtype is None else getattr(torch, dtype))
-    out.print(f"pair_style mliap unified {output} 0", soft_wrap=True)
+    line = f"pair_style mliap unified {output} 0"
+    out.print(line, soft_wrap=True)
+    write_json(json, {"file": str(output), "pair_style": line})

@@ -1,28 +1,37 @@
-"""The command that learns; loaded when it is asked for, since its options are the fields of its settings."""
+"""The command that learns."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
 from rich.markup import escape
 
-from schnet_calc.cli.app import DOUBTFUL, Output
 from schnet_calc.cli.console import Stages, err, print_table, progress_bar, write_json
-from schnet_calc.data import read_structures
-from schnet_calc.learn import LearnResult, LearnSettings, learn as run
-from schnet_calc.report.learn_page import write_learn_report
+from schnet_calc.cli.doubts import DOUBTFUL
+from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_files
+from schnet_calc.learn.settings import LearnSettings
 
-Settings = Annotated[LearnSettings | None, Parameter(name="*")]
+if TYPE_CHECKING:
+    from schnet_calc.learn import LearnResult
+
+
+@dataclass(frozen=True)
+class LearnOutput(OutputOptions):
+    """What ``learn`` writes."""
+
+    output: OutputPath = Path("learned")
+    """Folder for labels, models, committee.txt and index.html."""
+    json: Path | None = None
+    """Where to write the numbers, too; they are in learn.json in any case."""
 
 
 def learn(
     *structures: Path,
     reference: str = "gfn2-xtb",
     calculator: Path | None = None,
-    settings: Settings = None,
-    output: Output = Path("learned"),
     resume: bool = False,
-    json: Path | None = None,
+    settings: Annotated[LearnSettings, Flat] = LearnSettings(),
+    out: LearnOutput = LearnOutput(),
 ) -> None:
     """Learn a potential from any ASE calculator, with labels where the model itself asks for them.
 
@@ -34,31 +43,31 @@ def learn(
         A method of tblite, or the name of an ASE calculator.
     calculator
         Instead: a Python file that defines calculator(), which returns an ASE calculator.
-    output
-        Folder for labels, models, committee.txt and index.html.
     resume
         Go on with the run in the folder, wherever it was interrupted.
-    json
-        Where to write the numbers, too; they are in learn.json in any case.
     """
     if not structures:
         raise ValueError("there is no structure to start from: name a file")
+    check_files(*structures, calculator)
+    from schnet_calc.data import read_structures
+    from schnet_calc.learn import learn as run
+    from schnet_calc.report.learn_page import write_learn_report
+
     starts = [atoms for path in structures for atoms in read_structures(path)]
-    options = (settings or LearnSettings()).to_dict()
     with progress_bar() as bar:
         stages = Stages(bar)
         result = run(
             starts,
             reference if calculator is None else calculator,
-            output,
+            out.output,
             resume=resume,
             progress=stages,
             say=lambda line: bar.console.print(escape(line), soft_wrap=True),
-            **options,
+            **settings.to_dict(),
         )
-    page = write_learn_report(output)
-    print_table("learned", {**summary(result), "page": page, "models": output / "committee.txt"})
-    write_json(json, result.to_dict())
+    page = write_learn_report(out.output)
+    print_table("learned", {**summary(result), "page": page, "models": out.output / "committee.txt"})
+    write_json(out.json, result.to_dict())
     if not result.trusted:
         err.print(
             "[yellow]not trusted yet:[/yellow] the budget or the rounds were spent before dynamics without "
@@ -68,7 +77,7 @@ def learn(
         raise SystemExit(DOUBTFUL)
 
 
-def summary(result: LearnResult) -> dict[str, str]:
+def summary(result: "LearnResult") -> dict[str, str]:
     """Return the rows of the table."""
     last, proof = result.rounds[-1], result.proof
     minutes = {name: f"{seconds / 60:.1f}" for name, seconds in result.seconds.items()}

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from rich.table import Table
 
-from schnet_calc.cli.app import Output, Several
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
+from schnet_calc.cli.options import OutputPath, Several
 from schnet_calc.cli.reproduce import reproduce
 
 
@@ -18,7 +18,7 @@ def learning_curve(
     dtnn: bool = True,
     steps: int = 20_000,
     data: Path | None = None,
-    output: Output = Path("runs/learning_curve"),
+    output: OutputPath = Path("runs/learning_curve"),
     json: Path | None = None,
 ) -> None:
     """Figure 4.6: errors on QM9 against the number of training molecules and of interactions.

@@ -1,24 +1,32 @@
 """Commands about models: what they know, training, errors, export."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schnet_calc.cli.app import Output, app, open_model
-from schnet_calc.cli.console import Stages, out, print_table, progress_bar, write_json
+from schnet_calc.cli import console
+from schnet_calc.cli.console import Stages, print_table, progress_bar, write_json
 from schnet_calc.cli.data import LabelOptions
+from schnet_calc.cli.doubts import tell_doubts
+from schnet_calc.cli.options import (
+    EvaluationOptions,
+    ModelName,
+    OutputOptions,
+    OutputPath,
+    check_files,
+    check_model,
+)
 
 
-@app.command
-def info(model: str, *, json: Path | None = None) -> None:
+def info(model: ModelName, *, json: Path | None = None) -> None:
     """Show what a model file says about itself.
 
     Parameters
     ----------
-    model
-        A model file, or the name of a shipped model.
     json
         Where to write the metadata.
     """
+    check_model(model)
     from ase.data import chemical_symbols
 
     from schnet_calc.modelfile import load_potential
@@ -49,35 +57,42 @@ def info(model: str, *, json: Path | None = None) -> None:
     write_json(json, data)
 
 
-@app.command
+@dataclass(frozen=True)
+class FrameOptions(EvaluationOptions):
+    """How labelled frames are evaluated, whose errors are wanted whether the model knows them or not."""
+
+    on_doubt: str = "ignore"
+    """For structures outside of what the model knows: warn, ignore, stop, or an .extxyz file to write them to."""
+
+
+@dataclass(frozen=True)
+class EvaluationOutput(OutputOptions):
+    """What ``evaluate`` writes."""
+
+    output: OutputPath = Path("evaluation")
+    """Name of the figures, without ending."""
+
+
 def evaluate(
-    model: str,
+    model: ModelName,
     data: Path,
     *,
     split: Path | None = None,
-    output: Output = Path("evaluation"),
-    json: Path | None = None,
     labels: LabelOptions | None = None,
-    device: str = "auto",
-    engine: str = "auto",
+    evaluation: FrameOptions = FrameOptions(),
+    out: EvaluationOutput = EvaluationOutput(),
 ) -> None:
     """Errors of a model on labelled structures.
 
     Parameters
     ----------
-    model
-        A model file, or the name of a shipped model.
     data
         Labelled structures.
     split
         A split.npz of a training run: only its test frames are used.
-    engine
-        auto, compiled or script; script runs the TorchScript of foreign files.
-    output
-        Name of the figures, without ending.
-    json
-        Where to write the numbers.
     """
+    check_model(model)
+    check_files(data, split)
     from schnet_calc import plots
     from schnet_calc.data import Split, read_frames
     from schnet_calc.training.evaluation import evaluate as run
@@ -87,10 +102,11 @@ def evaluate(
         chosen = Split.load(split)
         chosen.check(len(frames), split)
         frames = frames.select(chosen.test)
+    calculator = evaluation.open(model)
     with progress_bar() as bar:
         stages = Stages(bar)
         result = run(
-            open_model(model, device, engine=engine, on_doubt="ignore"),
+            calculator,
             frames,
             progress=lambda done: stages("frames", done, len(frames)),
         )
@@ -106,12 +122,12 @@ def evaluate(
     count = len(result.differences)
     figure, axes = plots.new_figure(4 * count, 3.2, count, squeeze=False)
     plots.draw_errors(axes[0], result.differences)
-    plots.save_figure(figure, output)
-    write_json(json, numbers)
+    plots.save_figure(figure, out.output)
+    write_json(out.json, numbers)
+    tell_doubts(calculator)
 
 
-@app.command
-def export(checkpoint: Path, model: Path) -> None:
+def export(checkpoint: Path, model: Path, *, json: Path | None = None) -> None:
     """Write the weights of a training run as a model file.
 
     Parameters
@@ -120,16 +136,26 @@ def export(checkpoint: Path, model: Path) -> None:
         A checkpoint, or the folder of a run: its best one.
     model
         The file to write.
+    json
+        Where to write what the file says of itself.
     """
+    check_files(checkpoint)
+    from schnet_calc.modelfile import load_potential
     from schnet_calc.training import export_model
 
     export_model(checkpoint, model)
-    out.print(f"model in {model}")
+    console.out.print(f"model in {model}")
+    write_json(json, load_potential(model).metadata.raw)
 
 
-@app.command
 def domain(
-    model: str, data: Path, *, output: Output, split: Path | None = None, labels: LabelOptions | None = None
+    model: ModelName,
+    data: Path,
+    *,
+    output: OutputPath,
+    split: Path | None = None,
+    labels: LabelOptions | None = None,
+    json: Path | None = None,
 ) -> None:
     """Write a model file anew with what its training data hold, for the guard against extrapolation.
 
@@ -137,15 +163,17 @@ def domain(
 
     Parameters
     ----------
-    model
-        A model file, or the name of a shipped model.
     data
         The labelled structures that it was trained on, or from.
     output
         The file to write.
     split
         A split.npz of the training run: only its training frames are looked at.
+    json
+        Where to write what the file says of them.
     """
+    check_model(model)
+    check_files(data, split)
     from schnet_calc.data import Split, read_frames
     from schnet_calc.guard.domain import Domain
     from schnet_calc.modelfile import load_potential, save_model
@@ -166,4 +194,5 @@ def domain(
     training = {**metadata.training, "domain": found.to_dict()}
     save_model(output, network, metadata.reference_energies, training, metadata.outputs)
     formulas = "many compositions" if found.formulas is None else ", ".join(sorted(found.formulas))
-    out.print(f"{output} knows {formulas}")
+    console.out.print(f"{output} knows {formulas}")
+    write_json(json, training["domain"])

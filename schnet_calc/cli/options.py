@@ -1,65 +1,133 @@
-"""All keys of a training's configuration as options of the command line."""
+"""The idiom of all commands: dataclasses as options, some of them shared.
 
-import ast
-import inspect
-from dataclasses import fields, make_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+A command takes its settings class, :class:`ModelOptions` and an :class:`OutputOptions` of its own. The text below a
+field is its help, which begins with the unit. None of this needs torch, ASE or NumPy, so that help and first errors
+come at once: modules with settings and the commands' own import such only inside functions.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from schnet_calc.nn import ARCHITECTURES, SchNetConfig
-from schnet_calc.training.config import DataConfig, TrainingConfig
-
-GROUPS = {"DataConfig": "Data", "TrainingConfig": "Training"}
-LEFT_OUT = {"file", "heads", "energy", "bootstrap"}
-"""Keys that have an option of another name, or that follow from the data."""
-
-
-def described(kind: type) -> dict[str, str]:
-    """Return the text below each field of a dataclass, of its bases too."""
-    texts: dict[str, str] = {}
-    for base in reversed(kind.__mro__[:-1]):
-        body = ast.parse(inspect.getsource(base)).body[0]
-        assert isinstance(body, ast.ClassDef)
-        for node, after in zip(body.body, body.body[1:], strict=False):
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                text = after.value if isinstance(after, ast.Expr) else None
-                if isinstance(text, ast.Constant):
-                    texts[node.target.id] = " ".join(
-                        inspect.cleandoc(str(text.value)).replace("``", "").split()
-                    )
-    return texts
-
-
-def _networks() -> list[Any]:
-    """Hyperparameters of all networks; SchNet's first, whose defaults are shown."""
-    return sorted((known.config for known in ARCHITECTURES.values()), key=lambda c: c is not SchNetConfig)
-
-
-def _options() -> Any:
-    """Make a dataclass of all keys, each None where the command line says nothing."""
-    found: dict[str, Any] = {}
-    kinds: list[Any] = [DataConfig, *_networks(), TrainingConfig]
-    for kind in kinds:
-        texts, types = described(kind), get_type_hints(kind)
-        for item in fields(kind):
-            if item.name in LEFT_OUT or item.name in found:
-                continue
-            shown = "" if item.default in (None, "", ()) else f" Default: {item.default}."
-            text = texts.get(item.name, item.name.replace("_", " ") + ".") + shown
-            group = GROUPS.get(kind.__name__, "Network")
-            found[item.name] = Annotated[types[item.name] | None, Parameter(help=text, group=group)]
-    names = " or ".join(ARCHITECTURES)
-    architecture = Parameter(help=f"{names}. Default: SchNet.", group="Network")
-    found["architecture"] = Annotated[str | None, architecture]
-    # By its default module, the standard library's, cyclopts would take it for a value.
-    home = {"__module__": __name__}
-    made = make_dataclass("Options", [(n, kind, None) for n, kind in found.items()], namespace=home)
-    return Parameter(name="*")(made)
-
+from schnet_calc.modelfile.finding import find_model, model_sources
 
 if TYPE_CHECKING:
-    Options = Any
-else:
-    Options = _options()
-    """What the command line may say in place of the configuration file."""
+    import ase
+
+    from schnet_calc import SchNetCalculator
+
+Flat = Parameter(name="*")
+"""For a dataclass, whose fields are the options."""
+Several = Parameter(consume_multiple=True, negative="")
+"""For a list: ``--elements H C O``."""
+OutputPath = Annotated[Path, Parameter(name=["--output", "-o"])]
+DType = Literal["float32", "float64"]
+MODEL_HELP = "A model file, or the name of a shipped model; several joined by + make a committee."
+ModelName = Annotated[str, Parameter(help=MODEL_HELP)]
+"""For commands whose first argument is the model."""
+
+
+@Parameter(name="*", group="Model")
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How a model is evaluated."""
+
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu or cuda[:N]."""
+    dtype: DType | None = None
+    """Of the evaluation; by default that of the file."""
+    engine: Literal["auto", "compiled", "script"] = "auto"
+    """compiled: fast, any SchNet; script: any network, runs the TorchScript of foreign files; auto: compiled where
+    it can, never a file's TorchScript."""
+    on_doubt: str = "warn"
+    """For structures outside of what the model knows: warn, ignore, stop, or an .extxyz file to write them to. Exit
+    status 3 says that there were some, unless it is ignore."""
+    max_forces_std: float | None = None
+    """eV/Å; disagreement of a committee about a force that is a reason for doubt."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what :class:`~schnet_calc.Model` takes beside the files."""
+        return {name: value for name, value in asdict(self).items() if name != "model"}
+
+    def open(self, model: str) -> "SchNetCalculator":
+        """Return the calculator of a model, or of several joined by ``+``."""
+        sources = check_model(model)
+        from schnet_calc import SchNetCalculator
+
+        return SchNetCalculator(sources, **self.to_dict())
+
+
+@dataclass(frozen=True)
+class _Named:
+    model: str
+    """A model file, or the name of a shipped model; several joined by + make a committee."""
+
+
+@Parameter(name="*", group="Model")
+@dataclass(frozen=True)
+class ModelOptions(EvaluationOptions, _Named):
+    """Which model, and how it is evaluated."""
+
+    def __post_init__(self) -> None:
+        check_model(self.model)
+
+    def calculator(self) -> "SchNetCalculator":
+        """Return the calculator."""
+        return self.open(self.model)
+
+
+@Parameter(name="*", group="Model")
+@dataclass(frozen=True)
+class PreciseModelOptions(ModelOptions):
+    """The same for results that float32 would round too much."""
+
+    dtype: DType | None = "float64"
+    """Of the evaluation."""
+
+
+@Parameter(name="*", group="Output")
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where results go; a command has a subclass with its own default and says what is written there."""
+
+    output: OutputPath
+    """Where the results go."""
+    json: Path | None = None
+    """Where to write the numbers, too."""
+
+
+def check_model(model: str) -> list[str]:
+    """Return the files or names in what names a model.
+
+    Raises
+    ------
+    FileNotFoundError
+        One of them is neither.
+    """
+    sources = model_sources(model)
+    for source in sources:
+        find_model(source)
+    return sources
+
+
+def read(structure: Path) -> "ase.Atoms":
+    """Return the last structure of a file, before anything heavier than ASE is imported."""
+    check_files(structure)
+    from schnet_calc.data.readers import read_structure
+
+    return read_structure(structure)
+
+
+def check_files(*paths: Path | None) -> None:
+    """Look for files before anything that takes its time.
+
+    Raises
+    ------
+    FileNotFoundError
+        One is not there.
+    """
+    for path in paths:
+        if path is not None and not path.exists():
+            raise FileNotFoundError(f"there is no file {path}")

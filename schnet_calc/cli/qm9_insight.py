@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from schnet_calc.cli.app import Output
 from schnet_calc.cli.console import Stages, print_table, progress_bar, write_json
+from schnet_calc.cli.options import OutputPath
 from schnet_calc.cli.reproduce import reproduce
 
 
@@ -14,7 +14,7 @@ def insight(
     data: Path = Path("qm9pack"),
     molecules: int | None = None,
     sample: int = 5000,
-    output: Output = Path("runs/insight"),
+    output: OutputPath = Path("runs/insight"),
     json: Path | None = None,
 ) -> None:
     """Figures 4.8 and 4.10 to 4.14: contributions, potentials, breaking bonds, stability of rings, on QM9.

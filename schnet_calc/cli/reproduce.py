@@ -7,13 +7,12 @@ from typing import Annotated, Any
 from cyclopts import App
 from rich.table import Table
 
-from schnet_calc.cli.app import Output, Several, app
 from schnet_calc.cli.console import Stages, command_line, out, progress_bar, write_json
+from schnet_calc.cli.options import OutputPath, Several
 from schnet_calc.cli.reproduce_tables import print_rows
 from schnet_calc.studies.configs import config_folder, data_folder
 
 reproduce = App(name="reproduce", help="Repeat the paper's tables.")
-app.command(reproduce)
 
 
 @reproduce.default
@@ -23,7 +22,7 @@ def everything(
     data: Path | None = None,
     trained: Path = Path("runs"),
     stages: Annotated[list[str] | None, Several] = None,
-    output: Output = Path("reproduction"),
+    output: OutputPath = Path("reproduction"),
 ) -> None:
     """Repeat the paper's tables: one of the commands below, or a page of all of them.
 
@@ -71,7 +70,7 @@ def md17(
     physics: float = 0.0,
     download: bool = False,
     device: str = "auto",
-    output: Output = Path("runs/md17"),
+    output: OutputPath = Path("runs/md17"),
     json: Path | None = None,
 ) -> None:
     """Tables 5.3 and 5.4 at N = 1,000: train, test on the other frames, compare with the paper.
@@ -170,7 +169,7 @@ def ablation(
     configs: Path | None = None,
     n_train: int = 1000,
     steps: int | None = None,
-    output: Output = Path("runs/ablation"),
+    output: OutputPath = Path("runs/ablation"),
     json: Path | None = None,
 ) -> None:
     """Energies and forces against energies alone, and the weight rho: Tables 5.3 and 5.6 in small.

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from schnet_calc.cli.app import Output
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
+from schnet_calc.cli.options import OutputPath
 from schnet_calc.cli.reproduce import reproduce
 
 
@@ -39,7 +39,7 @@ def _register(name: str, number: str, what: str) -> None:
         *,
         data: Path | None = None,
         evaluate_only: bool = True,
-        output: Output = Path(f"runs/{name}"),
+        output: OutputPath = Path(f"runs/{name}"),
         json: Path | None = None,
     ) -> None:
         _repeat(name, data, None if evaluate_only else output, json)

@@ -1,32 +1,49 @@
-"""The command that trains; loaded when it is asked for, since its options are the configuration's keys."""
+"""The command that trains."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.markup import escape
 
-from schnet_calc import plots
-from schnet_calc.cli.app import Output
 from schnet_calc.cli.console import Stages, command_line, err, print_table, progress_bar, write_json
-from schnet_calc.cli.options import Options
-from schnet_calc.data import Split
-from schnet_calc.data.checks import label_warnings
-from schnet_calc.training import Evaluation, Run, RunConfig, finish
-from schnet_calc.training.committee import assess, train_members
-from schnet_calc.training.setup import read_data
+from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_files
+from schnet_calc.cli.training_options import Options
+from schnet_calc.training.config import RunConfig
+
+if TYPE_CHECKING:
+    from schnet_calc.training import Evaluation, Run
+
+
+@dataclass(frozen=True)
+class Members:
+    """Several trainings at once."""
+
+    members: int = 1
+    """Of a committee: each has a folder member_K, and a seed of its own."""
+    bootstrap: bool = False
+    """Draw the training frames with replacement, for every member others."""
+
+
+@dataclass(frozen=True)
+class TrainOutput(OutputOptions):
+    """What ``train`` writes."""
+
+    output: OutputPath = Path("runs/model")
+    """Folder of the run."""
+    json: Path | None = None
+    """Where to write the errors on the test frames."""
 
 
 def train(
     config: Path | None = None,
     *,
     data: str | None = None,
-    output: Output = Path("runs/model"),
     resume: bool = False,
-    members: int = 1,
-    bootstrap: bool = False,
+    committee: Annotated[Members, Flat] = Members(),
     strict: bool = False,
-    json: Path | None = None,
     options: Options | None = None,
+    out: TrainOutput = TrainOutput(),
 ) -> None:
     """Train a network; the folder gets checkpoints, metrics.csv, a learning curve and model.pt.
 
@@ -36,19 +53,12 @@ def train(
         A TOML file with [data], [model] and [training]; options given here come before it.
     data
         Labelled structures: MD17/rMD17 npz, or anything ASE reads.
-    output
-        Folder of the run.
     resume
         Go on with the run in the folder.
-    members
-        Of a committee: each has a folder member_K, and a seed of its own.
-    bootstrap
-        Draw the training frames with replacement, for every member others.
     strict
         Refuse data whose labels don't fit, instead of warning.
-    json
-        Where to write the errors on the test frames.
     """
+    check_files(config)
     given = RunConfig.from_toml(config) if config else RunConfig()
     changes = {} if options is None else {k: v for k, v in vars(options).items() if v is not None}
     if data is not None:
@@ -56,18 +66,20 @@ def train(
     settings = given.changed(changes)
     if not settings.data.file:
         raise ValueError("no data: name a config file or give --data FILE")
-    if bootstrap:
+    if committee.bootstrap:
         settings = settings.changed({"bootstrap": True})
-    if members != 1:
-        _train_committee(settings, output, members, resume, json)
+    if committee.members != 1:
+        _train_committee(settings, committee.members, resume, out)
         return
-    run = Run(settings, output, resume=resume)
+    from schnet_calc.training import Run, finish
+
+    run = Run(settings, out.output, resume=resume)
     _check_labels(run, strict)
     with progress_bar() as bar:
         stages = Stages(bar)
         note = ""
 
-        def report(run: Run, errors: Any) -> None:
+        def report(run: "Run", errors: Any) -> None:
             nonlocal note
             if errors is not None:
                 note = str(errors)
@@ -82,11 +94,14 @@ def train(
             command=command_line(),
             progress=lambda done, total: stages("test frames", done, total),
         )
-    _show(run, test, output, json)
+    _show(run, test, out)
 
 
-def _show(run: Run, test: Evaluation | None, output: Path, json: Path | None) -> None:
+def _show(run: "Run", test: "Evaluation | None", out: TrainOutput) -> None:
     """Draw the learning curve and print the errors on the test frames."""
+    from schnet_calc import plots
+
+    output = out.output
     figure, axes = plots.new_figure(5.5, 3.6)
     plots.draw_learning_curve(axes, output / "metrics.csv")
     plots.save_figure(figure, output / "learning_curve")
@@ -97,11 +112,13 @@ def _show(run: Run, test: Evaluation | None, output: Path, json: Path | None) ->
         if test.loses:
             rows["no better than that"] = ", ".join(test.loses)
     print_table("training", rows)
-    write_json(json, {"steps": run.step, "test": test.to_dict() if test else None})
+    write_json(out.json, {"steps": run.step, "test": test.to_dict() if test else None})
 
 
-def _check_labels(run: Run, strict: bool) -> None:
+def _check_labels(run: "Run", strict: bool) -> None:
     """Warn of labels that don't fit, or refuse them; on the first of several processes."""
+    from schnet_calc.data.checks import label_warnings
+
     if not run.world.first or run.step:
         return
     found = label_warnings(run.frames)
@@ -113,7 +130,11 @@ def _check_labels(run: Run, strict: bool) -> None:
         )
 
 
-def _train_committee(settings: Any, output: Path, members: int, resume: bool, json: Path | None) -> None:
+def _train_committee(settings: RunConfig, members: int, resume: bool, out: TrainOutput) -> None:
+    from schnet_calc.data import Split
+    from schnet_calc.training.committee import assess, train_members
+    from schnet_calc.training.setup import read_data
+
     command = command_line()
     with progress_bar() as bar:
         stages = Stages(bar)
@@ -123,7 +144,7 @@ def _train_committee(settings: Any, output: Path, members: int, resume: bool, js
                 bar.console.print(f"member {member}, step {run.step}: {errors}")
             stages(f"member {member}", run.step, settings.training.steps)
 
-        paths = train_members(settings, output, members, resume=resume, report=report, command=command)
+        paths = train_members(settings, out.output, members, resume=resume, report=report, command=command)
     if not paths:
         return
     rows: dict[str, Any] = {"models": " ".join(str(p) for p in paths)}
@@ -141,4 +162,4 @@ def _train_committee(settings: Any, output: Path, members: int, resume: bool, js
             "ranks of both": f"correlate by {found.correlation:.2f}",
         }
     print_table("committee", rows)
-    write_json(json, numbers)
+    write_json(out.json, numbers)

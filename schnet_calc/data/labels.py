@@ -14,7 +14,7 @@ class Wanted(NamedTuple):
 
     property: "Property"
     key: str
-    """In ``info``, ``arrays`` or a calculator's results."""
+    """In info, arrays or a calculator's results."""
     factor: float
     """From the file's unit to the property's."""
     required: bool
@@ -44,8 +44,8 @@ class Labels:
     dipole_unit: str = "eAng"
     """eAng, Debye or au."""
     scalars: tuple[str, ...] = ()
-    """Further numbers of a structure, such as ``gap:eV:mean``; each is
-    ``NAME[=KEY][:UNIT][:sum|mean|extent]``."""
+    """Further numbers of a structure, such as gap:eV:mean; each is
+    NAME[=KEY][:UNIT][:sum|mean|extent]."""
     theory: str = ""
     """Level of theory of the labels, for the model's card; by default what the file says."""
 
@@ -98,7 +98,7 @@ def _scalar(text: str) -> Wanted:
 
 
 def find_label(atoms: "ase.Atoms", key: str) -> Any:
-    """Return the value of a key in calculator results, ``info`` or ``arrays``; None if it is nowhere."""
+    """Return the value of a key in calculator results, info or arrays; None if it is nowhere."""
     results = atoms.calc.results if atoms.calc is not None else {}
     for source in (results, atoms.info, atoms.arrays):
         if key in source:

@@ -25,7 +25,8 @@ from schnet_calc.ipi.doubts import read_doubts
 from schnet_calc.ipi.errors import StructureError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.wire import Request
-from schnet_calc.model import Model, model_sources
+from schnet_calc.model import Model
+from schnet_calc.modelfile import model_sources
 
 HERE = Path()
 """i-PI's folder."""

@@ -11,7 +11,7 @@ CHECKPOINTS, LONGEST_INTERVAL = 20, 1000
 """Checkpoints per run, and the most steps between two of them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PIMDSettings:
     """A path-integral simulation.
 
@@ -21,14 +21,14 @@ class PIMDSettings:
         A value that makes no sense; the message names it.
     """
 
-    beads: int
-    """P; 1 is classical dynamics."""
     temperature: float
-    """K"""
+    """K."""
     time: float
-    """ps"""
+    """ps in all."""
+    beads: int = 8
+    """P; 1 is classical dynamics."""
     timestep: float = 0.5
-    """fs"""
+    """fs."""
     thermostat: str = "pile_g"
     """pile_g, pile_l, svr, langevin or none."""
     time_constant: float = 100.0
@@ -38,6 +38,7 @@ class PIMDSettings:
     frame_stride: int = 20
     """Steps between frames of the trajectories."""
     seed: int = 0
+    """Of velocities and thermostat."""
     method: str = "pimd"
     """pimd: thermostats on all normal modes; trpmd: on the internal modes of the ring polymer alone, for spectra
     (Rossi et al., J. Chem. Phys. 140, 234116), thermostat and its time constant are not looked at."""

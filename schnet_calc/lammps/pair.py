@@ -14,7 +14,8 @@ from schnet_calc.lammps.errors import LammpsError
 from schnet_calc.lammps.evaluator import DistributedEvaluator, Surroundings
 from schnet_calc.lammps.guard import RankGuard
 from schnet_calc.lammps.pairs import find_pairs
-from schnet_calc.model import Model, model_sources
+from schnet_calc.model import Model
+from schnet_calc.modelfile import model_sources
 
 OPTIONS = ("dtype", "on_doubt", "max_forces_std")
 """Words of ``pair_style schnet``, each with a value behind it."""

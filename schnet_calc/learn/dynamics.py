@@ -197,10 +197,10 @@ def _pimd(models: Sequence[Path], atoms: ase.Atoms, settings: LearnSettings, fol
 def pimd_settings(settings: LearnSettings, time: float) -> PIMDSettings:
     """Return what i-PI is told for a run of some ps."""
     return PIMDSettings(
-        settings.beads,
-        settings.temperature,
-        time,
-        settings.timestep,
+        beads=settings.beads,
+        temperature=settings.temperature,
+        time=time,
+        timestep=settings.timestep,
         frame_stride=INTERVAL,
         seed=settings.seed,
     )

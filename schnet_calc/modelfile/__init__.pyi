@@ -1,4 +1,8 @@
-from .finding import find_model as find_model, shipped_models as shipped_models
+from .finding import (
+    find_model as find_model,
+    model_sources as model_sources,
+    shipped_models as shipped_models,
+)
 from .loading import load_potential as load_potential
 from .metadata import Metadata as Metadata
 from .potential import Potential as Potential

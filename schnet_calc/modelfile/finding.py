@@ -35,3 +35,8 @@ def find_model(path_or_name: str | Path) -> Path:
         return shipped[str(path_or_name)]
     names = ", ".join(sorted(shipped)) or "none"
     raise FileNotFoundError(f"no model file {str(path)!r}, and no shipped model of that name ({names})")
+
+
+def model_sources(text: str) -> list[str]:
+    """Return the files or names in a text that joins them by ``+``, where there is room for one text only."""
+    return [text] if Path(text).is_file() else text.split("+")

@@ -37,12 +37,12 @@ class NetworkConfig:
     cutoff: float = 5.0
     """Å; pairs beyond it are left out, wherever there is a cutoff function."""
     cutoff_function: str = "cosine"
-    """``"cosine"``, ``"mollifier"``, ``"switch"``, ``"hard"``, or ``"none"`` for all pairs of a molecule, as in
+    """"cosine", "mollifier", "switch", "hard", or "none" for all pairs of a molecule, as in
     the thesis."""
     cutoff_onset: float = 0.0
-    """Å, where ``"switch"`` begins to fall."""
+    """Å, where "switch" begins to fall."""
     basis: str = "gaussian"
-    """``"gaussian"`` or ``"bessel"``."""
+    """"gaussian" or "bessel"."""
     basis_start: float = 0.0
     """Centre of the first Gaussian, Å."""
     basis_stop: float | None = None
@@ -50,13 +50,13 @@ class NetworkConfig:
     basis_width: float | None = None
     """Standard deviation of the Gaussians, Å; their spacing if None."""
     pooling: str = "sum"
-    """Of the energy's head: ``"sum"`` for extensive properties, ``"mean"`` for intensive ones."""
+    """Of the energy's head: "sum" for extensive properties, "mean" for intensive ones."""
     output_layers: tuple[int, ...] | None = None
     """Widths of the hidden layers of every head; one of half the features if None."""
     energy: bool = True
     """Whether there is an energy at all; without, the energies of atoms are zero."""
     heads: dict[str, str] = field(default_factory=dict)
-    """Further outputs by name, and how they arise: names among :data:`schnet_calc.reductions.REDUCTIONS`."""
+    """Further outputs by name, and how they arise: sum, mean, charges (a dipole) or extent (a second moment)."""
 
     def __post_init__(self) -> None:
         for name in ("n_features", "n_interactions", "n_gaussians", "cutoff", "basis_width"):
@@ -128,7 +128,7 @@ class SchNetConfig(NetworkConfig):
     n_filters: int | None = None
     """Width of the filters; that of the features if None."""
     activation: str = "ssp"
-    """``"ssp"`` (shifted softplus), ``"softplus"``, ``"silu"`` or ``"tanh"``."""
+    """"ssp" (shifted softplus), "softplus", "silu" or "tanh"."""
     output_activation: str | None = None
     """Of the heads; that of the blocks if None."""
     dense_in_bias: bool = True

@@ -11,18 +11,19 @@ class MDSettings:
     """What an MD run is; kept beside its trajectory and compared when it goes on."""
 
     temperature: float
-    """K; of the first velocities, and of the thermostat."""
+    """K, of the first velocities and of the thermostat. The table has the one that was reached beside it."""
     time: float
     """ps in all."""
     timestep: float = 0.5
     """fs"""
-    thermostat: str = "langevin"
-    """One of :data:`THERMOSTATS`; ``"none"`` is NVE."""
+    thermostat: str = ""
+    """none (NVE, for spectra), langevin, bussi or nose-hoover; by default langevin, nose-hoover with a pressure."""
     time_constant: float = 100.0
-    """fs, of the thermostat."""
+    """fs, of the thermostat; of the barostat ten times as much."""
     interval: int = 5
-    """Steps between two frames written; 2.5 fs by default, which spectra of any molecule can do with."""
+    """Steps between frames, which hold positions, momenta and forces. 2.5 fs, the default, suits all spectra."""
     seed: int = 0
+    """Of velocities and thermostat."""
     pressure: float | None = None
     """GPa, at which the cell keeps its shape and finds its volume (NPT); fixed cell if None."""
     equilibrate: float | None = None
@@ -30,6 +31,9 @@ class MDSettings:
     without a thermostat, else none; none for structures that come with momenta."""
 
     def __post_init__(self) -> None:
+        if not self.thermostat:
+            usual = "langevin" if self.pressure is None else "nose-hoover"
+            object.__setattr__(self, "thermostat", usual)
         if self.thermostat not in THERMOSTATS:
             raise ValueError(f"thermostat is one of {', '.join(THERMOSTATS)}, got {self.thermostat!r}")
         if self.pressure is not None and self.thermostat != "nose-hoover":
@@ -50,3 +54,58 @@ class MDSettings:
         """Steps in all, a whole number of intervals."""
         steps = round(self.time * 1000.0 / self.timestep)
         return max(math.ceil(steps / self.interval), 1) * self.interval
+
+
+@dataclass(frozen=True)
+class RelaxSettings:
+    """How far structures, and their cells, are relaxed."""
+
+    fmax: float = 1e-3
+    """eV/Å; largest force to end with."""
+    steps: int = 1000
+    """Limit on their number."""
+    optimizer: str = "BFGS"
+    """BFGS, LBFGS, FIRE or BFGSLineSearch."""
+    cell: bool = False
+    """Relax the cell of a crystal as well."""
+    pressure: float = 0.0
+    """GPa, on that cell."""
+
+
+@dataclass(frozen=True)
+class BandSettings:
+    """How a path between two minima is relaxed."""
+
+    images: int = 7
+    """Between the two."""
+    fmax: float = 0.05
+    """eV/Å; largest force across the band to end with."""
+    steps: int = 500
+    """Limit on their number."""
+
+
+@dataclass(frozen=True)
+class GasSettings:
+    """An ideal gas, for the thermochemistry."""
+
+    temperature: float = 298.15
+    """K."""
+    pressure: float = 101325.0
+    """Pa, of the gas (md and relax take GPa, of a solid)."""
+    symmetry: int | None = None
+    """Symmetry number of the rotations; by default that of the point group, found from structure and isotopes."""
+    spin: float | None = None
+    """Total electronic spin: 0, 0.5, 1 ...; by default the lowest that the number of electrons allows, so that
+    oxygen, a triplet, needs --spin 1."""
+
+
+@dataclass(frozen=True)
+class CrystalSettings:
+    """What is computed of a crystal."""
+
+    supercell: tuple[int, int, int] | None = None
+    """Repetitions for the phonons; by default 20 Å along each vector at least, and a multiple of 4."""
+    phonons: bool = True
+    """Whether to compute them."""
+    fmax: float = 1e-4
+    """eV/Å; largest force that relaxations leave."""

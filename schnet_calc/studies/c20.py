@@ -165,7 +165,7 @@ def study_c20(
         modes = normal_modes(relaxation.atoms, precise)
         report("normal modes", 1, 1)
         pairs, lengths = bonds(relaxation.atoms, LONGEST_BOND)
-        how = PIMDSettings(beads, temperature, pimd_time, seed=seed + 1)
+        how = PIMDSettings(beads=beads, temperature=temperature, time=pimd_time, seed=seed + 1)
         nve, nvt = _dynamics(relaxation.atoms, model, directory, (nve_time, time), how, device, report)
         pimd = run_pimd(
             relaxation.atoms,

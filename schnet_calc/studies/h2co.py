@@ -172,10 +172,10 @@ def study_h2co(
         md = MDSettings(temperature, time, STEP, "none", interval=INTERVAL, seed=seed)
         _classical(atoms, fast, md, folders[0], name, report)
         settings = PIMDSettings(
-            beads,
-            temperature,
-            pimd_time,
-            STEP,
+            beads=beads,
+            temperature=temperature,
+            time=pimd_time,
+            timestep=STEP,
             seed=seed,
             method="trpmd",
             frame_stride=INTERVAL,

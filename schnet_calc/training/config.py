@@ -11,7 +11,7 @@ from schnet_calc.nn.registry import architecture_of, network_config
 
 
 def _check_types(section: Any) -> None:
-    """Raise ``ValueError`` where a value is not of the type of the field's default."""
+    """Raise ValueError where a value is not of the type of the field's default."""
     for item in fields(section):
         value, default = getattr(section, item.name), item.default
         if isinstance(default, tuple):
@@ -36,7 +36,7 @@ class DataConfig(Labels):
     n_test: int | None = None
     """Frames to test with; all that are left if None."""
     split: str = "random"
-    """``"random"``, ``"blocks"``, or a split file such as an earlier run's ``split.npz``."""
+    """"random", "blocks", or a split file such as an earlier run's split.npz."""
     n_blocks: int = 10
     """Of time, where the split is by blocks."""
     split_seed: int = 0
@@ -87,17 +87,17 @@ class TrainingConfig:
     warmup: int = 500
     """Steps of linear warm-up."""
     schedule: str = "cosine"
-    """``"cosine"``, ``"exponential"`` (decay to the final rate) or ``"constant"``."""
+    """"cosine", "exponential" (decay to the final rate) or "constant"."""
     ema: float = 0.999
     """Decay of the exponential moving average of the weights that is validated and exported."""
     optimizer: str = "adam"
-    """``"adam"``, ``"amsgrad"``, or ``"soap"``: fewer steps of about twice the cost."""
+    """"adam", "amsgrad", or "soap": fewer steps of about twice the cost."""
     start_from: str = ""
     """A model file, or a checkpoint with its optimiser's state, that the run starts with."""
     clip: float = 10.0
     """Largest norm of the gradient, eV."""
     reference: str = "elements"
-    """Reference energies: ``"elements"`` (least squares), ``"atom"`` (one for all) or ``"none"``."""
+    """Reference energies: "elements" (least squares), "atom" (one for all) or "none"."""
     validate_every: int = 2000
     """Steps between two validations."""
     n_validate: int = 1000
@@ -109,13 +109,13 @@ class TrainingConfig:
     seed: int = 0
     """Of the first weights and the order of the frames."""
     dtype: str = "float32"
-    """``"float32"`` or ``"float64"``."""
+    """"float32" or "float64"."""
     device: str = "auto"
-    """``"auto"``, ``"cpu"`` or ``"cuda[:N]"``."""
+    """"auto", "cpu" or "cuda[:N]"."""
     threads: int = 0
     """CPU threads; 0 leaves torch's default."""
     gradients: str = "auto"
-    """``"explicit"`` forces (SchNet), ``"autograd"`` (any network), or what fits."""
+    """"explicit" forces (SchNet), "autograd" (any network), or what fits."""
     spline_spacing: float = 0.02
     """Å between the knots of the filter tables that explicit forces are computed from."""
 
@@ -145,7 +145,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """A whole run: ``[data]``, ``[model]`` and ``[training]`` of the TOML file."""
+    """A whole run: [data], [model] and [training] of the TOML file."""
 
     data: DataConfig = field(default_factory=DataConfig)
     model: NetworkConfig = field(default_factory=SchNetConfig)

@@ -16,7 +16,7 @@ import pytest
         ),
         (
             ("ipi", "no.pt", "cage.xyz", "--unix", "nobody"),
-            "could not load its model: no model file 'no.pt'",
+            "no model file 'no.pt'",
         ),
         (("ipi", "c20", "cage.xyz", "--unix", "x" * 200), "at most 107 bytes"),
         (
@@ -27,7 +27,7 @@ import pytest
         (("relax", "nowhere.xyz", "--model", "c20"), "nowhere.xyz"),
         (("train",), "no data: name a config file or give --data FILE"),
         (("train", "--data", "missing.npz"), "no data file missing.npz"),
-        (("evaluate", "c20", "missing.npz"), "no data file missing.npz"),
+        (("evaluate", "c20", "missing.npz"), "there is no file missing.npz"),
         (("train", "bad.toml"), "unknown key 'n_feature' in [model]"),
         (("relax", "notes.foo", "--model", "c20"), "notes.foo"),
     ],

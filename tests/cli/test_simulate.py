@@ -10,7 +10,6 @@ from ase.units import GPa
 
 from helpers import REFERENCES, random_network
 from schnet_calc import SchNetCalculator
-from schnet_calc.cli import simulate, spectra
 from schnet_calc.modelfile import save_model
 from schnet_calc.simulate.relax import relax
 
@@ -117,18 +116,18 @@ def test_replicas(run, tmp_path):
     assert "replicas must be at least 1, got 0" in err
 
 
-def test_a_structure_is_not_overwritten_by_its_numbers(tmp_path):
-    ase.io.write(tmp_path / "start.xyz", molecule("CH3CH2OH"))
-    with pytest.raises(ValueError, match="would be overwritten by the numbers"):
-        simulate.relax(tmp_path / "start.xyz", model="ethanol", output=tmp_path / "relaxed.json")
+def test_a_structure_is_not_overwritten_by_its_numbers(run):
+    code, _, err = run("relax", "start.xyz", "--model", "ethanol", "-o", "relaxed.json")
+    assert code == 1
+    assert "would be overwritten by the numbers" in err
 
 
-def test_the_command_with_xtb(tmp_path, capsys, figures):
+def test_the_command_with_xtb(run, tmp_path, figures):
     pytest.importorskip("tblite", reason="the extra [xtb] is not installed")
     relaxed = relax(molecule("CH3CH2OH"), SchNetCalculator("ethanol", dtype="float64"), 1e-4).atoms
     ase.io.write(tmp_path / "relaxed.xyz", relaxed)
-    spectra.modes(tmp_path / "relaxed.xyz", model="ethanol", reference="gfn2", output=tmp_path / "modes")
-    out = capsys.readouterr().out
+    code, out, err = run("modes", "relaxed.xyz", "--model", "ethanol", "--reference", "gfn2")
+    assert code == 0, err
     assert "gfn2, same order" in out
     assert "smallest overlap" in out
     values = json.loads((tmp_path / "modes.json").read_text())

@@ -4,8 +4,8 @@ import ase.io
 import pytest
 from ase.build import molecule
 
-from schnet_calc.cli.app import DOUBTFUL
-from schnet_calc.cli.learn import learn
+from schnet_calc.cli.doubts import DOUBTFUL
+from schnet_calc.cli.learn import LearnOutput, learn
 from schnet_calc.learn import LearnSettings
 
 pytestmark = pytest.mark.slow
@@ -24,8 +24,7 @@ def test_a_file_of_ones_own_and_several_starts(tiny, tmp_path, capsys):
             tmp_path / "water.xyz",
             calculator=tmp_path / "my_dft.py",
             settings=settings,
-            output=tmp_path / "learned",
-            json=tmp_path / "numbers.json",
+            out=LearnOutput(tmp_path / "learned", tmp_path / "numbers.json"),
         )
     assert ended.value.code == DOUBTFUL
     told = capsys.readouterr()

@@ -16,7 +16,7 @@ from schnet_calc import SchNetCalculator
 from schnet_calc.learn import LearnSettings, learn
 from schnet_calc.learn.proof import check_on_dynamics
 from schnet_calc.learn.store import DONE, LabelStore
-from schnet_calc.model import model_sources
+from schnet_calc.modelfile import model_sources
 from schnet_calc.report.learn_page import write_learn_report
 
 pytestmark = pytest.mark.slow

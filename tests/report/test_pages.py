@@ -13,7 +13,7 @@ from ase.build import molecule
 
 from helpers import remember_figures
 from schnet_calc import SchNetCalculator
-from schnet_calc.cli import c20, simulate
+from schnet_calc.cli import app
 from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.report import write_report
 from schnet_calc.simulate.md import MDSettings, run_md
@@ -48,7 +48,7 @@ def c20_study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("c20") / "study"
     with pytest.MonkeyPatch.context() as monkeypatch:
         figures = remember_figures(monkeypatch)
-        c20.c20(time=0.1, output=folder)
+        command("c20", "--time", "0.1", "-o", folder)
     return folder, figures
 
 
@@ -57,25 +57,30 @@ def c20_folder(c20_study):
     return c20_study[0]
 
 
+def command(*arguments):
+    app([str(a) for a in arguments], result_action="return_value")
+
+
 @pytest.fixture(scope="module")
 def ethanol_folder(tmp_path_factory):
     """What the commands of a user leave behind, and a run with another model among it."""
     folder = tmp_path_factory.mktemp("ethanol")
     ase.io.write(folder / "start.xyz", molecule("CH3CH2OH"))
     relaxed = folder / "relaxed.xyz"
-    simulate.relax(folder / "start.xyz", model="ethanol", fmax=1e-4, output=relaxed)
+    command("relax", folder / "start.xyz", "--model", "ethanol", "--fmax", "1e-4", "-o", relaxed)
     atoms = ase.io.read(relaxed)
     calculator, other = (SchNetCalculator(m, dtype="float64") for m in ("ethanol", "ethanol_dtnn"))
     modes = normal_modes(atoms, calculator)
     compared = {"reference": "DTNN", **compare_modes(modes, normal_modes(atoms, other)).to_dict()}
     write_modes(folder / "modes.json", modes, calculator, {"comparison": compared})
-    simulate.md(
-        relaxed, model="ethanol", temperature=300, time=0.05, thermostat="none", output=folder / "my nve"
-    )
-    simulate.md(relaxed, model="ethanol", temperature=300, time=0.4, output=folder / "md")
+    md = ("md", relaxed, "--model", "ethanol", "--temperature", "300")
+    command(*md, "--time", "0.05", "--thermostat", "none", "-o", folder / "my nve")
+    command(*md, "--time", "0.4", "-o", folder / "md")
     run_md(atoms, other, MDSettings(300, 0.01), folder / "other")
-    simulate.md(relaxed, model="ethanol", temperature=300, time=0.01, replicas=2, output=folder / "copies")
-    run_pimd(atoms, "ethanol", PIMDSettings(2, 300, 0.05), folder / "pimd", device="cpu")
+    command(*md, "--time", "0.01", "--replicas", "2", "-o", folder / "copies")
+    run_pimd(
+        atoms, "ethanol", PIMDSettings(beads=2, temperature=300, time=0.05), folder / "pimd", device="cpu"
+    )
     write_report(folder)
     return folder
 
@@ -276,13 +281,9 @@ def test_atoms_without_bonds_have_a_page(tmp_path):
     pair.positions[1] = pair.positions[0] + (3.4, 0, 0)
     ase.io.write(tmp_path / "pair.xyz", pair)
     with pytest.raises(SystemExit) as end:  # the model knows no such pair, and says so
-        simulate.md(
-            tmp_path / "pair.xyz",
-            model="ethanol",
-            temperature=10,
-            time=0.3,
-            timestep=0.5,
-            output=tmp_path / "md",
+        command(
+            *("md", tmp_path / "pair.xyz", "--model", "ethanol", "--temperature", "10", "--time", "0.3"),
+            *("-o", tmp_path / "md"),
         )
     assert end.value.code == 3
     calculator = SchNetCalculator("ethanol", dtype="float64")
