@@ -6,13 +6,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # The workers share the cores; more threads in each would wait for one another.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import torch
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # before Triton is imported: its kernels on the CPU
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ase
 import numpy as np
 import pytest
-import torch
 from matplotlib.figure import Figure
 
 from helpers import (

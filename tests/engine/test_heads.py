@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from helpers import REFERENCES, ethanol, random_network, skewed_silicon, write_model
 from schnet_calc import SchNetCalculator, load_model
 from schnet_calc.engine.cuda import CudaEngine
+from schnet_calc.kernels.torch.evaluation import TensorSequence
 from schnet_calc.modelfile import save_model
 from schnet_calc.structures.structure import Structure
 
@@ -124,7 +125,7 @@ def test_engines_agree(paths, dtype, atoms):
     script, compiled = (
         load_model(paths[dtype], device="cpu", engine=engine) for engine in ("script", "compiled")
     )
-    cuda = CudaEngine(script.potential, torch.device("cpu"), getattr(torch, dtype))
+    cuda = CudaEngine(script.potential, torch.device("cpu"), getattr(torch, dtype), make=TensorSequence)
     expected = one(script, atoms)
     tolerance = {"float32": 1e-5, "float64": 5e-6}[dtype]
     for found in (one(compiled, atoms), cuda.evaluate([Structure.from_atoms(atoms)])[0]):

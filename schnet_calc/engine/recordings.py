@@ -1,0 +1,238 @@
+"""Calls of fixed sizes on a GPU: arrays that stay where they are, and the recording that is replayed over them.
+
+At the size of a molecule a GPU spends its time on being told what to do. A CUDA graph tells it everything at once,
+but only for arrays of fixed sizes at fixed places: there is room for more pairs than there are, so that a list of
+neighbours that changes needs no new recording.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from schnet_calc.kernels.cuda.batch import Batch, Outputs
+from schnet_calc.nn import SchNet
+from schnet_calc.structures.neighbors import HalfPairs
+
+logger = logging.getLogger(__name__)
+
+WARM_UP = 3
+"""Calls before a recording, as CUDA graphs want."""
+_ONE_RECORDS = threading.Lock()
+"""Two recordings at a time would see each other's allocations."""
+
+
+class Recordable(Protocol):
+    """What can be recorded."""
+
+    device: torch.device
+    network: SchNet
+    """On the device."""
+
+    @property
+    def bytes_per_atom(self) -> int:
+        """Of what is kept between the way up and the way back, about."""
+        ...
+
+    @property
+    def bytes_per_pair(self) -> int:
+        """Of a directed pair, about."""
+        ...
+
+    def __call__(self, batch: Batch) -> Outputs:
+        """Evaluate a batch on the device."""
+
+
+@contextmanager
+def plain_arithmetic(device: torch.device) -> Iterator[None]:
+    """Whatever the caller has switched on, compute in the types that tensors have, and without a tape.
+
+    TF32 would cost three digits of every force, autocast more; tensors of inference mode are of no use outside.
+    """
+    products = torch.backends.cuda.matmul
+    name, off = ("fp32_precision", "ieee") if hasattr(products, "fp32_precision") else ("allow_tf32", False)
+    before = getattr(products, name)
+    setattr(products, name, off)
+    try:
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        setattr(products, name, before)
+
+
+class Stage:
+    """What the recordings of an engine share: a stream to record on, and a pool of memory that all of them use.
+
+    Parameters
+    ----------
+    device : torch.device
+        Of the engine.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        if device.type == "cuda":
+            self.pool, self.stream = torch.cuda.graph_pool_handle(), torch.cuda.Stream(device)
+
+    def record(self, call: Callable[[], Outputs]) -> tuple[torch.cuda.CUDAGraph, Outputs]:
+        """Record a call."""
+        current, stream = torch.cuda.current_stream(self.device), self.stream
+        stream.wait_stream(current)
+        # The outer one brings the current stream back even where a recording fails.
+        with _ONE_RECORDS, torch.cuda.stream(current):
+            with torch.cuda.stream(stream):
+                for _ in range(WARM_UP):
+                    call()
+            current.wait_stream(stream)
+            graph = torch.cuda.CUDAGraph()
+            # Other threads may use the GPU meanwhile.
+            with torch.cuda.graph(graph, self.pool, stream, capture_error_mode="thread_local"):
+                outputs = call()
+        return graph, outputs
+
+
+class Recording:
+    """A sequence for so many atoms and structures, and at most so many directed pairs; replayed on CUDA.
+
+    Parameters
+    ----------
+    sequence : callable
+        What to record.
+    stage : Stage
+        Where.
+    n_atoms, n_structures, capacity : int
+        Sizes.
+    """
+
+    def __init__(
+        self, sequence: Recordable, stage: Stage, n_atoms: int, n_structures: int, capacity: int
+    ) -> None:
+        self.sequence, self.stage, self.capacity = sequence, stage, capacity
+        self.batch = Batch.empty(n_atoms, n_structures, capacity, sequence.device)
+        on_gpu = sequence.device.type == "cuda"
+        self._going = torch.zeros(n_atoms, 3, dtype=torch.float64, pin_memory=on_gpu)
+        size = 5 * n_atoms + 6 * n_structures
+        self._coming = torch.zeros(size, dtype=torch.float64, pin_memory=on_gpu)
+        self.calls = 0
+        self._sizes: Sequence[int] = ()
+        self._numbers: NDArray[np.int64] | None = None
+        self._pairs: Sequence[HalfPairs] = ()
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._outputs: Outputs | None = None
+        self._recordable = on_gpu
+
+    @property
+    def recorded(self) -> bool:
+        """Whether calls are replayed."""
+        return self._graph is not None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it keeps for itself on the device."""
+        return self.batch.nbytes + (sum(x.nbytes for x in self._outputs) if self._outputs else 0)
+
+    def start(
+        self,
+        numbers: NDArray[np.int64],
+        positions: NDArray[np.float64],
+        pairs: Sequence[HalfPairs],
+        sizes: Sequence[int],
+    ) -> Outputs:
+        """Set off an evaluation; outputs are overwritten by the next one.
+
+        Parameters
+        ----------
+        numbers : array
+            (N,) of all atoms.
+        positions : array
+            (N, 3) Å.
+        pairs : sequence of HalfPairs
+            Of each structure.
+        sizes : sequence of int
+            Atoms of each structure.
+        """
+        self._load(numbers, positions, pairs, sizes)
+        self.calls += 1
+        # What comes once is not worth a recording.
+        if self._graph is None and self._recordable and self.calls > 1:
+            self._record()
+        if self._graph is None:
+            outputs = self.sequence(self.batch)
+        else:
+            self._graph.replay()
+            assert self._outputs is not None
+            outputs = self._outputs
+        self._coming.copy_(outputs.numbers, non_blocking=True)
+        return outputs
+
+    def finish(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Wait for it; return energy, force and shortest distance of each atom (N, 5), and virials (B, 6)."""
+        if self._coming.is_pinned():
+            torch.cuda.current_stream(self.sequence.device).synchronize()
+        found, n_atoms = self._coming.numpy(), len(self.batch.numbers)
+        atoms, virials = found[: 5 * n_atoms].reshape(-1, 5), found[5 * n_atoms :].reshape(-1, 6)
+        n_used = sum(self._sizes)
+        return atoms[:n_used].copy(), virials[: len(self._sizes)].copy()
+
+    def _record(self) -> None:
+        try:
+            self._graph, self._outputs = self.stage.record(lambda: self.sequence(self.batch))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            self._recordable = False
+            logger.warning("a CUDA graph could not be recorded, kernels are started one by one: %s", error)
+
+    def _load(
+        self,
+        numbers: NDArray[np.int64],
+        positions: NDArray[np.float64],
+        pairs: Sequence[HalfPairs],
+        sizes: Sequence[int],
+    ) -> None:
+        n_atoms = len(numbers)
+        self._going[:n_atoms] = torch.from_numpy(np.ascontiguousarray(positions))
+        self.batch.positions.copy_(self._going, non_blocking=True)
+        if self._numbers is None or not np.array_equal(numbers, self._numbers):
+            self._numbers = None
+            self.batch.numbers[:n_atoms] = torch.from_numpy(numbers.astype(np.int32)).to(
+                self.sequence.device
+            )
+            self._numbers = numbers.copy()
+        same = len(pairs) == len(self._pairs) and all(
+            a is b for a, b in zip(pairs, self._pairs, strict=True)
+        )
+        if same and list(sizes) == list(self._sizes):
+            return  # the lists are kept between steps, and lie there already
+        self._pairs = ()  # an interruption must not leave a mixture that passes for whole
+        self._load_pairs(pairs, sizes)
+        self._sizes, self._pairs = tuple(sizes), tuple(pairs)
+
+    def _load_pairs(self, pairs: Sequence[HalfPairs], sizes: Sequence[int]) -> None:
+        batch, starts = self.batch, np.cumsum([0, *sizes])
+        first_atoms = np.append(starts, np.full(len(batch.first_atoms) - len(starts), starts[-1]))
+        self._copy("first_atoms", first_atoms)
+        i = np.concatenate([p.i + s for p, s in zip(pairs, starts[:-1], strict=True)])
+        j = np.concatenate([p.j + s for p, s in zip(pairs, starts[:-1], strict=True)])
+        device = self.sequence.device
+        shifts = torch.from_numpy(np.concatenate([p.shifts for p in pairs])).to(device)
+        half = [torch.from_numpy(x.astype(np.int32)).to(device) for x in (i, j)]
+        receivers, order = torch.sort(torch.cat(half), stable=True)
+        n_atoms, n_pairs = len(batch.numbers), len(receivers)
+        batch.receivers.fill_(n_atoms)
+        batch.receivers[:n_pairs] = receivers
+        batch.senders[:n_pairs] = torch.cat(half[::-1])[order]
+        batch.senders[n_pairs:] = 0
+        batch.shifts[:n_pairs] = torch.cat((shifts, -shifts))[order]
+        atoms = torch.arange(n_atoms + 1, dtype=torch.int32, device=device)
+        batch.first.copy_(torch.searchsorted(receivers, atoms))
+
+    def _copy(self, name: str, values: NDArray) -> None:
+        target: Tensor = getattr(self.batch, name)
+        target.copy_(torch.from_numpy(values.astype(np.int32)))

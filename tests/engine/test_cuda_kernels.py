@@ -1,0 +1,179 @@
+"""The kernels, interpreted on the CPU: as exact as the compiled engine for whatever a SchNet may be."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import ase
+import numpy as np
+import pytest
+import torch
+from ase.build import bulk, molecule
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from helpers import STRUCTURES, VARIANTS, random_network, write_model
+from schnet_calc import SchNetCalculator
+from schnet_calc.engine.cuda import CudaEngine
+from schnet_calc.kernels.cuda.batch import Batch
+from schnet_calc.kernels.splines.cubic import SplineGrid
+from schnet_calc.kernels.torch.evaluation import TensorSequence
+from schnet_calc.structures.structure import Structure
+
+pytest.importorskip("triton")
+pytestmark = pytest.mark.skipif(
+    torch.cuda.is_available(), reason="Triton compiles here, and tests marked gpu run the kernels"
+)
+TOLERANCE = {"float32": 1e-5, "float64": 1e-6}
+"""eV/Å"""
+
+
+def engines(path, dtype):
+    from schnet_calc.kernels.cuda.sequence import FusedSequence
+
+    calculator = SchNetCalculator(path, device="cpu", dtype="float64")
+    kernels = CudaEngine(
+        calculator.potential, torch.device("cpu"), getattr(torch, dtype), make=FusedSequence
+    )
+    return calculator, kernels
+
+
+def agree(path, images, dtype):
+    calculator, kernels = engines(path, dtype)
+    found = kernels.evaluate([Structure.from_atoms(a) for a in images])
+    for a, b in zip(found, calculator.evaluate(images), strict=True):
+        np.testing.assert_allclose(a.energies, b.energies, atol=TOLERANCE[dtype])
+        np.testing.assert_allclose(a.forces, b.forces, atol=TOLERANCE[dtype])
+        np.testing.assert_allclose(a.virial, b.virial, atol=10 * TOLERANCE[dtype])
+
+
+def some(kind):
+    """Every variant in one type, the thesis's network in both; the others take long enough to be slow."""
+    for name in ("thesis", *VARIANTS):
+        yield pytest.param(
+            name, kind, marks=[pytest.mark.slow] if kind == "float32" and name in VARIANTS else []
+        )
+
+
+@pytest.mark.parametrize(("name", "dtype"), [*some("float64"), *some("float32")])
+def test_all_options(tmp_path, name, dtype):
+    """A molecule, a crystal whose atoms see their own images, and an atom alone, in one batch."""
+    path = write_model(tmp_path / "model.pt", **VARIANTS.get(name, {}))
+    images = [molecule("CO"), ase.Atoms("C")]
+    if math.isfinite(SchNetCalculator(path, device="cpu").potential.cutoff):
+        images.append(STRUCTURES["crystal"]())
+    agree(path, images, dtype)
+
+
+def test_pairs_beyond_the_tables(tmp_path):
+    path = write_model(tmp_path / "all.pt", cutoff_function="none")
+    agree(path, [ase.Atoms("COH", [(0, 0, 0), (0, 0, 9.0), (0, 40.0, 0)])], "float64")
+
+
+@pytest.mark.parametrize("dtype", ["float64"])
+def test_more_pairs_than_a_tile_and_odd_widths(tmp_path, dtype):
+    """A cell of one atom with hundreds of neighbours; widths that are no powers of two."""
+    path = write_model(tmp_path / "model.pt", n_features=37, n_filters=19, cutoff=7.0, output_layers=(5,))
+    agree(path, [bulk("C"), bulk("C", "fcc", a=2.2), molecule("CO")], dtype)
+
+
+@pytest.mark.slow
+def test_hessians(models):
+    calculator, kernels = engines(models["float64"], "float64")
+    atoms = molecule("CO")
+    found = kernels.hessian(Structure.from_atoms(atoms))
+    np.testing.assert_allclose(found, calculator.hessian(atoms), atol=1e-5)
+
+
+def test_lists_with_a_skin_and_moving_atoms(models):
+    calculator, kernels = engines(models["float64"], "float64")
+    atoms = STRUCTURES["crystal"]()
+    for seed in range(3):
+        atoms.rattle(0.1, seed=seed)
+        (found,), (expected,) = (
+            e.evaluate([Structure.from_atoms(atoms)]) for e in (kernels, calculator.engine)
+        )
+        np.testing.assert_allclose(found.forces, expected.forces, atol=1e-7)
+
+
+def test_features_and_hidden_units(models):
+    """What further heads read, and what the last layer of the energy's head does."""
+    from schnet_calc.kernels.cuda.sequence import FusedSequence
+
+    _, kernels = engines(models["float64"], "float64")
+    kernels.evaluate([Structure.from_atoms(molecule("H2O"))])
+    (recording,) = kernels.recordings.values()
+    grid = SplineGrid.covering(0.0, 4.0, 1.0 / 40.0)
+    cpu, network = torch.device("cpu"), random_network()
+    found, expected = (
+        make(random_network(), grid, cpu, torch.float64)(recording.batch)
+        for make in (FusedSequence, TensorSequence)
+    )
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-10)
+    energies = network.output(found.hidden)[:, 0].detach()
+    np.testing.assert_allclose(energies, found.numbers[:15].reshape(3, 5)[:, 0], atol=1e-10)
+
+
+class Launches(TorchDispatchMode):
+    """Names of what would start a kernel on a GPU, and of all that torch is asked for."""
+
+    FREE = (
+        "empty",
+        "view",
+        "slice",
+        "select",
+        "as_strided",
+        "detach",
+        "alias",
+        "unbind",
+        "_unsafe_view",
+        "t.",
+    )
+
+    def __init__(self, sequence, monkeypatch):
+        super().__init__()
+        self.names, self.kernels = [], []
+        monkeypatch.setattr(sequence, "launch", lambda kernel, *_, **__: self.kernels.append(kernel))
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if not any(str(func).startswith(f"aten.{word}") for word in self.FREE):
+            self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_forty_launches_a_call(monkeypatch):
+    """With six blocks; on tensors without values, so that nothing may wait for one."""
+    from schnet_calc.kernels.cuda.sequence import FusedSequence
+
+    meta = torch.device("meta")
+    network = random_network(n_features=128, n_interactions=6)
+    sequence = FusedSequence(network, SplineGrid.covering(0.0, 4.0, 0.02), meta, torch.float32)
+    batch = Batch.empty(20, 1, 380, meta)
+    with Launches(sequence, monkeypatch) as seen:
+        outputs = sequence(batch)
+    assert outputs.numbers.shape == (5 * 20 + 6,)
+    assert (len(seen.kernels), seen.names) == (28, 12 * ["aten.mm.out"])
+
+
+def test_nothing_in_the_operations_waits_for_a_value():
+    """What does can't be recorded; seen without a GPU, since tensors without values take its way."""
+    meta = torch.device("meta")
+    grid = SplineGrid.covering(0.0, 4.0, 0.02)
+    sequence = TensorSequence(random_network(), grid, meta, torch.float32)
+    outputs = sequence(Batch.empty(7, 2, 30, meta))  # raises where a value is asked for
+    assert outputs.numbers.shape == (5 * 7 + 6 * 2,)
+    with pytest.raises(NotImplementedError):
+        torch.empty(3, device=meta).nonzero()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", [75, 80, 90])
+def test_kernels_compile_for_gpus(architecture):
+    """By Triton's own assembler, which needs none."""
+    script = Path(__file__).with_name("compile_kernels.py")
+    command = [sys.executable, "-W", "ignore", str(script), str(architecture)]
+    environment = {"TRITON_INTERPRET": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("cubin") >= 16
