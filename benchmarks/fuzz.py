@@ -110,7 +110,7 @@ class Child:
 
 def serve() -> None:
     """Run the cases that arrive on standard input."""
-    from schnet_calc.bench.memory import held_at_most
+    from schnet_calc.studies.bench.memory import held_at_most
 
     fuzzer = Fuzzer()
     allowed = held_at_most() + 1024

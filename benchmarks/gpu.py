@@ -23,9 +23,9 @@ import torch
 from ase.build import bulk, molecule
 
 from schnet_calc import SchNetCalculator, load_model
-from schnet_calc.bench.cases import BATCHES, cage, diamond, md_step, write_random_model
-from schnet_calc.bench.timing import take_turns
-from schnet_calc.bench.training import make_run, step_of, training_cases
+from schnet_calc.studies.bench.cases import BATCHES, cage, diamond, md_step, write_random_model
+from schnet_calc.studies.bench.timing import take_turns
+from schnet_calc.studies.bench.training import make_run, step_of, training_cases
 
 SIZES = (64, 1000, 20000)
 TOLERANCE = {"float32": 2e-4, "float64": 2e-6}

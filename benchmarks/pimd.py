@@ -21,12 +21,12 @@ import torch
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.analysis.fullerene import dodecahedron
-from schnet_calc.bench.pimd import FREE, Serve, pimd_step, with_ase
-from schnet_calc.bench.timing import take_turns
 from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker
 from schnet_calc.ipi.input import STRUCTURE
 from schnet_calc.ipi.wire import Exit, GetForce, Init, Parser, Reply, Status, encode_reply, header
 from schnet_calc.structures.geometries import Geometries
+from schnet_calc.studies.bench.pimd import FREE, Serve, pimd_step, with_ase
+from schnet_calc.studies.bench.timing import take_turns
 
 
 def prepared_answers(path: str, beads: int, n_atoms: int, seconds: float) -> None:

@@ -27,12 +27,11 @@ ORDER = (
     "training insight",
     "ipi lammps",
     "simulate",
-    "bench",
     "learn",
-    "studies",
     "plots",
     "report",
     "cli",
+    "studies",
 )
 """From the ground up; rooms of one line don't know each other."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from schnet_calc import plots
 from schnet_calc.data import read_frames
 from schnet_calc.studies.alchemy import study_alchemy
+from schnet_calc.studies.figures import draw_alchemy
 
 study = study_alchemy("qm9", read_frames("qm9pack"))
 for name, path in study.paths.items():
@@ -20,5 +21,5 @@ for name, path in study.paths.items():
 labels = zip(study.names, study.labels, strict=True)
 print("labels", *(f"{n} {e:.1f}" for n, e in labels), "kcal/mol", sep="  ")
 figure, axes = plots.new_figure(5.5, 3.6)
-plots.draw_alchemy(axes, study)
+draw_alchemy(axes, study)
 plots.save_figure(figure, Path(sys.argv[1]).with_suffix(""))

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from schnet_calc.cli.app import app, import_all
+from schnet_calc.cli.app import app, import_listed
 from schnet_calc.cli.console import SafeFormatter, err
 from schnet_calc.errors import SchNetCalcError
 
@@ -37,8 +37,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     arguments = [a for a in sys.argv[1:] if a != TRACEBACK]
     try:
-        if arguments[:1] in ([], ["--help"], ["-h"]):
-            import_all()
+        import_listed(arguments)
         app(arguments)
     except Exception as error:
         if TRACEBACK in sys.argv or not isinstance(error, _expected()):

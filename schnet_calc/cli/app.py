@@ -1,36 +1,38 @@
 """The application: a table of commands, each imported when it is asked for."""
 
+from collections.abc import Sequence
+
 from cyclopts import App
 
 from schnet_calc import __version__
 
 COMMANDS = (
-    "simulate:relax",
-    "simulate:neb",
-    "simulate:md",
-    "ipi:pimd",
-    "modes:modes",
-    "spectra:spectrum",
-    "crystal:crystal",
-    "insight:insight",
-    "data:data",
-    "training:train",
-    "learn:learn",
-    "models:evaluate",
-    "models:info",
-    "models:export",
-    "models:domain",
-    "importing:import_",
-    "ipi:ipi",
-    "ipi:ipi_input",
-    "lammps:lammps",
-    "report:report",
-    "bench:bench",
-    "c20:c20",
-    "h2co:h2co",
-    "reproduce:reproduce",
+    "cli.simulate:relax",
+    "cli.simulate:neb",
+    "cli.simulate:md",
+    "cli.ipi:pimd",
+    "cli.modes:modes",
+    "cli.spectra:spectrum",
+    "cli.crystal:crystal",
+    "cli.insight:insight",
+    "cli.data:data",
+    "cli.training:train",
+    "cli.learn:learn",
+    "cli.models:evaluate",
+    "cli.models:info",
+    "cli.models:export",
+    "cli.models:domain",
+    "cli.importing:import_",
+    "cli.ipi:ipi",
+    "cli.ipi:ipi_input",
+    "cli.lammps:lammps",
+    "cli.report:report",
+    "studies.commands.bench:bench",
+    "studies.commands.c20:c20",
+    "studies.commands.h2co:h2co",
+    "studies.commands.reproduce:reproduce",
 )
-"""Where each command is: module below ``schnet_calc.cli``, and name."""
+"""Where each command is: module of the package, and name."""
 
 app = App(
     name="schnet-calc",
@@ -41,10 +43,14 @@ app = App(
     suppress_keyboard_interrupt=False,  # main() says what an interruption leaves behind
 )
 for place in COMMANDS:
-    app.command(f"schnet_calc.cli.{place}")
+    app.command(f"schnet_calc.{place}")
 
 
-def import_all() -> None:
-    """Import all commands, as the list of them needs."""
-    for name in app:
-        app[name]
+def import_listed(arguments: Sequence[str]) -> None:
+    """Import the commands of a list that is asked for: their texts stand in it."""
+    names, apps, rest = app.parse_commands(arguments)
+    helped = names[-1:] in (("--help",), ("-h",))
+    if helped or not rest:
+        listed = apps[-2 if helped else -1]
+        for name in listed:
+            listed[name]

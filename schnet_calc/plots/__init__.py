@@ -4,7 +4,6 @@ from schnet_calc.plots.crystals import draw_equation_of_state, draw_phonons
 from schnet_calc.plots.datasets import draw_overview
 from schnet_calc.plots.dynamics import draw_distribution, draw_energy_and_temperature, draw_pimd
 from schnet_calc.plots.insight import (
-    draw_alchemy,
     draw_attribution,
     draw_contributions,
     draw_cut,
@@ -25,12 +24,9 @@ from schnet_calc.plots.spectra import (
     draw_relaxation,
     draw_spectrum,
 )
-from schnet_calc.plots.speed import draw_bench
 from schnet_calc.plots.structures import draw_cage, draw_frame, flat_side
 from schnet_calc.plots.style import COLORS, class_color, new_figure, save_figure
 from schnet_calc.plots.training import (
-    draw_ablation,
-    draw_data_efficiency,
     draw_errors,
     draw_learning_curve,
     draw_learning_curves,
@@ -39,15 +35,11 @@ from schnet_calc.plots.training import (
 __all__ = [
     "COLORS",
     "class_color",
-    "draw_ablation",
-    "draw_alchemy",
     "draw_attribution",
     "draw_band",
-    "draw_bench",
     "draw_cage",
     "draw_contributions",
     "draw_cut",
-    "draw_data_efficiency",
     "draw_distribution",
     "draw_dynamic_spectra",
     "draw_embeddings",

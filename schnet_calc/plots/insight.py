@@ -19,7 +19,6 @@ from schnet_calc.analysis import covalent_bonds
 from schnet_calc.insight import Attribution, Components, Contributions, Rings, Surface
 from schnet_calc.plots.structures import flat_side
 from schnet_calc.plots.style import COLORS, plain
-from schnet_calc.studies.alchemy import AlchemicalStudy
 
 DIVERGING = colormaps["RdBu_r"]
 SAME = 0.01
@@ -185,17 +184,6 @@ def draw_embeddings(axes: Axes, components: Components, groups: Sequence[int] = 
         ylabel=f"second component ({100 * shares[1]:.0f} %)",
     )
     axes.margins(0.2)
-    return plain(axes)
-
-
-def draw_alchemy(axes: Axes, study: AlchemicalStudy) -> Axes:
-    """Energies on the way from molecule to molecule, labels at the molecules."""
-    for name, path in study.paths.items():
-        axes.plot(np.arange(len(path)) / study.points, path, label=name)
-    axes.plot(range(len(study.names)), study.labels, "k_", ms=12, label="QM9 (DFT)")
-    axes.set_xticks(range(len(study.names)), study.names)
-    axes.set_ylabel("energy less reference energies, kcal/mol")
-    axes.legend(frameon=False, fontsize=8)
     return plain(axes)
 
 

@@ -10,8 +10,6 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from schnet_calc.plots.style import COLORS, plain
-from schnet_calc.studies.ablation import Variant
-from schnet_calc.studies.learning_curve import Point
 
 
 def _metrics(path: str | Path) -> dict[str, list[float]]:
@@ -52,26 +50,6 @@ def draw_learning_curve(axes: Axes, metrics: str | Path) -> Axes:
     return plain(axes)
 
 
-def draw_data_efficiency(
-    axes: Axes, points: Sequence[Point], published: Mapping[tuple[str, int, int], float]
-) -> Axes:
-    """Test errors against the number of training molecules, a line per network; rings for published ones."""
-    lines: dict[tuple[str, int], list[Point]] = {}
-    for point in points:
-        lines.setdefault((point.architecture, point.n_interactions), []).append(point)
-    for k, ((name, n_interactions), mine) in enumerate(sorted(lines.items())):
-        mine = sorted(mine, key=lambda p: p.n_train)
-        color = COLORS[k % len(COLORS)]
-        label = f"{name}, T = {n_interactions}"
-        axes.plot([p.n_train for p in mine], [p.error for p in mine], "o-", color=color, label=label)
-        theirs = {n: e for (a, t, n), e in published.items() if (a, t) == (name, n_interactions)}
-        axes.plot(list(theirs), list(theirs.values()), "o", color=color, mfc="none", ms=9)
-    axes.plot([], [], "o", color="0.4", mfc="none", ms=9, label="published")
-    axes.set(xlabel="training molecules", ylabel="test MAE, kcal/mol", xscale="log", yscale="log")
-    axes.legend(frameon=False, fontsize="small")
-    return plain(axes)
-
-
 def draw_errors(axes: Sequence[Axes], differences: Mapping[str, NDArray[np.float64]]) -> None:
     """Histograms of differences to the labels by name, one for each of the axes."""
     known = {
@@ -88,20 +66,3 @@ def draw_errors(axes: Sequence[Axes], differences: Mapping[str, NDArray[np.float
         ax.axvline(0, color="0.3", lw=0.8)
         ax.set(xlabel=f"model − label: {label}", ylabel="count")
         plain(ax)
-
-
-def draw_ablation(axes: Sequence[Axes], variants: Sequence[Variant]) -> None:
-    """Errors of energies and forces over rho; runs on energies or forces alone as lines."""
-    weighted = [v for v in variants if v.rho > 0 and v.force_weight > 0]
-    for ax, key, label in (
-        (axes[0], "energy_mae_kcal_mol", "energy MAE, kcal/mol"),
-        (axes[1], "force_mae_kcal_mol_ang", "force MAE, kcal/mol/Å"),
-    ):
-        values = [v.errors.to_dict()[key] for v in weighted]
-        ax.loglog([v.rho for v in weighted], values, "o-", color=COLORS[0], label="energies and forces")
-        for k, variant in enumerate(v for v in variants if v not in weighted):
-            level = variant.errors.to_dict()[key]
-            ax.axhline(level, color=COLORS[k + 1], ls="--", lw=1.2, label=variant.name)
-        ax.set(xlabel="weight of the energies ρ, Å⁻²", ylabel=label)
-        plain(ax)
-    axes[0].legend(frameon=False, fontsize="small")

@@ -1,6 +1,5 @@
 """Pages: a study as one HTML file that works from disk, without network."""
 
-from schnet_calc.report.c20_page import write_c20_report
 from schnet_calc.report.molecule_page import write_report
 
-__all__ = ["write_c20_report", "write_report"]
+__all__ = ["write_report"]

@@ -1,1 +1,1 @@
-"""The studies of the paper and the thesis."""
+"""The paper and the thesis: studies, their pages, tables, commands and benchmarks; no other room knows this one."""

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from helpers import rattled, write_frames
 from schnet_calc import plots
-from schnet_calc.bench.run import Bench, Timing
 from schnet_calc.data import read_frames
 from schnet_calc.data.overview import look_over
+from schnet_calc.studies.bench.figure import draw_bench
+from schnet_calc.studies.bench.run import Bench, Timing
 
 
 def labels(ax):
@@ -87,11 +88,11 @@ def test_speed_is_drawn_over_atoms():
     timings = [timing(20, "batches", 90.0), timing(40, "batches", None), timing(64, "diamond", 200.0)]
     bench = Bench(timings, 10.0, 0.1, None, {}, 1)
     axes = Figure().subplots(1, 2)
-    plots.draw_bench(axes, bench)
+    draw_bench(axes, bench)
     assert [ax.get_title() for ax in axes] == ["batches", "diamond"]
     drawn = {line.get_label(): line for line in axes[0].lines}
     assert "SchNetPack" not in drawn
     assert drawn["script"].get_xdata().tolist() == [20]
     assert drawn["arithmetic"].get_ydata().tolist() == [10, 20]
-    plots.draw_bench(axes, replace(bench, timings=[replace(t, peer=7.0) for t in timings]))
+    draw_bench(axes, replace(bench, timings=[replace(t, peer=7.0) for t in timings]))
     assert "SchNetPack" in labels(axes[1])

@@ -7,10 +7,10 @@ import pytest
 
 from helpers import ethanol
 from schnet_calc.analysis.errors import KCAL_MOL
-from schnet_calc.report.reproduction.pieces import run_stage
-from schnet_calc.report.reproduction.stages import trained_stages
 from schnet_calc.studies import c20_selection
 from schnet_calc.studies.c20_selection import PAPER, Network, configuration, read_rows
+from schnet_calc.studies.reproduction.pieces import run_stage
+from schnet_calc.studies.reproduction.stages import trained_stages
 
 SMALL = {"n_train": 20, "n_validation": 5, "n_test": 10, "batch_size": 4, "n_blocks": 5, "n_gaussians": 8}
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from ase.calculators.calculator import Calculator
 
-from schnet_calc.bench.cases import diamond, md_step, silicon, write_random_model
-from schnet_calc.bench.timing import take_turns, threads
 from schnet_calc.calculator import SchNetCalculator
+from schnet_calc.studies.bench.cases import diamond, md_step, silicon, write_random_model
+from schnet_calc.studies.bench.timing import take_turns, threads
 
 NEP = {"C": (7.0, 4.0), "Si": (5.0, 5.0)}
 """Å; radial and angular cutoffs that published models have."""

@@ -3,7 +3,7 @@
 import pytest
 from ase.build import bulk
 
-from schnet_calc.bench.training import (
+from schnet_calc.studies.bench.training import (
     SMALL,
     TrainingCase,
     run_training_bench,
@@ -34,7 +34,8 @@ def test_cases():
 
 def test_steps_are_timed(monkeypatch):
     monkeypatch.setattr(
-        "schnet_calc.bench.training.training_cases", lambda: [TrainingCase("two", bulk("C"), 2, SMALL)]
+        "schnet_calc.studies.bench.training.training_cases",
+        lambda: [TrainingCase("two", bulk("C"), 2, SMALL)],
     )
     found = run_training_bench(seconds=0.01)
     (timing,) = found.timings

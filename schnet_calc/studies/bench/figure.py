@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
-from schnet_calc.bench.run import Bench, Timing
 from schnet_calc.plots.style import COLORS, plain
+from schnet_calc.studies.bench.run import Bench, Timing
 
 
 def draw_bench(axes: Sequence[Axes], found: Bench) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from schnet_calc.bench.cases import LATTICE
+from schnet_calc.studies.bench.cases import LATTICE
 
 COMMANDS = """
 units metal
@@ -147,7 +147,7 @@ def _on_ranks(job: dict[str, Any]) -> Cost:
     threads = job["route"] == "threads"
     command = [] if threads else [mpiexec, "-n", str(job["ranks"])]
     done = subprocess.run(
-        [*command, sys.executable, "-m", "schnet_calc.bench.lammps", json.dumps(job)],
+        [*command, sys.executable, "-m", "schnet_calc.studies.bench.lammps", json.dumps(job)],
         env={**os.environ, "OMP_NUM_THREADS": str(job["ranks"]) if threads else "1"},
         capture_output=True,
         text=True,

@@ -34,8 +34,8 @@ def c20(
         Folder for trajectories, figures, c20.json and index.html.
     """
     from schnet_calc.modelfile import load_potential
-    from schnet_calc.report import write_c20_report
     from schnet_calc.studies.c20 import study_c20
+    from schnet_calc.studies.c20_page import write_c20_report
 
     with progress_bar() as bar:
         study = study_c20(

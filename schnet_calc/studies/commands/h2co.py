@@ -33,8 +33,8 @@ def h2co(
         Folder for trajectories, figures, h2co.json and index.html.
     """
     from schnet_calc.modelfile import load_potential
-    from schnet_calc.report.h2co_page import write_h2co_report
     from schnet_calc.studies.h2co import MEASURED, study_h2co
+    from schnet_calc.studies.h2co_page import write_h2co_report
 
     with progress_bar() as bar:
         study = study_h2co(

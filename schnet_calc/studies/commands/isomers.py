@@ -6,10 +6,8 @@ from rich.table import Table
 
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
 from schnet_calc.cli.options import OutputPath
-from schnet_calc.cli.reproduce import reproduce
 
 
-@reproduce.command
 def isomers(
     *,
     data: Path | None = None,

@@ -11,7 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from schnet_calc.bench.cases import (
+from schnet_calc.calculator import SchNetCalculator
+from schnet_calc.modelfile import find_model, load_potential
+from schnet_calc.nn import SchNetConfig
+from schnet_calc.structures.structure import Structure
+from schnet_calc.studies.bench.cases import (
     BEADS,
     DIAMOND,
     NETWORK,
@@ -22,13 +26,9 @@ from schnet_calc.bench.cases import (
     operations,
     write_random_model,
 )
-from schnet_calc.bench.memory import peak_memory
-from schnet_calc.bench.pimd import FREE, n_steps_for, pimd_step, with_ase
-from schnet_calc.bench.timing import Call, gflops, matrix_product, take_turns, threads
-from schnet_calc.calculator import SchNetCalculator
-from schnet_calc.modelfile import find_model, load_potential
-from schnet_calc.nn import SchNetConfig
-from schnet_calc.structures.structure import Structure
+from schnet_calc.studies.bench.memory import peak_memory
+from schnet_calc.studies.bench.pimd import FREE, n_steps_for, pimd_step, with_ase
+from schnet_calc.studies.bench.timing import Call, gflops, matrix_product, take_turns, threads
 
 PEER_LIMIT = 1000
 """Atoms up to which the peer is timed."""
@@ -90,7 +90,7 @@ def run_bench(
     Parameters
     ----------
     sizes : sequence of int
-        Atoms of diamond, of :data:`~schnet_calc.bench.cases.DIAMOND`.
+        Atoms of diamond, of :data:`~schnet_calc.studies.bench.cases.DIAMOND`.
     against : str, optional
         ``"schnetpack"``.
     seconds : float
@@ -174,7 +174,7 @@ class _Run:
         return partial(calculator.evaluate, [case.atoms] * case.count)
 
     def _peers(self, case: Case) -> dict[str, Call]:
-        from schnet_calc.bench import schnetpack
+        from schnet_calc.studies.bench import schnetpack
 
         if case.count > 1:
             return {"peer": schnetpack.batch_step(self.config, case.atoms, case.count)}
@@ -191,7 +191,7 @@ class _Run:
         n_steps = n_steps_for(20.0 * floor + 4.0, 3.0 * self.seconds)
         times.append(pimd_step(cage(), beads, n_steps, model=self.model))
         if self.against and beads <= PEER_BEADS:
-            from schnet_calc.bench import schnetpack
+            from schnet_calc.studies.bench import schnetpack
 
             serve = with_ase(schnetpack.calculator(self.config, self.folder))
             n_steps = n_steps_for(20.0 * beads, 3.0 * self.seconds)

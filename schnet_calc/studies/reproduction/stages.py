@@ -23,19 +23,20 @@ from schnet_calc.insight import (
 from schnet_calc.model import Model
 from schnet_calc.modelfile import load_potential
 from schnet_calc.nn.activation import ShiftedSoftplus
-from schnet_calc.report.c20_page import write_c20_report
-from schnet_calc.report.qm9_figures import draw_qm9_figures
-from schnet_calc.report.reproduction.pieces import Pieces, Stage
-from schnet_calc.report.reproduction.qm9_errors import add_qm9_errors
 from schnet_calc.studies import md17 as md17_study
 from schnet_calc.studies.alchemy import study_alchemy
 from schnet_calc.studies.c20 import study_c20
+from schnet_calc.studies.c20_page import write_c20_report
 from schnet_calc.studies.c20_selection import PAPER as SELECTION, read_rows
 from schnet_calc.studies.configs import config_folder, data_folder
+from schnet_calc.studies.figures import draw_alchemy, draw_data_efficiency
 from schnet_calc.studies.isomers import MODELS, isomer_rows
 from schnet_calc.studies.kept import Progress
 from schnet_calc.studies.learning_curve import PUBLISHED, read_points
+from schnet_calc.studies.qm9_figures import draw_qm9_figures
 from schnet_calc.studies.qm9_insight import study_qm9
+from schnet_calc.studies.reproduction.pieces import Pieces, Stage
+from schnet_calc.studies.reproduction.qm9_errors import add_qm9_errors
 from schnet_calc.studies.tables import ROWS, Tested, configuration, evaluated_rows, held_out
 from schnet_calc.training.setup import read_data
 
@@ -155,7 +156,7 @@ def qm9_inside(pieces: Pieces, data: Path | None, progress: Progress) -> None:
     for number, path in draw_qm9_figures(study, pieces.folder).items():
         pieces.drawn(f"Figure {number}", path.stem, "By the shipped qm9 (T = 6, F = 64).")
     figure, axes = plots.new_figure(5.5, 3.6)
-    plots.draw_alchemy(axes, study_alchemy("qm9", frames))
+    draw_alchemy(axes, study_alchemy("qm9", frames))
     pieces.figure("Figure 3.16", figure, "alchemy", "By the shipped qm9.")
 
 
@@ -245,7 +246,7 @@ def _learning_curve(folder: Path) -> Stage:
         if not points:
             raise FileNotFoundError(f"no trainings in {folder}: schnet-calc reproduce learning-curve")
         figure, axes = plots.new_figure(5.5, 4)
-        plots.draw_data_efficiency(axes, points, PUBLISHED)
+        draw_data_efficiency(axes, points, PUBLISHED)
         steps = ", ".join(f"{s:,}" for s in sorted({p.steps for p in points}))
         pieces.figure("Figure 4.6", figure, "learning_curve", f"{steps} steps each; rings: published.")
         dtnn = [[f"{p.n_train:,}", f"{p.error:.2f}"] for p in points if p.architecture == "DTNN"]

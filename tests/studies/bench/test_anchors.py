@@ -5,7 +5,7 @@ import builtins
 import pytest
 from ase.calculators.lj import LennardJones
 
-from schnet_calc.bench import anchors
+from schnet_calc.studies.bench import anchors
 
 pytestmark = pytest.mark.slow
 

@@ -3,9 +3,9 @@
 import pytest
 
 from schnet_calc import plots
-from schnet_calc.report.reproduction import page as page_module, write_reproduction
-from schnet_calc.report.reproduction.pieces import Stage
 from schnet_calc.studies.catalogue import CATALOGUE
+from schnet_calc.studies.reproduction import page as page_module, write_reproduction
+from schnet_calc.studies.reproduction.pieces import Stage
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_every_table_and_figure_has_its_place(stages, tmp_path):
 
 
 def test_what_is_done_is_taken_as_it_is_unless_models_change(stages, tmp_path, monkeypatch):
-    from schnet_calc.report.reproduction import pieces
+    from schnet_calc.studies.reproduction import pieces
 
     for _ in range(2):
         write_reproduction(tmp_path, "command", stages=("finds",))

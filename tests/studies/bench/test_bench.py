@@ -5,10 +5,10 @@ import pytest
 from ase.build import bulk
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.bench.cases import Case, cage, cases, diamond, md_step, operations
-from schnet_calc.bench.pimd import FREE, STRIDE, n_steps_for, pimd_step
-from schnet_calc.bench.run import run_bench
-from schnet_calc.bench.timing import take_turns
+from schnet_calc.studies.bench.cases import Case, cage, cases, diamond, md_step, operations
+from schnet_calc.studies.bench.pimd import FREE, STRIDE, n_steps_for, pimd_step
+from schnet_calc.studies.bench.run import run_bench
+from schnet_calc.studies.bench.timing import take_turns
 
 pytestmark = pytest.mark.slow
 

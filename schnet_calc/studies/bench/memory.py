@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from schnet_calc.bench.cases import diamond, md_step
 from schnet_calc.calculator import SchNetCalculator
+from schnet_calc.studies.bench.cases import diamond, md_step
 
 
 def peak_memory(model: Path, n_atoms: int) -> float:
@@ -19,9 +19,7 @@ def peak_memory(model: Path, n_atoms: int) -> float:
     RuntimeError
         It failed; the end of what it said is in the message.
     """
-    code = (
-        f"from schnet_calc.bench.memory import evaluate_alone; evaluate_alone({str(model)!r}, {n_atoms}, "
-    )
+    code = f"from {__name__} import evaluate_alone; evaluate_alone({str(model)!r}, {n_atoms}, "
     code += f"{torch.get_num_threads()})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     if done.returncode != 0:

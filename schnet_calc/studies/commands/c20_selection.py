@@ -7,10 +7,8 @@ from rich.table import Table
 
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
 from schnet_calc.cli.options import OutputPath, Several
-from schnet_calc.cli.reproduce import reproduce
 
 
-@reproduce.command
 def c20_selection(
     *,
     rows: Annotated[list[int] | None, Several] = None,

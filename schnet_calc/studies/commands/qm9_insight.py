@@ -4,10 +4,8 @@ from pathlib import Path
 
 from schnet_calc.cli.console import Stages, print_table, progress_bar, write_json
 from schnet_calc.cli.options import OutputPath
-from schnet_calc.cli.reproduce import reproduce
 
 
-@reproduce.command
 def insight(
     *,
     model: str = "qm9",
@@ -35,7 +33,7 @@ def insight(
         Where to write the numbers.
     """
     from schnet_calc.data.qm9 import read_qm9
-    from schnet_calc.report.qm9_figures import draw_qm9_figures
+    from schnet_calc.studies.qm9_figures import draw_qm9_figures
     from schnet_calc.studies.qm9_insight import study_qm9
 
     with progress_bar() as bar:

@@ -11,7 +11,7 @@ from schnet_calc.cli.console import err, out as console, write_json
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, Several, check_files
 
 if TYPE_CHECKING:
-    from schnet_calc.bench.run import Bench
+    from schnet_calc.studies.bench.run import Bench
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def bench(*, what: Annotated[What, Flat] = What(), out: BenchOutput = BenchOutpu
     import torch
 
     from schnet_calc import plots
-    from schnet_calc.bench.run import run_bench
+    from schnet_calc.studies.bench.figure import draw_bench
+    from schnet_calc.studies.bench.run import run_bench
 
     against, seconds = what.against, what.seconds
     if what.threads is not None:
@@ -73,7 +74,7 @@ def bench(*, what: Annotated[What, Flat] = What(), out: BenchOutput = BenchOutpu
     found = run_bench(atoms, against, seconds, what.beads, lambda name: err.print(name), what.model)
     _print_steps(found, against is not None, max(atoms))
     figure, axes = plots.new_figure(11, 3.6, len({t.group for t in found.timings}))
-    plots.draw_bench(axes, found)
+    draw_bench(axes, found)
     plots.save_figure(figure, out.output)
     write_json(out.json, found.to_dict())
 
@@ -96,7 +97,7 @@ def _new_table(title: str, caption: str) -> Table:
 
 def _bench_training(against: str | None, seconds: float, json: Path | None) -> None:
     """Print a table of training steps, and the parts of the first."""
-    from schnet_calc.bench.training import run_training_bench
+    from schnet_calc.studies.bench.training import run_training_bench
 
     found = run_training_bench(against, seconds, lambda name: err.print(name))
     table = _new_table(
@@ -124,7 +125,7 @@ def _bench_training(against: str | None, seconds: float, json: Path | None) -> N
 
 def _bench_anchors(against: str, seconds: float, json: Path | None) -> None:
     """Print what crystals cost with another potential."""
-    from schnet_calc.bench.anchors import run_anchors
+    from schnet_calc.studies.bench.anchors import run_anchors
 
     found = run_anchors(against, seconds)
     theirs = against.upper()
@@ -139,7 +140,7 @@ def _bench_anchors(against: str, seconds: float, json: Path | None) -> None:
 
 def _bench_lammps(what: What, json: Path | None) -> None:
     """Print what silicon costs on ranks, and what 64 nodes would cost."""
-    from schnet_calc.bench.lammps import measure, rows_of, weak_scaling
+    from schnet_calc.studies.bench.lammps import measure, rows_of, weak_scaling
 
     costs = measure(
         what.atoms or (1000, 8000, 32000),

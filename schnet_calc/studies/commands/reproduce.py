@@ -9,10 +9,22 @@ from rich.table import Table
 
 from schnet_calc.cli.console import Stages, command_line, out, progress_bar, write_json
 from schnet_calc.cli.options import OutputPath, Several
-from schnet_calc.cli.reproduce_tables import print_rows
-from schnet_calc.studies.configs import config_folder, data_folder
+from schnet_calc.studies.commands.reproduce_tables import print_rows
+
+LISTED = (
+    "learning_curve:learning_curve",
+    "c20_selection:c20_selection",
+    "isomers:isomers",
+    "qm9_insight:insight",
+    "thesis_tables:qm9",
+    "thesis_tables:materials",
+    "thesis_tables:c20",
+)
+"""More commands: module here, and name."""
 
 reproduce = App(name="reproduce", help="Repeat the paper's tables.")
+for place in LISTED:
+    reproduce.command(f"schnet_calc.studies.commands.{place}")
 
 
 @reproduce.default
@@ -42,8 +54,8 @@ def everything(
     if not page:
         reproduce.help_print()
         return
-    from schnet_calc.report.reproduction import write_reproduction
-    from schnet_calc.report.reproduction.stages import STAGES
+    from schnet_calc.studies.reproduction import write_reproduction
+    from schnet_calc.studies.reproduction.stages import STAGES
 
     with progress_bar() as bar:
         path = write_reproduction(
@@ -104,6 +116,7 @@ def md17(
     """
     from schnet_calc.data.fetch import fetch_md17
     from schnet_calc.studies import md17 as study
+    from schnet_calc.studies.configs import config_folder, data_folder
     from schnet_calc.studies.kept import steps_of
     from schnet_calc.studies.stability import Stability
 
@@ -193,6 +206,8 @@ def ablation(
     """
     from schnet_calc import plots
     from schnet_calc.studies.ablation import run_ablation
+    from schnet_calc.studies.configs import config_folder, data_folder
+    from schnet_calc.studies.figures import draw_ablation
     from schnet_calc.studies.md17 import check_names, configuration
 
     (name,) = check_names([molecule])
@@ -210,7 +225,7 @@ def ablation(
         table.add_row(variant.name, f"{energy:.3f}", f"{force:.3f}")
     out.print(table)
     figure, axes = plots.new_figure(8, 3.4, 2)
-    plots.draw_ablation(axes, found)
+    draw_ablation(axes, found)
     plots.save_figure(figure, output / "ablation")
     write_json(json, {v.name: v.to_dict() for v in found})
 

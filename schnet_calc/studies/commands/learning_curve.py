@@ -7,10 +7,8 @@ from rich.table import Table
 
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
 from schnet_calc.cli.options import OutputPath, Several
-from schnet_calc.cli.reproduce import reproduce
 
 
-@reproduce.command
 def learning_curve(
     *,
     sizes: Annotated[list[int] | None, Several] = None,
@@ -41,6 +39,7 @@ def learning_curve(
         Where to write the numbers.
     """
     from schnet_calc import plots
+    from schnet_calc.studies.figures import draw_data_efficiency
     from schnet_calc.studies.learning_curve import NETWORKS, PUBLISHED, SIZES, run_learning_curve
 
     networks = [n for n in NETWORKS if n[0] == "DTNN"] if dtnn else []
@@ -59,6 +58,6 @@ def learning_curve(
         table.add_row(p.architecture, str(p.n_interactions), f"{p.n_train:,}", f"{p.error:.2f}", shown)
     out.print(table)
     figure, axes = plots.new_figure(5.5, 4)
-    plots.draw_data_efficiency(axes, points, PUBLISHED)
+    draw_data_efficiency(axes, points, PUBLISHED)
     plots.save_figure(figure, output / "learning_curve")
     write_json(json, {"points": [p.to_dict() for p in points]})

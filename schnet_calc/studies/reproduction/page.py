@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from schnet_calc.report.page import Commands, Page, Part, Picture, Section, Table, Text, write_page
-from schnet_calc.report.reproduction.pieces import run_stage
-from schnet_calc.report.reproduction.stages import STAGES, trained_stages
 from schnet_calc.studies.catalogue import CATALOGUE, Entry
 from schnet_calc.studies.kept import Progress
+from schnet_calc.studies.reproduction.pieces import run_stage
+from schnet_calc.studies.reproduction.stages import STAGES, trained_stages
 
 
 def write_reproduction(

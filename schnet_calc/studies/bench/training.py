@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from schnet_calc.bench.cases import cage, diamond
-from schnet_calc.bench.timing import Call, gflops, matrix_product, take_turns
 from schnet_calc.data import read_frames
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import SchNetConfig
 from schnet_calc.structures.neighbors import half_pairs
+from schnet_calc.studies.bench.cases import cage, diamond
+from schnet_calc.studies.bench.timing import Call, gflops, matrix_product, take_turns
 from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig
 from schnet_calc.training.loss import loss_function
 from schnet_calc.training.subnormals import no_subnormals
@@ -85,7 +85,7 @@ def training_cases() -> Iterator[TrainingCase]:
 
 
 def _aspirin() -> ase.Atoms:
-    with as_file(files("schnet_calc.bench") / "aspirin.xyz") as path:
+    with as_file(files("schnet_calc.studies.bench") / "aspirin.xyz") as path:
         atoms: ase.Atoms = ase.io.read(path)
     return atoms
 
@@ -174,7 +174,7 @@ def _turns(
     if autograd:
         calls["autograd"] = step_of(make_run(case, folder / "autograd", "adam", "autograd"))
     if against:
-        from schnet_calc.bench import schnetpack
+        from schnet_calc.studies.bench import schnetpack
 
         frames = read_frames(folder / "adam.extxyz")
         calls["peer"] = schnetpack.training_step(case.config, frames, case.count)

@@ -1,0 +1,82 @@
+"""``schnet-calc reproduce`` for tables of the thesis whose models come along."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from rich.table import Table
+
+from schnet_calc.cli.console import Stages, out, progress_bar, write_json
+from schnet_calc.cli.options import Flat, OutputPath
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """Where models and data of a table are."""
+
+    data: Path | None = None
+    """The data, where they are not where the configuration says."""
+    evaluate_only: bool = True
+    """Test the shipped models; otherwise train, or go on with, models of the same configuration."""
+    json: Path | None = None
+    """Where to write the numbers."""
+
+
+Options = Annotated[TableOptions, Flat]
+
+
+def qm9(*, options: Options = TableOptions(), output: OutputPath = Path("runs/qm9")) -> None:
+    """Table 4.2: molecules of QM9, U0.
+
+    Parameters
+    ----------
+    output
+        Folder of the trainings.
+    """
+    _repeat("qm9", options, output)
+
+
+def materials(*, options: Options = TableOptions(), output: OutputPath = Path("runs/materials")) -> None:
+    """Table 4.3: formation energies of crystals.
+
+    Parameters
+    ----------
+    output
+        Folder of the trainings.
+    """
+    _repeat("materials", options, output)
+
+
+def c20(*, options: Options = TableOptions(), output: OutputPath = Path("runs/c20")) -> None:
+    """Table 5.6: energies and forces of C20.
+
+    Parameters
+    ----------
+    output
+        Folder of the trainings.
+    """
+    _repeat("c20", options, output)
+
+
+def _repeat(name: str, options: TableOptions, output: Path) -> None:
+    """Test or train the models of a table, and print them beside the thesis."""
+    from schnet_calc.studies.tables import evaluated_rows
+
+    with progress_bar() as bar:
+        stages = Stages(bar)
+        folder = None if options.evaluate_only else output
+        rows = evaluated_rows(name, options.data, folder, lambda row, done, total: stages(row, done, total))
+    if not rows:
+        raise ValueError(f"there is no shipped model for {name}: train one with --no-evaluate-only")
+    title = f"Table {rows[0].row.table} of the thesis"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for heading in ("row", "error (MAE)", "ours", "thesis", "test frames"):
+        table.add_column(heading)
+    for row in rows:
+        for key, value in row.found.items():
+            thesis = row.row.published[key]
+            shown = f"{value:.3f}{'' if value <= thesis else ' !'}"
+            table.add_row(row.row.what, key, shown, f"{thesis:.3f}", str(row.evaluation.n_frames))
+    out.print(table)
+    out.print("! is above the thesis" + (f"; {rows[0].row.note}" if rows[0].row.note else ""))
+    write_json(options.json, {"rows": [row.to_dict() for row in rows]})
