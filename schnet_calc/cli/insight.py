@@ -67,18 +67,7 @@ def insight(
             f"{model} holds no network of this package: without a structure, nothing can be seen"
         )
     images = [] if structure is None else read_structures(structure)
-    crystal = images[0].cell.array if images and images[0].pbc.all() else None
-    steps = (
-        [_filters(potential, crystal, output), _sensitivity(potential, symbols, output)] if inside else []
-    )
-    if inside and len(symbols) > 1:
-        steps.append(_embeddings(potential, output))
-    if images:
-        first = images[0]
-        steps.append(_contributions(potential, images, ring, output))
-        steps.append(_potential(potential, first, probe or symbols[-1], spacing, output))
-        if inside:
-            steps.append(_attribution(potential, first, output))
+    steps = _steps(potential, images, probe or symbols[-1], (ring, spacing), output)
     arrays: dict[str, Any] = {}
     rows: dict[str, Any] = {}
     with progress_bar() as bar:
@@ -95,6 +84,29 @@ def insight(
 
 Found = Iterator[tuple[str, Any, str]]
 """Name and value of an array, and what the table says of it."""
+
+
+def _steps(
+    potential: "Potential", images: "list[ase.Atoms]", probe: str, sizes: tuple[int, float], output: Path
+) -> list[Found]:
+    """What there is to see, given the atoms of a ring and the spacing of the cube."""
+    from ase.data import chemical_symbols
+
+    symbols = [chemical_symbols[z] for z in potential.elements]
+    inside, (ring, spacing) = potential.network() is not None, sizes
+    crystal = images[0].cell.array if images and images[0].pbc.all() else None
+    steps = (
+        [_filters(potential, crystal, output), _sensitivity(potential, symbols, output)] if inside else []
+    )
+    if inside and len(symbols) > 1:
+        steps.append(_embeddings(potential, output))
+    if images:
+        first = images[0]
+        steps.append(_contributions(potential, images, ring, output))
+        steps.append(_potential(potential, first, probe, spacing, output))
+        if inside:
+            steps.append(_attribution(potential, first, output))
+    return steps
 
 
 def _filters(potential: "Potential", cell: Any, output: Path) -> Found:
