@@ -71,6 +71,12 @@ def find_peaks_above_noise(
     return found
 
 
+def top(x: FloatArray, y: FloatArray) -> float:
+    """Return where values (K,) over (K,) even places are largest, between the places."""
+    k = int(y.argmax())
+    return _vertex(x, y, k) if 0 < k < len(y) - 1 else float(x[k])
+
+
 def _vertex(x: FloatArray, y: FloatArray, k: int) -> float:
     """The top of the parabola through a maximum and its neighbours."""
     left, top, right = y[k - 1 : k + 2]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schnet_calc.analysis.averages import Estimate
-from schnet_calc.analysis.peaks import Peak, find_peaks_above_noise
+from schnet_calc.analysis.peaks import Peak, find_peaks_above_noise, top
 
 FloatArray = NDArray[np.float64]
 LOWEST = 200.0
@@ -72,6 +72,16 @@ class Spectrum:
         if len(self.densities) < 2:
             return Estimate(float(inside(self.pooled)), np.nan)
         return Estimate(float(inside(self.pooled)), float(_jackknife(inside(self._without_each()))))
+
+    def maximum(self, low: float = LOWEST, high: float = np.inf) -> Estimate:
+        """Return where the intensity between two wavenumbers is largest, cm⁻¹."""
+        kept = (self.wavenumbers >= low) & (self.wavenumbers <= high)
+        x = self.wavenumbers[kept]
+        place = top(x, self.pooled[kept])
+        if len(self.densities) < 2:
+            return Estimate(place, np.nan)
+        others = np.array([top(x, y) for y in self._without_each()[:, kept]])
+        return Estimate(place, float(_jackknife(others)))
 
     def peaks(self, prominence: float = 0.02, lowest: float = LOWEST) -> list[Peak]:
         """Return the peaks that stand above the noise, at least the resolution apart.

@@ -83,7 +83,8 @@ def spectrum(
 
     from schnet_calc import plots
     from schnet_calc.data.measured import read_measured
-    from schnet_calc.simulate.spectrum import read_dynamics, spectra
+    from schnet_calc.simulate.dynamics import read_dynamics
+    from schnet_calc.simulate.spectrum import spectra
 
     loaded = None if model is None else evaluation.open(model).model
     runs: dict[str, list[Any]] = {}

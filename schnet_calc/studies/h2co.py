@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.model import Model
+from schnet_calc.simulate.dynamics import read_dynamics
 from schnet_calc.simulate.infrared import infrared_intensities, set_isotopes
 from schnet_calc.simulate.md_files import MDSettings
 from schnet_calc.simulate.modes import NormalModes, normal_modes
 from schnet_calc.simulate.pimd import run_pimd
 from schnet_calc.simulate.relax import Relaxation, relax
 from schnet_calc.simulate.replicas import run_replicas
-from schnet_calc.simulate.spectrum import DynamicSpectra, read_dynamics, spectra
+from schnet_calc.simulate.spectrum import DynamicSpectra, spectra
 from schnet_calc.simulate.vpt2 import Anharmonic, quartic_field, vpt2
 
 ISOTOPES: dict[str, dict[str, float]] = {"H2CO": {}, "D2CO": {"H": 2.0141}}

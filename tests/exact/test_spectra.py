@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from ase import Atoms, units
-from scipy.linalg import expm
+from scipy.linalg import expm, null_space
+from scipy.spatial.transform import Rotation
 
 from schnet_calc.analysis.spectra import (
     INVCM_FS,
@@ -13,7 +14,10 @@ from schnet_calc.analysis.spectra import (
     vibrational_spectrum,
 )
 from schnet_calc.analysis.spectrum import Spectrum
-from schnet_calc.simulate.spectrum import Dynamics, check_ensemble, spectra
+from schnet_calc.simulate.dynamics import Dynamics
+from schnet_calc.simulate.mode_spectra import mode_spectra
+from schnet_calc.simulate.modes import NormalModes, rigid_motions
+from schnet_calc.simulate.spectrum import check_ensemble, spectra
 
 MASS, KELVIN = 12.0, 300.0
 LINES = (600.0, 1700.0, 3000.0)
@@ -151,6 +155,29 @@ def test_thermostats_are_refused_or_named():
         ValueError, match=r"stiffest mode lies near 4000 cm⁻¹: write a frame at least every 4\.1 fs"
     ):
         spectra([dynamics("none", interval=5.0)])
+
+
+def test_modes_are_seen_one_by_one():
+    """In a molecule that turns and moves away."""
+    rng = np.random.default_rng(3)
+    atoms = Atoms("OCH2", [(0, 0, 1.2), (0, 0, 0), (0.9, 0, -0.6), (-0.9, 0, -0.6)])
+    internal = null_space(rigid_motions(atoms)).T.reshape(6, 4, 3)
+    shapes = internal / np.sqrt(atoms.get_masses())[:, None]
+    wavenumbers, kelvins = np.linspace(900, 3000, 6), np.linspace(200, 400, 6)
+    hessian = np.zeros((12, 12))
+    modes = NormalModes(atoms, hessian, wavenumbers, shapes, 0.0, 0.0, 0.0)
+    times = np.arange(4000) * 2.0 * units.fs
+    omega = np.array([angular(x) for x in wavenumbers])
+    size = np.sqrt(2 * 1e-3 * units.kB * kelvins) / omega  # so small that the motion is that of the modes
+    along = size * np.cos(np.outer(times, omega) + rng.uniform(0, 6, 6))
+    frames = atoms.positions + np.einsum("mk,kna->mna", along, shapes)
+    turns = Rotation.from_rotvec(np.outer(np.arange(4000) * 1e-3, [0.3, 0.5, 1.0])).as_matrix()
+    moving = np.einsum("mab,mnb->mna", turns, frames) + times[:, None, None] * 1e-3
+    run = Dynamics(atoms, [moving], None, [[moving]], 2.0, KELVIN, "path integral", "trpmd", 100.0)
+    found = mode_spectra([run], modes, 20.0)
+    assert [s.maximum().value for s in found] == pytest.approx(wavenumbers, abs=1.0)
+    # Areas are temperatures.
+    assert [1e3 * s.area(200, 5000).value for s in found] == pytest.approx(kelvins, rel=0.02)
 
 
 @pytest.mark.parametrize("by_momenta", [True, False])

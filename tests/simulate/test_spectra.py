@@ -10,9 +10,10 @@ from schnet_calc import MDSettings, Model, SchNetCalculator, normal_modes, relax
 from schnet_calc.analysis.spectra import infrared_spectrum, spectrum, vibrational_spectrum
 from schnet_calc.data.measured import read_measured
 from schnet_calc.errors import DataError
+from schnet_calc.simulate.dynamics import read_dynamics
 from schnet_calc.simulate.infrared import infrared_intensities, set_isotopes
 from schnet_calc.simulate.replicas import run_replicas
-from schnet_calc.simulate.spectrum import read_dynamics, spectra
+from schnet_calc.simulate.spectrum import spectra
 
 INVCM = units._c * 100e-15  # per fs
 
