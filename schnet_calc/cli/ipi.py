@@ -1,33 +1,22 @@
-"""Commands around i-PI: the client, path-integral MD, the input file alone."""
+"""Commands around i-PI: the client, the input file alone."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from schnet_calc.cli.console import (
-    Speed,
-    Stages,
-    err,
-    out as console,
-    print_table,
-    progress_bar,
-    write_json,
-)
+from schnet_calc.cli.console import err, out as console, progress_bar, write_json
 from schnet_calc.cli.doubts import tell_doubtful
 from schnet_calc.cli.options import (
     EvaluationOptions,
     Flat,
     ModelName,
-    ModelOptions,
-    OutputOptions,
     OutputPath,
     check_model,
     read,
 )
-from schnet_calc.ipi.settings import PIMDSettings
+from schnet_calc.cli.pimd import Beads, Simulation, model_names, with_beads
 
 if TYPE_CHECKING:
-    from schnet_calc.analysis.path_integrals import PathIntegralEstimators
     from schnet_calc.ipi import Address
 
 
@@ -119,90 +108,11 @@ def ipi(
     tell_doubtful(served.doubts.count, served.doubts.reason)
 
 
-@dataclass(frozen=True)
-class PIMDOutput(OutputOptions):
-    """What ``pimd`` writes."""
-
-    output: OutputPath = Path("pimd")
-    """Folder for input.xml, simulation.* and the figure."""
-    json: Path | None = None
-    """Where to write the estimators."""
-
-
-def pimd(
-    structure: Path,
-    *,
-    settings: Annotated[PIMDSettings, Flat],
-    resume: bool = False,
-    model: ModelOptions,
-    out: PIMDOutput = PIMDOutput(),
-) -> None:
-    """Path-integral MD with i-PI, in a folder with its standard output files.
-
-    Parameters
-    ----------
-    structure
-        Where all beads start, any file that ASE reads.
-    resume
-        Go on with the run in the folder.
-    """
-    atoms = read(structure)
-    from schnet_calc import plots
-    from schnet_calc.simulate.pimd import run_pimd
-
-    speed = Speed(settings.timestep)
-    with progress_bar() as bar:
-        stages = Stages(bar)
-
-        def show(step: int, row: dict[str, float]) -> None:
-            note = f"{row['time']:.3f} ps, {row['temperature']:.0f} K, "
-            note += f"conserved {row['conserved']:.4f} eV, {speed(step)}"
-            stages("PIMD", step, settings.n_steps, note)
-
-        run = run_pimd(
-            atoms,
-            model_names(model.model),
-            settings,
-            out.output,
-            resume=resume,
-            progress=show,
-            **model.to_dict(),
-        )
-    table = run.table()
-    figure, axes = plots.new_figure(9, 3.2, 2)
-    plots.draw_pimd(axes, table)
-    plots.save_figure(figure, out.output / "pimd")
-    result = run.estimators()
-    rows = {
-        "time": f"{table['time'][-1]:.3f} ps, {settings.beads} beads, {speed(settings.n_steps)}",
-        "conserved quantity": f"changed by {table['conserved'][-1] - table['conserved'][0]:.1e} eV",
-        **_estimates(result),
-        "doubtful structures": run.doubts.count,
-    }
-    print_table(f"PIMD of {structure.name}", {**rows, "output": out.output})
-    numbers = {"time_ps": float(table["time"][-1]), "doubtful_structures": run.doubts.count}
-    write_json(out.json, {**numbers, **(result.to_dict() if result else {})})
-    tell_doubtful(run.doubts.count, run.doubts.reason)
-
-
-def _estimates(result: "PathIntegralEstimators | None") -> dict[str, str]:
-    """What the table says of averages with errors."""
-    if result is None:
-        err.print("[yellow]too short for estimators with errors")
-        return {}
-    return {
-        "kinetic energy, virial": f"{result.kinetic_virial} eV",
-        "kinetic energy, thermodynamic": f"{result.kinetic_thermodynamic} eV",
-        "heat capacity": f"{result.heat_capacity} k_B",
-        "radius of gyration": f"{result.radius_of_gyration} Å",
-        "temperature of the beads": f"{result.temperature} K",
-    }
-
-
 def ipi_input(
     structure: Path,
     *,
-    settings: Annotated[PIMDSettings, Flat],
+    settings: Annotated[Simulation, Flat],
+    beads: Beads = 8,
     where: Annotated[Where, Flat] | None = None,
     model: ModelName,
     output: OutputPath = Path("ipi"),
@@ -226,7 +136,8 @@ def ipi_input(
 
     address = (where or Where(unix="schnet")).address()
     names = model_names(model)
-    write_input(atoms, settings, output, models=names, address=address)
+    chosen, _ = with_beads(settings, beads, atoms, model, {})
+    write_input(atoms, chosen, output, models=names, address=address)
     lines = [f"cd {output}", "i-pi input.xml"]
     if settings.transport == "socket":
         option = f"--host {address.host} --port {address.port}"
@@ -237,11 +148,3 @@ def ipi_input(
     for line in lines:
         console.print(line, soft_wrap=True)
     write_json(json, {"commands": lines})
-
-
-def model_names(text: str) -> tuple[str, ...]:
-    """Return the files, with absolute paths, or names that an argument joins by ``+``."""
-    from schnet_calc.modelfile.finding import model_sources
-    from schnet_calc.simulate.pimd import absolute_names
-
-    return absolute_names(model_sources(text))

@@ -59,8 +59,12 @@ def write_input(
     Raises
     ------
     ValueError
-        A parameter that i-PI's input can't hold.
+        A parameter that i-PI's input can't hold; an equilibration, which i-PI has none of.
     """
+    if settings.equilibrate:
+        raise ValueError(
+            f"equilibrate ({settings.equilibrate:g} ps) is for runs without i-PI, which starts from the structure"
+        )
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     ase.io.write(directory / STRUCTURE, i_pi_structure(atoms), format="extxyz")

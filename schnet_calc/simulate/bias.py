@@ -1,0 +1,121 @@
+"""Whether beads are enough and a time step is short enough, from harmonic modes: before a run."""
+
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+from ase import units
+from numpy.typing import NDArray
+
+from schnet_calc.analysis.finite_beads import harmonic_averages, quantum_energies
+from schnet_calc.calculator import SchNetCalculator
+from schnet_calc.model import Model
+from schnet_calc.simulate.modes import normal_modes
+
+TOLERABLE = 0.01
+"""Bias of the vibrations' kinetic energy above which there is a warning."""
+COUNTS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+"""Numbers of beads to choose from."""
+TIMESTEPS = (2.0, 1.5, 1.0, 0.75, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)
+"""fs, to choose from."""
+LARGEST = 300
+"""Atoms up to which the Hessian is worth its time."""
+
+
+@dataclass(frozen=True)
+class Bias:
+    """What a run of harmonic vibrations would be wrong by."""
+
+    quanta: NDArray[np.float64]
+    """(K,) eV of the structure's real modes"""
+    temperature: float
+    """K"""
+    beads: int
+    timestep: float
+    """fs"""
+
+    @property
+    def of_beads(self) -> float:
+        """Of the vibrations' kinetic energy with so many beads, as a share of the quantum value: negative."""
+        return self._of_beads(self.beads)
+
+    @property
+    def of_timestep(self) -> float:
+        """Of the vibrations' energy that the time step causes, as a share."""
+        return self._of_timestep(self.timestep, self.beads)
+
+    @property
+    def stiffest(self) -> float:
+        """The highest frequency, cm⁻¹."""
+        return float(self.quanta.max(initial=0.0) / units.invcm)
+
+    def enough_beads(self) -> int:
+        """The least of :data:`COUNTS` whose bias is tolerable."""
+        return next((n for n in COUNTS if abs(self._of_beads(n)) < TOLERABLE), COUNTS[-1])
+
+    def short_timestep(self, beads: int | None = None) -> float:
+        """The longest of :data:`TIMESTEPS` (fs) whose bias is tolerable."""
+        several = beads or self.beads
+        fine = (h for h in TIMESTEPS if abs(self._of_timestep(h, several)) < TOLERABLE)
+        return next(fine, TIMESTEPS[-1])
+
+    def _of_beads(self, beads: int) -> float:
+        if not len(self.quanta):
+            return 0.0
+        kinetic = harmonic_averages(self.quanta, self.temperature, beads).kinetic_virial.sum()
+        return float(kinetic / (0.5 * quantum_energies(self.quanta, self.temperature).sum()) - 1.0)
+
+    def _of_timestep(self, timestep: float, beads: int) -> float:
+        if not len(self.quanta):
+            return 0.0
+        try:
+            energy = harmonic_averages(self.quanta, self.temperature, beads, timestep).energy.sum()
+        except ValueError:
+            return np.inf
+        return float(energy / harmonic_averages(self.quanta, self.temperature, beads).energy.sum() - 1.0)
+
+    def warnings(self) -> list[str]:
+        """What there is to say of biases beyond :data:`TOLERABLE`, with what would do."""
+        found = []
+        if abs(self.of_beads) >= TOLERABLE:
+            found.append(
+                f"{self.beads} beads at {self.temperature:g} K are too few for vibrations up to "
+                f"{self.stiffest:.0f} cm⁻¹: {self.of_beads:+.1%} of their kinetic energy; "
+                f"{self.enough_beads()} beads would do"
+            )
+        if abs(self.of_timestep) >= TOLERABLE:
+            found.append(
+                f"a timestep of {self.timestep:g} fs is too long for vibrations up to {self.stiffest:.0f} cm⁻¹: "
+                f"{self.of_timestep:+.1%} of their energy; {self.short_timestep():g} fs would do"
+            )
+        return found
+
+
+def expected_bias(
+    atoms: ase.Atoms, model: Model, temperature: float, beads: int, timestep: float
+) -> Bias | None:
+    """Return the bias of a simulation from the harmonic modes of the structure that it starts from.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        About a minimum: imaginary modes are left out.
+    model : Model
+        Of the Hessian.
+    temperature : float
+        K.
+    beads : int
+        P; 1 is classical dynamics.
+    timestep : float
+        fs.
+
+    Returns
+    -------
+    Bias or None
+        Nothing for a single atom or more than :data:`LARGEST`.
+    """
+    if not 1 < len(atoms) <= LARGEST:
+        return None
+    modes = normal_modes(atoms, SchNetCalculator(model))
+    quanta = modes.frequencies[modes.frequencies > 0] * units.invcm
+    return Bias(quanta, temperature, beads, timestep)
