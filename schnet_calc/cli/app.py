@@ -10,7 +10,7 @@ COMMANDS = (
     "cli.simulate:relax",
     "cli.simulate:neb",
     "cli.simulate:md",
-    "cli.ipi:pimd",
+    "cli.pimd:pimd",
     "cli.modes:modes",
     "cli.spectra:spectrum",
     "cli.crystal:crystal",
