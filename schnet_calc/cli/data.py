@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from schnet_calc.cli.console import Stages, err, print_table, progress_bar, write_json
-from schnet_calc.cli.options import OutputOptions, OutputPath, check_files
+from schnet_calc.cli.options import OutputOptions, OutputPath, check_data
 from schnet_calc.data.labels import Labels
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def data(
     frame
         The one to draw, with its forces.
     """
-    check_files(file)
+    check_data(file)
     import numpy as np
 
     from schnet_calc import plots

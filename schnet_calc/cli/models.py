@@ -13,6 +13,7 @@ from schnet_calc.cli.options import (
     ModelName,
     OutputOptions,
     OutputPath,
+    check_data,
     check_files,
     check_model,
 )
@@ -29,16 +30,16 @@ def info(model: ModelName, *, json: Path | None = None) -> None:
     check_model(model)
     from ase.data import chemical_symbols
 
-    from schnet_calc.modelfile import load_potential
+    from schnet_calc.modelfile.opening import open_model_file
 
-    potential = load_potential(model)
-    data = potential.metadata.raw
+    opened = open_model_file(model)
+    data = opened.metadata.raw
     training = data.get("training", {})
     rows = {
-        "file": potential.path,
+        "file": opened.path.resolve(),
         "network": data.get("architecture", "unknown"),
         **{k: v for k, v in data.get("hyperparameters", {}).items() if v is not None},
-        "elements": ", ".join(chemical_symbols[z] for z in potential.elements),
+        "elements": ", ".join(chemical_symbols[z] for z in opened.metadata.elements),
         "dtype": data["dtype"],
         "format version": data["format_version"],
         "weights SHA-256": data.get("weights_sha256", "none in the file"),
@@ -92,7 +93,8 @@ def evaluate(
         A split.npz of a training run: only its test frames are used.
     """
     check_model(model)
-    check_files(data, split)
+    check_data(data)
+    check_files(split)
     from schnet_calc import plots
     from schnet_calc.data import Split, read_frames
     from schnet_calc.training.evaluation import evaluate as run
@@ -173,7 +175,8 @@ def domain(
         Where to write what the file says of them.
     """
     check_model(model)
-    check_files(data, split)
+    check_data(data)
+    check_files(split)
     from schnet_calc.data import Split, read_frames
     from schnet_calc.guard.domain import Domain
     from schnet_calc.modelfile import load_potential, save_model

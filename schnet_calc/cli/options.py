@@ -131,3 +131,9 @@ def check_files(*paths: Path | None) -> None:
     for path in paths:
         if path is not None and not path.exists():
             raise FileNotFoundError(f"there is no file {path}")
+
+
+def check_data(path: Path) -> None:
+    """Look for a file of labelled structures; errors as for :func:`check_files`."""
+    if not path.name.startswith("qm9pack"):  # an installed package
+        check_files(path)

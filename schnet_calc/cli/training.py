@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.markup import escape
 
 from schnet_calc.cli.console import Stages, command_line, err, print_table, progress_bar, write_json
-from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_files
+from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_data, check_files
 from schnet_calc.cli.training_options import Options
 from schnet_calc.training.config import RunConfig
 
@@ -66,6 +66,7 @@ def train(
     settings = given.changed(changes)
     if not settings.data.file:
         raise ValueError("no data: name a config file or give --data FILE")
+    check_data(Path(settings.data.file))
     if committee.bootstrap:
         settings = settings.changed({"bootstrap": True})
     if committee.members != 1:

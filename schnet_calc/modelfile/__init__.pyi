@@ -5,5 +5,6 @@ from .finding import (
 )
 from .loading import load_potential as load_potential
 from .metadata import Metadata as Metadata
+from .opening import ModelFile as ModelFile, open_model_file as open_model_file
 from .potential import Potential as Potential
 from .saving import save_model as save_model

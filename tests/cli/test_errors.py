@@ -26,7 +26,7 @@ import pytest
         (("info", "nothing"), "no shipped model of that name"),
         (("relax", "nowhere.xyz", "--model", "c20"), "nowhere.xyz"),
         (("train",), "no data: name a config file or give --data FILE"),
-        (("train", "--data", "missing.npz"), "no data file missing.npz"),
+        (("train", "--data", "missing.npz"), "there is no file missing.npz"),
         (("evaluate", "c20", "missing.npz"), "there is no file missing.npz"),
         (("train", "bad.toml"), "unknown key 'n_feature' in [model]"),
         (("relax", "notes.foo", "--model", "c20"), "notes.foo"),
