@@ -119,7 +119,9 @@ def _path_integral(folder: Path) -> Dynamics:
     settings = json.loads((folder / "pimd.json").read_text())
     atoms = ase.io.read(folder / STRUCTURE)
     assert isinstance(atoms, ase.Atoms)
-    replicas = [_beads(part) for part in sorted(folder.glob("replica_*")) or [folder]]
+    warmed = settings.get("method") == "trpmd" and settings.get("equilibrate", 0.0) != 0.0
+    skipped = 0.0 if warmed else EQUILIBRATION
+    replicas = [_beads(part, skipped) for part in sorted(folder.glob("replica_*")) or [folder]]
     return Dynamics(
         atoms,
         [np.mean(beads, axis=0) for beads in replicas],
@@ -133,12 +135,12 @@ def _path_integral(folder: Path) -> Dynamics:
     )
 
 
-def _beads(folder: Path) -> list[FloatArray]:
+def _beads(folder: Path, skipped: float) -> list[FloatArray]:
     """(M, N, 3) Å of each bead of a replica, without the first part of the run."""
     found = []
     for path in bead_files(folder):
         frames = read_frames(path)
-        found.append(np.stack([f.positions for f in frames[int(EQUILIBRATION * len(frames)) :]]))
+        found.append(np.stack([f.positions for f in frames[int(skipped * len(frames)) :]]))
     return found
 
 

@@ -11,16 +11,19 @@ import numpy as np
 from ase.build import molecule
 from numpy.typing import NDArray
 
+from schnet_calc.analysis.averages import Estimate
+from schnet_calc.analysis.spectrum import LOWEST, Spectrum
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.model import Model
 from schnet_calc.simulate.dynamics import read_dynamics
 from schnet_calc.simulate.infrared import infrared_intensities, set_isotopes
 from schnet_calc.simulate.md_files import MDSettings
+from schnet_calc.simulate.mode_spectra import mode_spectra
 from schnet_calc.simulate.modes import NormalModes, normal_modes
-from schnet_calc.simulate.pimd import run_pimd
 from schnet_calc.simulate.relax import Relaxation, relax
 from schnet_calc.simulate.replicas import run_replicas
+from schnet_calc.simulate.ring_polymer_run import run_ring_polymers
 from schnet_calc.simulate.spectrum import DynamicSpectra, spectra
 from schnet_calc.simulate.vpt2 import Anharmonic, quartic_field, vpt2
 
@@ -40,7 +43,14 @@ NAMES = (
     "CH2 asymmetric stretch",
 )
 """Of H2CO's modes, ascending."""
-REPLICAS = 20
+MEASURED_KM_MOL = {"H2CO": (6.5, 9.9, 11.2, 74.0, 75.5, 87.6)}
+"""Of the same modes (D. C. Reuter et al., J. Chem. Phys. 91, 646, 1989)."""
+APART = 120.0
+"""cm⁻¹ between modes whose bands are told apart."""
+HIGHEST = 3300.0
+"""cm⁻¹ where the highest band ends."""
+REPLICAS, STARTS = 20, 8
+"""Classical ones, and of ring polymers."""
 STEP, INTERVAL = 0.25, 8
 """fs, and steps between frames: 2 fs."""
 
@@ -56,29 +66,19 @@ class Isotopologue:
     intensities: NDArray[np.float64]
     """(6,) km/mol"""
     anharmonic: Anharmonic
-    classical: DynamicSpectra
-    """Of replicas without thermostat."""
-    quantum: DynamicSpectra
-    """TRPMD."""
+    classical: "Moving"
+    """Replicas without thermostat."""
+    quantum: "Moving"
+    """TRPMD from several starts."""
 
-    def peaks(self, kind: str) -> NDArray[np.float64]:
-        """Return for each mode the infrared peak nearest to its VPT2 fundamental, cm⁻¹; no number if none is near.
-
-        Parameters
-        ----------
-        kind : str
-            ``"classical"`` or ``"quantum"``.
-        """
-        spectrum = getattr(self, kind).infrared
-        places = np.array([x for x, _, _ in spectrum.peaks(prominence=0.003)] or [np.nan])
-        found = np.full(6, np.nan)
-        for k, expected in enumerate(self.anharmonic.fundamentals):
-            nearest = (
-                places[np.nanargmin(np.abs(places - expected))] if np.isfinite(places).any() else np.nan
-            )
-            if abs(nearest - expected) < 0.04 * expected:
-                found[k] = nearest
-        return found
+    @property
+    def bands(self) -> list[tuple[list[int], float, float]]:
+        """Modes whose fundamentals lie close together, and the limits of their band, cm⁻¹."""
+        places = self.anharmonic.fundamentals
+        cuts = [k for k in range(1, len(places)) if places[k] - places[k - 1] > APART]
+        groups = [list(part) for part in np.split(np.arange(len(places)), cuts)]
+        middles = [0.5 * (places[k - 1] + places[k]) for k in cuts]
+        return list(zip(groups, [LOWEST, *middles], [*middles, HIGHEST], strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -86,9 +86,46 @@ class Isotopologue:
             "harmonic_cm1": self.modes.frequencies.tolist(),
             "intensities_km_mol": self.intensities.tolist(),
             "vpt2": self.anharmonic.to_dict(),
-            "classical_peaks_cm1": self.peaks("classical").tolist(),
-            "trpmd_peaks_cm1": self.peaks("quantum").tolist(),
             "measured_cm1": list(MEASURED[self.name]),
+            "bands_cm1": [[low, high] for _, low, high in self.bands],
+            **{name: getattr(self, name).to_dict(self.bands) for name in ("classical", "quantum")},
+        }
+
+
+@dataclass(frozen=True)
+class Moving:
+    """What dynamics of one kind give."""
+
+    spectra: DynamicSpectra
+    along: list[Spectrum]
+    """Of the motion along each harmonic mode."""
+
+    def peaks(self) -> list[Estimate]:
+        """Return the frequency of each mode, cm⁻¹."""
+        return [one.maximum() for one in self.along]
+
+    def temperatures(self) -> list[Estimate]:
+        """Return the kinetic temperature of each mode, K."""
+        return [one.area(0.0, HIGHEST) for one in self.along]
+
+    def band(self, low: float, high: float) -> Estimate:
+        """Return the absorption between two wavenumbers, km/mol."""
+        assert self.spectra.infrared is not None
+        return self.spectra.infrared.area(low, high)
+
+    def to_dict(self, bands: list[tuple[list[int], float, float]]) -> dict[str, Any]:
+        """Return plain values for JSON: estimates as value and error.
+
+        Parameters
+        ----------
+        bands : list
+            Of :attr:`Isotopologue.bands`.
+        """
+        return {
+            "peaks_cm1": [tuple(e)[:2] for e in self.peaks()],
+            "mode_temperatures_k": [tuple(e)[:2] for e in self.temperatures()],
+            "bands_km_mol": [tuple(self.band(low, high))[:2] for _, low, high in bands],
+            "temperature_k": tuple(self.spectra.temperature)[:2],
         }
 
 
@@ -116,9 +153,9 @@ def study_h2co(
     model: str | Path,
     directory: str | Path,
     *,
-    time: float = 5.0,
-    pimd_time: float = 1.5,
-    beads: int = 8,
+    time: float = 3.0,
+    pimd_time: float = 2.0,
+    beads: int = 16,
     temperature: float = 300.0,
     seed: int = 0,
     device: str = "auto",
@@ -133,7 +170,7 @@ def study_h2co(
     directory : path
         For structures and trajectories.
     time, pimd_time : float
-        ps of each of the classical replicas, and of TRPMD.
+        ps of each of the classical replicas, and of each ring polymer of TRPMD.
     beads : int
         Of TRPMD.
     temperature : float
@@ -182,8 +219,8 @@ def study_h2co(
             frame_stride=INTERVAL,
             stride=INTERVAL,
         )
-        _quantum(atoms, model, settings, folders[1], name, device, report)
-        both = [_spectra(folder, fast.model) for folder in folders]
+        _quantum(atoms, fast.model, settings, folders[1], name, report)
+        both = [_moving(folder, fast.model, modes) for folder in folders]
         found.append(Isotopologue(name, modes, intensities, field, *both))
     return H2COStudy(relaxation, found, temperature, beads)
 
@@ -205,19 +242,19 @@ def _classical(
 
 
 def _quantum(
-    atoms: ase.Atoms,
-    model: str | Path,
-    settings: PIMDSettings,
-    folder: Path,
-    name: str,
-    device: str,
-    report: Report,
+    atoms: ase.Atoms, model: Model, settings: PIMDSettings, folder: Path, name: str, report: Report
 ) -> None:
     def show(step: int, _: dict[str, float]) -> None:
-        report(f"{name}, TRPMD", step, settings.n_steps)
+        report(f"{name}, TRPMD", max(step, 0), settings.n_steps)
 
-    run_pimd(atoms, model, settings, folder, resume=True, device=device, progress=show)
+    run_ring_polymers(atoms, model, settings, folder, replicas=STARTS, resume=True, progress=show)
 
 
-def _spectra(folder: Path, model: Model) -> DynamicSpectra:
-    return spectra([read_dynamics(folder)], model, resolution=10.0)
+def _moving(folder: Path, model: Model, modes: NormalModes) -> Moving:
+    run = read_dynamics(folder)
+    return Moving(spectra([run], model, turned=True), mode_spectra([run], modes))
+
+
+def whole(estimate: Estimate) -> str:
+    """Write value and error without decimals."""
+    return f"{estimate.value:.0f} ± {estimate.error:.0f}"

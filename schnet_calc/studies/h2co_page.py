@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schnet_calc import plots
 from schnet_calc.report.molecule import bond_classes, molecule_data
 from schnet_calc.report.page import Commands, Page, Part, Section, Table, Text, save_picture, write_page
 from schnet_calc.report.sections import mode_parts, model_section
-from schnet_calc.studies.h2co import MEASURED, NAMES, H2COStudy, Isotopologue
+from schnet_calc.studies.h2co import MEASURED, MEASURED_KM_MOL, NAMES, H2COStudy, Isotopologue, whole
 
 LEVEL = "CCSD(T)-F12B/aug-cc-pVTZ-F12"
 
@@ -69,32 +68,37 @@ def _headline(study: H2COStudy) -> list[tuple[str, str]]:
 
 
 def _isotopologue(m: Isotopologue, study: H2COStudy, directory: Path) -> list[Part]:
-    runs = {"classical": m.classical, f"TRPMD, {study.beads} beads": m.quantum}
+    runs = {"classical": m.classical.spectra, f"TRPMD, {study.beads} beads": m.quantum.spectra}
     lines = np.column_stack((MEASURED[m.name], np.ones(6)))
     harmonic = {"frequencies_cm1": m.modes.frequencies, "intensities_km_mol": m.intensities}
     figure, axes = plots.new_figure(12, 3.8, 2)
     plots.draw_dynamic_spectra(axes, runs, harmonic, lines)
     text = f"Density of states and infrared absorption of {m.name}, measured fundamentals below."
     picture = save_picture(figure, directory / f"{m.name}_spectra", text, text)
-    return [picture, _table(m), Text(_resonances(m), soft=True)]
+    return [picture, _table(m), _bands(m), Text(_resonances(m), soft=True)]
 
 
 def _table(m: Isotopologue) -> Table:
-    columns: list[NDArray[np.float64]] = [
-        m.modes.frequencies,
-        m.intensities,
-        m.anharmonic.fundamentals,
-        m.peaks("classical"),
-        m.peaks("quantum"),
-        np.array(MEASURED[m.name]),
-    ]
+    numbers = [m.modes.frequencies, m.intensities, m.anharmonic.fundamentals]
+    moving = [[whole(e) for e in one.peaks()] for one in (m.classical, m.quantum)]
     names = NAMES if m.name == "H2CO" else [str(k + 1) for k in range(6)]
     rows = [
-        [name, *("–" if not np.isfinite(c[k]) else f"{c[k]:.0f}" for c in columns)]
+        [name, *(f"{c[k]:.0f}" for c in numbers), *(c[k] for c in moving), f"{MEASURED[m.name][k]:.0f}"]
         for k, name in enumerate(names)
     ]
     header = ("mode, cm⁻¹", "harmonic", "km/mol", "VPT2", "classical", "TRPMD", "measured")
     return Table(rows, header)
+
+
+def _bands(m: Isotopologue) -> Table:
+    """Absorption of each band, km/mol."""
+    measured = MEASURED_KM_MOL.get(m.name)
+    rows = []
+    for modes, low, high in m.bands:
+        known = "–" if measured is None else f"{sum(measured[k] for k in modes):.0f}"
+        found = [whole(one.band(low, high)) for one in (m.classical, m.quantum)]
+        rows.append([f"{low:.0f} to {high:.0f}", f"{m.intensities[modes].sum():.0f}", *found, known])
+    return Table(rows, ("band, cm⁻¹; km/mol", "double harmonic", "classical", "TRPMD", "measured"))
 
 
 def _resonances(m: Isotopologue) -> str:
