@@ -23,6 +23,8 @@ class SpectrumSettings:
     """Correction of the classical lineshape, at the temperature that the runs had."""
     resolution: float | None = None
     """cm⁻¹; by default 5, or as fine as the length of the runs allows without noise."""
+    turned: bool = False
+    """Turn dipoles with the frames onto the first one: a stiff molecule that rotates has lines without branches."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def spectrum(
         run = read_dynamics(folder)
         runs.setdefault(run.kind, []).append(run)
     found = {
-        kind: spectra(these, loaded, settings.quantum, settings.resolution) for kind, these in runs.items()
+        kind: spectra(these, loaded, settings.quantum, settings.resolution, settings.turned)
+        for kind, these in runs.items()
     }
     harmonic = None if beside.modes is None else json.loads(beside.modes.read_text())
     measured = None if beside.experiment is None else read_measured(beside.experiment)
