@@ -12,6 +12,7 @@ from ase.md.velocitydistribution import thermalize_momenta
 
 from schnet_calc.simulate.md_files import MDSettings
 from schnet_calc.simulate.modes import rigid_motions
+from schnet_calc.simulate.replica_dynamics import ReplicaDynamics
 
 Show = Callable[[int, ase.Atoms], None]
 
@@ -75,6 +76,18 @@ def equilibration_time(settings: MDSettings, members: Sequence[ase.Atoms]) -> fl
     return 0.01 * settings.time_constant
 
 
+def _langevin(
+    moving: ase.Atoms, members: Sequence[ase.Atoms], settings: MDSettings
+) -> Langevin | ReplicaDynamics:
+    """ASE's for one system, which may have constraints; for replicas that of ring polymers."""
+    if len(members) > 1:
+        return ReplicaDynamics(moving, members, settings, "langevin", [2])
+    rng: Any = np.random.default_rng([settings.seed, 2])
+    friction = 1.0 / (settings.time_constant * units.fs)
+    step, kelvin = settings.timestep * units.fs, settings.temperature
+    return Langevin(moving, step, temperature_K=kelvin, friction=friction, rng=rng, fixcm=False)
+
+
 def equilibrate(
     moving: ase.Atoms,
     members: Sequence[ase.Atoms],
@@ -100,16 +113,7 @@ def equilibrate(
     progress : callable, optional
         Called with the step and the atoms at every interval; steps are negative: those that are left.
     """
-    rng: Any = np.random.default_rng([settings.seed, 2])
-    friction = 1.0 / (settings.time_constant * units.fs)
-    dynamics = Langevin(
-        moving,
-        settings.timestep * units.fs,
-        temperature_K=settings.temperature,
-        friction=friction,
-        rng=rng,
-        fixcm=False,
-    )
+    dynamics = _langevin(moving, members, settings)
     left = round(1000.0 * picoseconds / settings.timestep)
     while left > 0:
         if progress is not None:

@@ -35,6 +35,7 @@ from schnet_calc.simulate.md_files import (
     log_row,
     start_of,
 )
+from schnet_calc.simulate.replica_dynamics import ReplicaDynamics
 
 __all__ = ["MDRun", "MDSettings", "degrees_of_freedom", "first_momenta", "run_md"]
 
@@ -99,11 +100,13 @@ def run_md(
         first[0].calc = calculator
         if found is None and picoseconds:
             equilibrate(first[0], replicas, settings, picoseconds, progress)
-        _go_on(first, found is None, settings, heat, run, progress)
+        dynamics = _integrator(first[0], replicas, settings, heat.n_free, max(first[1], 0))
+        _go_on(dynamics, first, found is None, settings, heat, run, progress)
     return run
 
 
 def _go_on(
+    dynamics: MolecularDynamics | ReplicaDynamics,
     start: tuple[ase.Atoms, int],
     new: bool,
     settings: MDSettings,
@@ -113,9 +116,6 @@ def _go_on(
 ) -> None:
     """Integrate from a structure and its step to the end, writing a row and a frame at every interval."""
     moving, done = start
-    dynamics = _integrator(
-        moving, settings, heat.n_free, np.random.default_rng([settings.seed, 1, max(done, 0)])
-    )
     mode = "w" if new else "a"
     with Trajectory(run.trajectory, mode) as trajectory, run.log.open(mode, newline="") as stream:
         writer = csv.writer(stream)
@@ -156,8 +156,12 @@ def _identity(atoms: ase.Atoms, calculator: Any, settings: MDSettings) -> dict[s
 
 
 def _integrator(
-    atoms: ase.Atoms, settings: MDSettings, n_free: int, rng: np.random.Generator
-) -> MolecularDynamics:
+    atoms: ase.Atoms, members: Sequence[ase.Atoms], settings: MDSettings, n_free: int, done: int
+) -> MolecularDynamics | ReplicaDynamics:
+    """ASE's for one system; for replicas that of ring polymers."""
+    if len(members) > 1:
+        return ReplicaDynamics(atoms, members, settings, settings.thermostat, [1, done])
+    rng = np.random.default_rng([settings.seed, 1, done])
     timestep, tau = settings.timestep * units.fs, settings.time_constant * units.fs
     kelvin = settings.temperature
     if settings.thermostat == "none":

@@ -12,6 +12,7 @@ One bead is classical mechanics: A is a free flight, B A B velocity Verlet.
 Inside, times are ASE's (Å √(amu/eV)), and coordinates are mass-weighted.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -239,9 +240,11 @@ class Integrator:
 
     def _rescale(self, s: Polymers, modes: slice, kinetic: FloatArray) -> None:
         """Rescale velocities of each replica (Bussi, Donadio, Parrinello, J. Chem. Phys. 126, 014101)."""
-        part, energies = s.momenta[:, modes], kinetic[:, modes].sum(axis=1)
-        for k in np.flatnonzero(energies):
-            rng, new = s.generators[k], 0.5 * self.hot * (1.0 - self._share) / energies[k]
-            factor = np.sqrt(self._share) + rng.standard_normal() * np.sqrt(new)
-            squared = factor**2 + rng.chisquare(part[k].size - 1) * new
-            part[k] *= np.copysign(np.sqrt(squared), factor)
+        part, energies = s.momenta[:, modes], kinetic[:, modes].sum(axis=1).tolist()
+        share, n_free = self._share, part[0].size
+        for k, (rng, energy) in enumerate(zip(s.generators, energies, strict=True)):
+            if energy > 0:
+                new = 0.5 * self.hot * (1.0 - share) / energy
+                factor = math.sqrt(share) + rng.standard_normal() * math.sqrt(new)
+                squared = factor**2 + rng.chisquare(n_free - 1) * new
+                part[k] *= math.copysign(math.sqrt(squared), factor)

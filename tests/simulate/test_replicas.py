@@ -80,3 +80,19 @@ def test_bad_replicas_are_named(models, tmp_path):
     fixed.set_constraint(ase.constraints.FixAtoms([0]))
     with pytest.raises(ValueError, match="constraints"):
         run_replicas([fixed], calculator, MDSettings(300, 0.1), tmp_path)
+
+
+def test_a_replica_is_the_same_whoever_is_beside_it(models, tmp_path):
+    """Random numbers are its own, in the equilibration too."""
+    calculator = SchNetCalculator(models["float64"])
+    for thermostat in ("none", "langevin"):
+        settings = MDSettings(
+            temperature=300, time=0.005, thermostat=thermostat, interval=5, equilibrate=0.005
+        )
+        last = []
+        for count in (2, 3):
+            folder = tmp_path / f"{thermostat}{count}"
+            found = run_replicas([ethanol()] * count, calculator, settings, folder)
+            last.append([list(found.frames(k))[-1].positions for k in (0, 1)])
+        np.testing.assert_array_equal(*last)
+        assert not np.allclose(*last[0])
