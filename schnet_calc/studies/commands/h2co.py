@@ -1,54 +1,57 @@
 """The formaldehyde study."""
 
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from schnet_calc.cli.console import Stages, command_line, print_table, progress_bar
-from schnet_calc.cli.options import OutputPath
+from schnet_calc.cli.console import Stages, command_line, print_table, progress_bar, write_json
+from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_model
+
+
+@dataclass(frozen=True)
+class H2COSettings:
+    """How much is simulated, and with which model."""
+
+    model: str = "h2co"
+    """A model of formaldehyde with dipoles."""
+    time: float = 3.0
+    """ps of each of 20 classical replicas. Runs that are there are continued."""
+    pimd_time: float = 2.0
+    """ps of TRPMD, of each of 8 ring polymers."""
+    beads: int = 16
+    """Of TRPMD."""
+    temperature: float = 300.0
+    """K."""
+    seed: int = 0
+    """Of velocities and thermostats."""
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu or cuda[:N]."""
+
+
+@dataclass(frozen=True)
+class H2COOutput(OutputOptions):
+    """What ``h2co`` writes."""
+
+    output: OutputPath = Path("h2co_results")
+    """Folder for trajectories, figures, h2co.json and index.html."""
 
 
 def h2co(
-    *,
-    model: str = "h2co",
-    time: float = 3.0,
-    pimd_time: float = 2.0,
-    beads: int = 16,
-    temperature: float = 300.0,
-    seed: int = 0,
-    device: str = "auto",
-    output: OutputPath = Path("h2co_results"),
+    *, settings: Annotated[H2COSettings, Flat] = H2COSettings(), out: H2COOutput = H2COOutput()
 ) -> None:
-    """The formaldehyde study: harmonic, VPT2, classical and quantum infrared spectra of H2CO and D2CO, with a page.
-
-    Parameters
-    ----------
-    model
-        A model of formaldehyde with dipoles; the shipped one by default.
-    time, pimd_time
-        ps of each of 20 classical replicas, and of each of 8 ring polymers. Runs that are there are continued.
-    beads
-        Of TRPMD.
-    temperature
-        K.
-    output
-        Folder for trajectories, figures, h2co.json and index.html.
-    """
+    """The formaldehyde study: harmonic, VPT2, classical and quantum infrared spectra of H2CO and D2CO."""
+    output = out.output
+    check_model(settings.model)
     from schnet_calc.modelfile import load_potential
     from schnet_calc.studies.h2co import MEASURED, study_h2co, whole
     from schnet_calc.studies.h2co_page import write_h2co_report
 
     with progress_bar() as bar:
-        study = study_h2co(
-            model,
-            output,
-            time=time,
-            pimd_time=pimd_time,
-            beads=beads,
-            temperature=temperature,
-            seed=seed,
-            device=device,
-            progress=Stages(bar),
-        )
-    page = write_h2co_report(study, output, load_potential(model).metadata.raw, model, command_line())
+        study = study_h2co(directory=output, progress=Stages(bar), **asdict(settings))
+    page = write_h2co_report(
+        study, output, load_potential(settings.model).metadata.raw, settings.model, command_line()
+    )
     rows = {}
     for m in study.molecules:
         for name, values in (
@@ -66,3 +69,4 @@ def h2co(
             rows[f"{m.name}, {name}, km/mol"] = "; ".join(bands)
             rows[f"{m.name}, {name}, K"] = ", ".join(whole(e) for e in moving.temperatures())
     print_table("formaldehyde, cm⁻¹", {**rows, "page": page})
+    write_json(out.json, json.loads((output / "h2co.json").read_text()))

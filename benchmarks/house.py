@@ -1,0 +1,73 @@
+"""What the package is like to read: sizes, long signatures, nested functions, docstrings of arrays.
+
+    python benchmarks/house.py [FOLDER]
+
+FOLDER is the package, ``schnet_calc`` beside this file's folder by default.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+ARRAYS = re.compile(r"\b(NDArray|ndarray|Tensor|FloatArray|Array)\b")
+SHAPE = re.compile(r"\([^()]*\b(N|P|B|F|K|M|S|D|T|[a-z_]+|\d|3N|\.\.\.)\b[^()]*,?[^()]*\)|[Ss]calar")
+UNIT = re.compile(
+    r"eV|Å|fs|ps|amu|\bK\b|GPa|cm⁻¹|e·Å|int64|km/mol|index|number|mask|integer|units?\b|weights?\b"
+)
+LONG, MANY = 60, 7
+
+
+def functions(tree: ast.AST, inside: bool = False) -> Iterator[tuple[ast.FunctionDef, bool]]:
+    """All functions, and whether each stands in another one."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, FUNCTIONS):
+            yield node, inside
+        yield from functions(node, inside or isinstance(node, FUNCTIONS))
+
+
+def arguments(node: ast.FunctionDef) -> list[ast.arg]:
+    """Arguments without self and cls."""
+    every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    return [a for a in every if a.arg not in ("self", "cls")]
+
+
+def array_texts(node: ast.FunctionDef) -> Iterator[str]:
+    """For each array among arguments and result, the docstring that should tell its shape and unit."""
+    text = ast.get_docstring(node) or ""
+    for a in [*arguments(node), None]:
+        annotation = node.returns if a is None else a.annotation
+        if annotation is not None and ARRAYS.search(ast.unparse(annotation)):
+            yield text
+
+
+def measures(folder: Path) -> dict[str, int | str]:
+    """Return the numbers by what they count."""
+    files = sorted(folder.rglob("*.py"))
+    lines = sum(len(path.read_text().splitlines()) for path in files)
+    every = [found for path in files for found in functions(ast.parse(path.read_text()))]
+    public = [node for node, inside in every if not inside and not node.name.startswith("_")]
+    texts = [text for node in public for text in array_texts(node)]
+    shapes, units = (sum(bool(p.search(t)) for t in texts) for p in (SHAPE, UNIT))
+    untold = [
+        n for n in public if len(arguments(n)) > 2 and "Parameters" not in (ast.get_docstring(n) or "")
+    ]
+    return {
+        "files": len(files),
+        "lines": lines,
+        f"functions with more than {MANY} parameters": sum(len(arguments(n)) > MANY for n, _ in every),
+        f"definitions over {LONG} lines": sum(n.end_lineno - n.lineno + 1 > LONG for n, _ in every),
+        "nested functions": sum(inside for _, inside in every),
+        "public functions with more than two arguments and no Parameters": len(untold),
+        "array docstrings": len(texts),
+        "of them with a shape": f"{shapes / max(len(texts), 1):.0%}",
+        "of them with a unit": f"{units / max(len(texts), 1):.0%}",
+    }
+
+
+if __name__ == "__main__":
+    package = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "schnet_calc"
+    for name, value in measures(package).items():
+        print(f"{value:>7}  {name}")
