@@ -12,6 +12,7 @@ from ase.build import bulk, molecule
 
 from helpers import ethanol, mixed_structures, rattled, write_model
 from schnet_calc import SchNetCalculator
+from schnet_calc.analysis.fullerene import dodecahedron
 from schnet_calc.engine import cuda
 from schnet_calc.engine.cuda import CudaEngine, roomy
 from schnet_calc.engine.recordings import plain_arithmetic
@@ -19,7 +20,6 @@ from schnet_calc.kernels.torch.evaluation import TensorSequence
 from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.structures.structure import Structure
-from schnet_calc.studies.c20 import dodecahedron
 
 gpu = pytest.param("cuda", marks=pytest.mark.gpu)
 
