@@ -25,6 +25,7 @@ ORDER = (
     "ase_plugin training insight",
     "ipi lammps",
     "simulate",
+    "warm_up",
     "learn",
     "plots",
     "report",

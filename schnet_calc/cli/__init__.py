@@ -32,9 +32,11 @@ def main() -> None:
     """Entry point: expected errors become one line and exit code 1; SIGTERM and SIGHUP end like Ctrl-C."""
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _interrupt)
-    handler = logging.StreamHandler()
-    handler.setFormatter(SafeFormatter("%(levelname)s: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    for name, form in (("", "%(levelname)s: %(message)s"), ("schnet_calc.compiling", "%(message)s")):
+        handler = logging.StreamHandler()
+        handler.setFormatter(SafeFormatter(form))
+        logging.getLogger(name).addHandler(handler)
+    logging.getLogger("schnet_calc.compiling").propagate = False
     arguments = [a for a in sys.argv[1:] if a != TRACEBACK]
     try:
         import_listed(arguments)

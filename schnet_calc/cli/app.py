@@ -26,6 +26,7 @@ COMMANDS = (
     "cli.ipi:ipi",
     "cli.ipi:ipi_input",
     "cli.lammps:lammps",
+    "cli.warm_up:warm_up",
     "cli.report:report",
     "studies.commands.bench:bench",
     "studies.commands.c20:c20",

@@ -12,15 +12,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column, Table
 from rich.text import Text
 
 from schnet_calc.errors import printable
@@ -83,41 +76,80 @@ def _portable(argument: str) -> str:
     return option + equals + value
 
 
+class Pace(ProgressColumn):
+    """How fast a task goes, and how long it still takes."""
+
+    def render(self, task: Task) -> Text:
+        """As many columns as it takes, and no more."""
+        speed = task.finished_speed or task.speed
+        seconds = task.elapsed if task.finished else task.time_remaining
+        return Text(pace(speed, seconds, task.finished), no_wrap=True)
+
+
+def pace(speed: float | None, seconds: float | None, finished: bool = False) -> str:
+    """Words for steps per second, and for the seconds that are left or were needed."""
+    if not speed or seconds is None:
+        return "-"
+    rate = (
+        f"{speed:.0f}/s" if speed >= 10 else f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each"
+    )
+    return f"{rate}, {_clock(seconds)} {'in all' if finished else 'left'}"
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A bar on a terminal; nothing elsewhere."""
+    """A bar on a terminal; nothing elsewhere. It is legible in 80 columns: what is too long is the note."""
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=10),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        Pace(),
+        TextColumn("{task.fields[note]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
     )
-    with Progress(*columns, console=err, disable=not sys.stderr.isatty()) as progress:
+    with Progress(*columns, console=err, disable=not err.is_terminal, expand=True) as progress:
         yield progress
 
 
 class Stages:
-    """Shows the progress of a task with several stages; lines instead of bars off a terminal."""
+    """Shows the progress of a task with several stages; lines now and then instead of bars off a terminal."""
+
+    FIRST, EVERY = 10.0, 60.0
+    """Seconds to a stage's first line, and from one to the next."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.tasks: dict[str, Any] = {}
-        self.started: dict[str, float] = {}
+        self.started: dict[str, tuple[float, int]] = {}
+        self.next: dict[str, float] = {}
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
         """Report that ``done`` of ``total`` steps of a stage are made."""
+        now = time.perf_counter()
         if stage not in self.tasks:
-            self.tasks[stage] = self.progress.add_task(stage, total=total, note="")
+            self.tasks[stage] = self.progress.add_task(stage, total=total, completed=done, note="")
         elif stage not in self.started:  # once more, as stages of a loop are
             self.progress.reset(self.tasks[stage])
-        started = self.started.setdefault(stage, time.perf_counter())
+        started, first = self.started.setdefault(stage, (now, done))
         self.progress.update(self.tasks[stage], completed=done, total=total, note=note)
+        if self.progress.disable and done < total and now >= self.next.setdefault(stage, now + self.FIRST):
+            self.next[stage] = now + self.EVERY
+            speed = (done - first) / (now - started)
+            words = [
+                f"{stage}: {done} of {total}",
+                pace(speed, (total - done) / speed if speed else None),
+                note,
+            ]
+            err.print(", ".join(w for w in words if w not in ("", "-")), soft_wrap=True)
         if done == total:
             del self.started[stage]
+            self.next.pop(stage, None)
             if self.progress.disable:
-                err.print(f"{stage}: done in {time.perf_counter() - started:.1f} s")
+                err.print(f"{stage}: done in {now - started:.1f} s")
 
 
 class Speed:

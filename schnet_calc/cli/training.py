@@ -78,13 +78,12 @@ def train(
     _check_labels(run, strict)
     with progress_bar() as bar:
         stages = Stages(bar)
-        note = ""
+        bar.console.print(f"training on {len(run.train)} frames, validating on {len(run.validation)}")
 
         def report(run: "Run", errors: Any) -> None:
-            nonlocal note
             if errors is not None:
-                note = str(errors)
-                bar.console.print(f"step {run.step}: {note}")
+                bar.console.print(f"step {run.step}: {errors}", soft_wrap=True)
+            note = f"loss {run.loss:.3g}" if run.loss else ""  # none is left just after a validation
             stages("training", run.step, settings.training.steps, note)
 
         run.run(report if run.world.first else None)
@@ -141,9 +140,10 @@ def _train_committee(settings: RunConfig, members: int, resume: bool, out: Train
         stages = Stages(bar)
 
         def report(member: int, run: Any, errors: Any) -> None:
+            name = f"member {member + 1} of {members}"
             if errors is not None:
-                bar.console.print(f"member {member}, step {run.step}: {errors}")
-            stages(f"member {member}", run.step, settings.training.steps)
+                bar.console.print(f"{name}, step {run.step}: {errors}", soft_wrap=True)
+            stages(name, run.step, settings.training.steps, f"loss {run.loss:.3g}" if run.loss else "")
 
         paths = train_members(settings, out.output, members, resume=resume, report=report, command=command)
     if not paths:

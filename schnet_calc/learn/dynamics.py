@@ -3,6 +3,7 @@
 import time as clock
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import ase
@@ -33,6 +34,8 @@ FAILURES = (SchNetCalcError, FloatingPointError, RuntimeError)
 Say = Callable[[str], None]
 Advance = Callable[[float], list[list[ase.Atoms]]]
 """ps -> the trajectories so far, one or one per bead."""
+Tell = Callable[[str, int], None]
+"""Told the name of a run and the steps that it has made."""
 
 
 @dataclass
@@ -102,60 +105,85 @@ def explore(
         Told how it goes.
     """
     judge, found = Judge(models), Exploration()
-    for name, run in _runs(models, starts, settings, folder):
+    total = round(1000.0 * settings.time / len(starts) / settings.timestep)
+
+    def tell(name: str, steps: int) -> None:
+        progress(name, min(steps, total), total, f"{len(found.doubtful)} of {found.seen} frames doubtful")
+
+    for name, run in _runs(_kinds(settings), models, starts, settings, folder, tell):
         parts = _portions(run, settings.time / len(starts), say)
         seen: list[int] = []
-        progress(name, 0, len(PORTIONS), "")
-        for k, trajectories in enumerate(parts, 1):
+        tell(name, 0)
+        finished = 0
+        for finished, trajectories in enumerate(parts, 1):  # noqa: B007 - asked below
             seen = seen or [0] * len(trajectories)
             for b, frames in enumerate(trajectories):
                 new = frames[seen[b] :]
                 seen[b] = len(frames)
                 if new:
                     found.add(new, judge.judge(new, limit))
-            progress(name, k, len(PORTIONS), f"{len(found.doubtful)} doubtful")
             if len(found.doubtful) >= settings.batch:
                 break
         else:
-            found.complete &= k == len(PORTIONS)
+            found.complete &= finished == len(PORTIONS)
+            tell(name, total)
             continue
         found.complete = False
+        tell(name, total)  # nothing more of it will come
         break
     found.calm.sort(key=lambda atoms: -float(atoms.info["spread"]))
     return found
 
 
 def trajectories(
-    models: Sequence[Path], starts: Sequence[ase.Atoms], settings: LearnSettings, folder: Path, say: Say
+    models: Sequence[Path],
+    starts: Sequence[ase.Atoms],
+    settings: LearnSettings,
+    folder: Path,
+    say: Say,
+    progress: Progress,
 ) -> list[list[ase.Atoms]]:
     """Return the frames of a round's last kind of dynamics, path integrals if there are any, at full length.
 
     A run that doubt has ended goes on here; one that breaks down gives what there is.
     """
     time = settings.time / len(starts)
+    total = round(1000.0 * time / settings.timestep)
     found = []
-    for k, atoms in enumerate(starts):
-        if settings.beads > 1:
-            advance = _pimd(models, atoms, settings, folder / f"pimd_{k}")
-        else:
-            advance = _md(models, atoms, settings, folder / f"md_{k}")
+
+    def tell(name: str, steps: int) -> None:
+        progress(name, min(steps, total), total, "to its full length")
+
+    for name, advance in _runs(_kinds(settings)[-1:], models, starts, settings, folder, tell):
+        tell(name, 0)
         try:
             found += advance(time)
         except FAILURES as error:
             say(f"the dynamics broke down: {str(error).splitlines()[0]}")
             found += advance(0.0)
+        tell(name, total)
     return found
 
 
+def _kinds(settings: LearnSettings) -> list[str]:
+    """Of dynamics, the cheap one first."""
+    return ["MD", "PIMD"] if settings.beads > 1 else ["MD"]
+
+
 def _runs(
-    models: Sequence[Path], starts: Sequence[ase.Atoms], settings: LearnSettings, folder: Path
+    kinds: Sequence[str],
+    models: Sequence[Path],
+    starts: Sequence[ase.Atoms],
+    settings: LearnSettings,
+    folder: Path,
+    tell: Tell,
 ) -> Iterator[tuple[str, Advance]]:
-    """Names and runs: the cheap ones first."""
-    for k, atoms in enumerate(starts):
-        yield f"MD {k}", _md(models, atoms, settings, folder / f"md_{k}")
-    if settings.beads > 1:
+    """Names and runs."""
+    for kind in kinds:
+        make = {"MD": _md, "PIMD": _pimd}[kind]
         for k, atoms in enumerate(starts):
-            yield f"PIMD {k}", _pimd(models, atoms, settings, folder / f"pimd_{k}")
+            name = f"{kind} {k}"
+            yield name, make(models, atoms, settings, folder / f"{kind.lower()}_{k}", partial(tell, name))
 
 
 def _portions(advance: Advance, time: float, say: Say) -> Iterator[list[list[ase.Atoms]]]:
@@ -169,7 +197,13 @@ def _portions(advance: Advance, time: float, say: Say) -> Iterator[list[list[ase
             return
 
 
-def _md(models: Sequence[Path], atoms: ase.Atoms, settings: LearnSettings, folder: Path) -> Advance:
+def _md(
+    models: Sequence[Path],
+    atoms: ase.Atoms,
+    settings: LearnSettings,
+    folder: Path,
+    tell: Callable[[int], None],
+) -> Advance:
     calculator = SchNetCalculator(list(models), device="cpu", on_doubt="ignore")
     kelvin = settings.heat * settings.temperature
     trajectory = folder / "md.traj"
@@ -177,18 +211,25 @@ def _md(models: Sequence[Path], atoms: ase.Atoms, settings: LearnSettings, folde
     def advance(time: float) -> list[list[ase.Atoms]]:
         if time:
             how = MDSettings(kelvin, time, settings.timestep, interval=INTERVAL, seed=settings.seed)
-            run_md(atoms, calculator, how, folder, resume=True)
+            run_md(atoms, calculator, how, folder, resume=True, progress=lambda step, _: tell(step))
         frames = on_template(atoms, ase.io.read(trajectory, ":")) if trajectory.exists() else []
         return [frames]
 
     return advance
 
 
-def _pimd(models: Sequence[Path], atoms: ase.Atoms, settings: LearnSettings, folder: Path) -> Advance:
+def _pimd(
+    models: Sequence[Path],
+    atoms: ase.Atoms,
+    settings: LearnSettings,
+    folder: Path,
+    tell: Callable[[int], None],
+) -> Advance:
     def advance(time: float) -> list[list[ase.Atoms]]:
         if time:
+            options = {"resume": True, "device": "cpu", "progress": lambda step, _: tell(step)}
             how = pimd_settings(settings, time)
-            _patiently(lambda: run_pimd(atoms, list(models), how, folder, resume=True, device="cpu"))
+            _patiently(lambda: run_pimd(atoms, list(models), how, folder, **options))
         return [on_template(atoms, read_frames(path)) for path in bead_files(folder)]
 
     return advance

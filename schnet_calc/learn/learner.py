@@ -13,6 +13,7 @@ from schnet_calc.data import Split
 from schnet_calc.folders import replace_json
 from schnet_calc.learn.doubt import Judge
 from schnet_calc.learn.dynamics import Exploration, Say, explore
+from schnet_calc.learn.outlook import after_round, before_training
 from schnet_calc.learn.proof import check_frequencies, check_on_dynamics, check_stability, try_on_dynamics
 from schnet_calc.learn.reference import Progress, Reference
 from schnet_calc.learn.result import LearnResult, Round, committee_text
@@ -197,6 +198,8 @@ class Learner:
         self._save()
         minutes = ", ".join(f"{name} {seconds / 60:.1f}" for name, seconds in found.seconds.items())
         self.say(f"round {found.number} took {sum(found.seconds.values()) / 60:.1f} min: {minutes}")
+        if not last:
+            self.say(after_round(self.rounds, self.settings, sum(self.state["seconds"].values())))
 
     def _asked(self, number: int) -> bool:
         """Whether labels were chosen from the dynamics of a round."""
@@ -218,13 +221,10 @@ class Learner:
         return float(sum(r["seconds"].get(stage, 0.0) for r in self.state["rounds"]))
 
     def _estimate(self) -> None:
-        """Say what one label takes and how many there may be."""
-        done, each = self.store.count(), self.store.seconds / max(self.store.count(), 1)
+        """Say what is known of the time that all this takes."""
+        each = self.store.seconds / max(self.store.count(), 1)
         left = max(self.settings.budget - self.store.count(kinds=TRAINED_ON), 0)
-        self.say(
-            f"{done} calculations of {each:.2g} s so far; the budget leaves {left} labels, about "
-            f"{each * left / self.settings.workers / 60:.1f} min"
-        )
+        self.say(before_training(self.settings, left, each))
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -4,15 +4,31 @@ import json
 import os
 import sys
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
+from schnet_calc.folders import replace_json
 from schnet_calc.training import Run, RunConfig, finish
+
+PROGRESS = "progress.json"
+"""Step and loss, for whoever waits."""
+EVERY = 1.0
+"""Seconds between two writings of it."""
 
 
 def train_member(config: RunConfig, folder: Path) -> Path:
     """Train, or go on with the training in a folder, and export ``model.pt``, whose path is returned."""
     run = Run(config, folder, resume=True)
-    run.run()
+    told = 0.0
+
+    def tell(run: Run, _: Any) -> None:
+        nonlocal told
+        if time.monotonic() - told > EVERY:
+            told = time.monotonic()
+            replace_json(folder / PROGRESS, {"step": run.step, "loss": run.loss})
+
+    run.run(tell)
     finish(run, "schnet-calc learn")
     return folder / "model.pt"
 

@@ -65,7 +65,7 @@ def check_on_dynamics(
     dict
         Plain values for JSON: errors and calibration of the last committee, force errors of all.
     """
-    frames = _late_frames(rounds[-1], starts, settings, folder, say)
+    frames = _late_frames(rounds[-1], starts, reference, settings, folder, say)
     _, picked = _samples(frames, settings, len(rounds) - 1)
     labelled = _labelled(picked, KIND, reference)
     if len(labelled) < LEAST:
@@ -118,16 +118,21 @@ def try_on_dynamics(
     float or None
         Mean absolute error of force components, eV/Å; None where too few have labels.
     """
-    picked, _ = _samples(_late_frames(models, starts, settings, folder, say), settings, number)
+    picked, _ = _samples(_late_frames(models, starts, reference, settings, folder, say), settings, number)
     labelled = _labelled(picked[:most], TRIAL, reference) if min(most, len(picked)) >= LEAST else []
     return Judge(models).calibrate(labelled).force_mae if len(labelled) >= LEAST else None
 
 
 def _late_frames(
-    models: Sequence[Path], starts: Sequence[ase.Atoms], settings: LearnSettings, folder: Path, say: Say
+    models: Sequence[Path],
+    starts: Sequence[ase.Atoms],
+    reference: Reference,
+    settings: LearnSettings,
+    folder: Path,
+    say: Say,
 ) -> list[ase.Atoms]:
     """All frames of a round's last dynamics, without the beginnings."""
-    runs = trajectories(models, starts, settings, folder, say)
+    runs = trajectories(models, starts, settings, folder, say, reference.progress)
     return [frame for frames in runs for frame in frames[int(EARLY * len(frames)) :]]
 
 

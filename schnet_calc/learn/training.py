@@ -1,6 +1,5 @@
 """A committee from all labels there are, its members trained beside each other."""
 
-import csv
 import json
 import os
 import subprocess
@@ -15,6 +14,7 @@ import ase.io
 import numpy as np
 
 from schnet_calc.data import Split
+from schnet_calc.learn.member import PROGRESS
 from schnet_calc.learn.reference import Progress
 from schnet_calc.learn.settings import LearnSettings
 from schnet_calc.nn import SchNetConfig
@@ -26,6 +26,8 @@ STRONGEST = 50.0
 """eV/Å; structures with stronger forces are of no use to a model for ordinary temperatures."""
 LOOK = 0.5
 """Seconds between looks at the members."""
+GRACE = 10.0
+"""Seconds that an interrupted training has for a checkpoint."""
 PROGRAM = "from schnet_calc.learn.member import main; main()"
 FRAMES, SPLIT, MODEL, LOG = "frames.extxyz", "split.npz", "model.pt", "training.log"
 
@@ -149,14 +151,13 @@ def train_committee(
             time.sleep(LOOK)
             for k in [k for k, process in running.items() if process.poll() is not None]:
                 _check_end(running.pop(k), folders[k])
-            made = sum(_steps(home) for home in folders)
-            if made != told:
-                progress(stage, made, total, "")
-            told = made
+            made = [_steps(home, config.training.steps) for home in folders]
+            if sum(made) != told:
+                members = " and ".join(str(k + 1) for k in sorted(running))
+                progress(stage, sum(made), total, f"member {members} of {n_members}" if running else "")
+            told = sum(made)
     finally:
-        for process in running.values():
-            process.kill()
-            process.wait()
+        _stop(list(running.values()))
     return [home / MODEL for home in folders]
 
 
@@ -175,6 +176,19 @@ def _start(config: RunConfig, home: Path, seed: int, start: str) -> subprocess.P
         )
 
 
+def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End trainings: each makes its step, and a checkpoint, if it can soon."""
+    for process in running:
+        process.terminate()
+    deadline = time.monotonic() + GRACE
+    for process in running:
+        try:
+            process.wait(max(deadline - time.monotonic(), 0.0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 def _check_end(process: subprocess.Popen[bytes], home: Path) -> None:
     if process.stdin is not None:
         process.stdin.close()
@@ -185,10 +199,11 @@ def _check_end(process: subprocess.Popen[bytes], home: Path) -> None:
         )
 
 
-def _steps(home: Path) -> int:
-    """Steps that a member has made, as its last validation says."""
+def _steps(home: Path, steps: int) -> int:
+    """Steps that a member has made, as it says itself."""
+    if (home / MODEL).exists():
+        return steps
     try:
-        with (home / "metrics.csv").open() as stream:
-            return max((int(row["step"]) for row in csv.DictReader(stream)), default=0)
+        return int(json.loads((home / PROGRESS).read_text())["step"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0

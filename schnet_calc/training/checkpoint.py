@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,31 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+
+class Due:
+    """Whether it is time for a checkpoint: after the first seconds, then ever less often.
+
+    Parameters
+    ----------
+    minutes : float
+        Between two checkpoints of a long run.
+    """
+
+    FIRST = 5.0
+    """Seconds"""
+
+    def __init__(self, minutes: float) -> None:
+        self._most = 60.0 * minutes
+        self._started = self._last = time.perf_counter()
+
+    def __call__(self) -> bool:
+        """Ask, after each step; the answer yes means that one will be written now."""
+        now = time.perf_counter()
+        if now - self._last <= min(self._most, max(self.FIRST, self._last - self._started)):
+            return False
+        self._last = now
+        return True
 
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:

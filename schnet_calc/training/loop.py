@@ -19,6 +19,7 @@ from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import SchNet, make_network, upgraded_weights
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.checkpoint import (
+    Due,
     load_checkpoint,
     module_tensors,
     optimizer_tensors,
@@ -163,7 +164,7 @@ class Run:
             The loss is no number.
         """
         training = self.config.training
-        started, before, saved = time.perf_counter(), self.seconds, time.perf_counter()
+        started, before, due = time.perf_counter(), self.seconds, Due(training.checkpoint_minutes)
         held = locked(self.directory) if self.world.first else nullcontext()
         with held, no_subnormals(), Interruptions() as interruptions:
             while self.step < training.steps and not self._exhausted():
@@ -173,14 +174,16 @@ class Run:
                 errors = None
                 if self.step % training.validate_every == 0 or self.step == training.steps:
                     errors = self._validate()
-                    saved = time.perf_counter()
-                elif interruptions.asked or time.perf_counter() - saved > 60 * training.checkpoint_minutes:
-                    saved = time.perf_counter()
-                    if self.world.first:
-                        self._save()
+                elif (interruptions.asked or due()) and self.world.first:
+                    self._save()
                 if progress is not None:
                     progress(self, errors)
                 interruptions.act()
+
+    @property
+    def loss(self) -> float:
+        """Mean since the last validation."""
+        return self._loss[0] / max(self._loss[1], 1)
 
     def _exhausted(self) -> bool:
         return 0 < self.config.training.patience <= self.stale
@@ -252,8 +255,7 @@ class Run:
                 self._state(),
             )
         rate = learning_rate(training, self.step - 1)
-        loss = self._loss[0] / max(self._loss[1], 1)
-        append_row(self.metrics, self.step, rate, loss, self.errors, self.seconds)
+        append_row(self.metrics, self.step, rate, self.loss, self.errors, self.seconds)
         self._loss = [0.0, 0.0]
         self._save()
 

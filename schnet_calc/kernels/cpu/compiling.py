@@ -1,6 +1,5 @@
-"""How functions are compiled: once, and kept for later processes."""
+"""How functions are compiled: once, and kept for later processes; whoever waits is told."""
 
-import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -8,19 +7,55 @@ from typing import Any
 
 import numba
 
+from schnet_calc.kernels.cpu import shipped
+from schnet_calc.kernels.cpu.shipped import SOURCES, key_of, returned_types
+
 logger = logging.getLogger("schnet_calc")
-COMMON: dict[str, Any] = {"nogil": True, "cache": True, "boundscheck": False, "error_model": "numpy"}
+announcer = logging.getLogger("schnet_calc.compiling")
+"""Of its own, so that commands can print it without a word of warning."""
+SECONDS = {
+    "structure": ("energies and forces", 5, 25),
+    "training": ("training", 10, 60),
+    "gradients": ("training", 10, 60),
+    "filters": ("training", 10, 60),
+    "distributed": ("LAMMPS", 5, 25),
+}
+"""By module: what its functions are for, and what they take to compile, about: from shipped code, and without."""
+_told: set[str] = set()
 
 
-def _sources() -> str:
-    """Hash of this room. Numba looks for changes in the file of a function, not in what that one calls."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+class Compiler(shipped.Compiler):
+    """Says what takes a while."""
+
+    def compile_extra(self, func: Callable[..., Any]) -> Any:
+        """Compile a function for the argument types in :attr:`state`."""
+        purpose, quick, slow = SECONDS.get(func.__module__.rpartition(".")[2], ("", 0, 0))
+        if purpose and purpose not in _told:
+            _told.add(purpose)
+            seconds = quick if key_of(func, self.state.args) in returned_types() else slow
+            # A warning, because it is shown where nobody has set up logging: silence looks like a fault.
+            announcer.warning("compiling %s for this processor, once: about %d s", purpose, seconds)
+        return super().compile_extra(func)
 
 
-SOURCES = _sources()
+COMMON: dict[str, Any] = {
+    "nogil": True,
+    "cache": True,
+    "boundscheck": False,
+    "error_model": "numpy",
+    "pipeline_class": Compiler,
+}
+DISPATCHERS: list[Any] = []
+"""All compiled functions."""
+
+
+def cache_folder() -> Path | None:
+    """Return where compiled code is kept; None where there is no place for it."""
+    for dispatcher in DISPATCHERS:
+        path = getattr(getattr(dispatcher, "_cache", None), "cache_path", None)
+        if path is not None:
+            return Path(path)
+    return None
 
 
 def _decorator(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -30,8 +65,10 @@ def _decorator(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         except RuntimeError:
             # There is no place to keep it, neither beside the package nor in the home directory.
             return numba.njit(**{**COMMON, **options, "cache": False})(function)
+        DISPATCHERS.append(dispatcher)
         kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
         if kept is not None:
+            # Numba looks for changes in the file of a function, not in what that one calls.
             kept._source_stamp = (kept._source_stamp, SOURCES)
             _forgive(dispatcher._cache)
         return dispatcher
