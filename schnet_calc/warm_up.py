@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,9 @@ DTYPES = ("float32", "float64")
 def warm_up() -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield what there is to compile: its name, and a function that compiles it."""
     for dtype in DTYPES:
-        yield f"energies and forces, {dtype}", lambda dtype=dtype: evaluate(dtype)
-        yield f"LAMMPS, {dtype}", lambda dtype=dtype: distribute(dtype)
-        yield f"training, {dtype}", lambda dtype=dtype: train(dtype)
+        yield f"energies and forces, {dtype}", partial(evaluate, dtype)
+        yield f"LAMMPS, {dtype}", partial(distribute, dtype)
+        yield f"training, {dtype}", partial(train, dtype)
 
 
 def evaluate(dtype: str) -> None:

@@ -32,10 +32,10 @@ def main() -> None:
     """Entry point: expected errors become one line and exit code 1; SIGTERM and SIGHUP end like Ctrl-C."""
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _interrupt)
-    for name, form in (("", "%(levelname)s: %(message)s"), ("schnet_calc.compiling", "%(message)s")):
+    for logger, form in (("", "%(levelname)s: %(message)s"), ("schnet_calc.compiling", "%(message)s")):
         handler = logging.StreamHandler()
         handler.setFormatter(SafeFormatter(form))
-        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(logger).addHandler(handler)
     logging.getLogger("schnet_calc.compiling").propagate = False
     arguments = [a for a in sys.argv[1:] if a != TRACEBACK]
     try:

@@ -46,6 +46,9 @@ class Labels:
     scalars: tuple[str, ...] = ()
     """Further numbers of a structure, such as gap:eV:mean; each is
     NAME[=KEY][:UNIT][:sum|mean|extent]."""
+    skip_bad: bool = False
+    """Leave out frames that can't be used (no atoms, a label that is no number), instead of listing them as an
+    error."""
     theory: str = ""
     """Level of theory of the labels, for the model's card; by default what the file says."""
 

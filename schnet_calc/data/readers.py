@@ -5,7 +5,7 @@ import gzip
 import lzma
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ import numpy as np
 from ase.io.formats import UnknownFileTypeError
 from numpy.typing import NDArray
 
+from schnet_calc.data.faults import XYZ, Fault, is_sound_xyz, read_xyz, settle, structure_fault
 from schnet_calc.data.frames import Frames
 from schnet_calc.data.labels import Labels, Wanted, find_label, label_keys
 from schnet_calc.data.npz import read_npz
 from schnet_calc.data.properties import ENERGY_UNITS, LENGTH_UNITS, PROPERTIES
 from schnet_calc.data.qm9 import is_qm9, read_qm9
-from schnet_calc.data.stress import StressLabels, read_virials
+from schnet_calc.data.stress import StressLabels, read_virials, virial_of
 from schnet_calc.errors import DataError
 
 COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -68,7 +69,7 @@ def _read(path: Path, labels: Labels) -> Frames:
     if path.suffix == ".npz":
         if stress:
             raise ValueError(f"{path}: stresses are read from files that ASE reads, not from npz")
-        return read_npz(path, labels.energy_unit, labels.length_unit)
+        return read_npz(path, labels.energy_unit, labels.length_unit, labels.skip_bad)
     return _read_ase(path, labels, stress)
 
 
@@ -118,9 +119,7 @@ def _decompressed(path: Path) -> Iterator[Path]:
 
 def _read_ase(path: Path, labels: Labels, stress: StressLabels | None) -> Frames:
     ev, ang = ENERGY_UNITS[labels.energy_unit or "eV"], LENGTH_UNITS[labels.length_unit or "Ang"]
-    images = _read_images(path, ":")
-    if not images:
-        raise DataError(f"{path} holds no structures")
+    images, left_out = _sound_images(path, labels, stress)
     found, properties = {}, dict(PROPERTIES)
     for wanted in labels.wanted(ev, ang):
         values = _values(path, images, wanted)
@@ -146,23 +145,69 @@ def _read_ase(path: Path, labels: Labels, stress: StressLabels | None) -> Frames
             "name": path.stem,
             "theory": str(images[0].info.get("theory", "not stated in the file")),
             "file": path.name,
+            **({"left_out": left_out} if left_out else {}),
         },
     )
+
+
+def _sound_images(
+    path: Path, labels: Labels, stress: StressLabels | None
+) -> tuple[list[ase.Atoms], dict[str, str]]:
+    """All frames that can be used, and reasons of those left out; errors, if they are not to be."""
+    images, numbers, faults = _all_images(path)
+    if not images and not faults:
+        raise DataError(f"{path} holds no structures")
+    wanted, sound = labels.wanted(1.0, 1.0), []
+    for k, atoms in zip(numbers, images, strict=True):
+        reason = structure_fault(atoms) or _label_fault(atoms, wanted, stress)
+        if reason:
+            faults.append(Fault(k, reason))
+        else:
+            sound.append(atoms)
+    return sound, settle(path, sorted(faults), len(sound) + len(faults), labels.skip_bad)
+
+
+def _all_images(path: Path) -> tuple[list[ase.Atoms], list[int], list[Fault]]:
+    """Frames, their numbers in the file, and those that can't be read."""
+    with _decompressed(path) as plain:
+        if plain.suffix in XYZ and plain.is_file() and not is_sound_xyz(plain):
+            return read_xyz(plain)
+        try:
+            images = _read_images(path, ":")
+        except DataError:
+            if plain.suffix not in XYZ:
+                raise
+            found = read_xyz(plain)
+            if not found[0]:
+                raise
+            return found
+    return images, list(range(len(images))), []
+
+
+def _label_fault(atoms: ase.Atoms, wanted: Sequence[Wanted], stress: StressLabels | None) -> str:
+    """Why the labels of a frame can't be used; empty if they can, or if there are none."""
+    try:
+        for label in wanted:
+            value = find_label(atoms, label.key)
+            if value is not None:
+                _checked(label, value, len(atoms))
+        if stress and find_label(atoms, stress.key) is not None:
+            virial_of(atoms, stress, 1.0)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _values(path: Path, images: list[ase.Atoms], wanted: Wanted) -> NDArray[np.float64] | None:
     """Labels of all frames, not numbers where a frame has none; None where no frame has any."""
     parts, known = [], False
-    for k, atoms in enumerate(images):
-        shape = wanted.property.shape
-        if wanted.property.per_atom:
-            shape = (len(atoms), *shape)
+    for atoms in images:
         value = find_label(atoms, wanted.key)
+        known |= value is not None
         if value is None:
-            parts.append(np.full(shape, np.nan))
-            continue
-        parts.append(_checked(path, k, wanted.key, value, shape))
-        known = True
+            parts.append(np.full(_shape(wanted, len(atoms)), np.nan))
+        else:
+            parts.append(_checked(wanted, value, len(atoms)))
     if not known:
         if wanted.required:
             raise DataError(f"{path}: no frame has {wanted.key!r}; the first has {label_keys(images[0])}")
@@ -171,20 +216,31 @@ def _values(path: Path, images: list[ase.Atoms], wanted: Wanted) -> NDArray[np.f
     return values * wanted.factor
 
 
-def _checked(path: Path, k: int, key: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """A label as numbers of the right shape; the error names frame and atom."""
+def _shape(wanted: Wanted, n_atoms: int) -> tuple[int, ...]:
+    """Of a label of so many atoms."""
+    shape = wanted.property.shape
+    return (n_atoms, *shape) if wanted.property.per_atom else shape
+
+
+def _checked(wanted: Wanted, value: Any, n_atoms: int) -> NDArray[np.float64]:
+    """A label as numbers of the right shape.
+
+    Raises
+    ------
+    ValueError
+        It is something else; the message names key and atom.
+    """
+    key, shape = wanted.key, _shape(wanted, n_atoms)
     try:
         array = np.asarray(value, dtype=float)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{path}, frame {k}: {key} is {value!r:.80}, which are no numbers") from error
+        raise ValueError(f"{key} is {value!r:.80}, which are no numbers") from error
     if array.size == 1 and shape == ():
         array = array.reshape(())
     if array.shape != shape:
-        raise DataError(
-            f"{path}, frame {k}: {key} has the shape {array.shape}, but the structure asks for {shape}"
-        )
+        raise ValueError(f"{key} has the shape {array.shape}, but the structure asks for {shape}")
     if not np.isfinite(array).all():
         where = np.argwhere(~np.isfinite(array))[0]
-        atom = f", atom {where[0]}" if len(shape) == 2 and shape[1:] == (3,) else ""
-        raise DataError(f"{path}, frame {k}{atom}: {key} holds a value that is not finite")
+        atom = f" of atom {where[0]}" if len(shape) == 2 and shape[1:] == (3,) else ""
+        raise ValueError(f"{key}{atom} holds a value that is not finite")
     return array

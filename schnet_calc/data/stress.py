@@ -81,21 +81,31 @@ def read_virials(
     """
     virials = np.full((len(images), 3, 3), np.nan)
     for k, atoms in enumerate(images):
-        found = find_label(atoms, labels.key)
-        if found is None:
-            continue
-        if not atoms.pbc.all():
-            raise ValueError(
-                f"{path}, frame {k}: a stress needs periodicity along all directions, pbc is {atoms.pbc}"
-            )
-        volume = float(atoms.get_volume()) * length**3
-        try:
-            values = np.asarray(found, dtype=float)
-            if not np.isfinite(values).all():
-                raise ValueError(f"a stress that is not finite: {values.ravel().tolist()}")
-            virials[k] = labels.virial(values, volume)
-        except ValueError as error:
-            raise ValueError(f"{path}, frame {k}, {labels.key}: {error}") from error
+        if find_label(atoms, labels.key) is not None:
+            try:
+                virials[k] = virial_of(atoms, labels, length)
+            except ValueError as error:
+                raise ValueError(f"{path}, frame {k}: {error}") from error
     if np.isnan(virials).all():
         raise ValueError(f"{path}: no frame has {labels.key!r}; the first has {label_keys(images[0])}")
     return virials
+
+
+def virial_of(atoms: ase.Atoms, labels: StressLabels, length: float) -> NDArray[np.float64]:
+    """Return (3, 3) eV of a frame that has the key; arguments as for :func:`read_virials`.
+
+    Raises
+    ------
+    ValueError
+        It isn't periodic along all three directions, or what it has is no stress.
+    """
+    if not atoms.pbc.all():
+        raise ValueError(f"a stress needs periodicity along all directions, pbc is {atoms.pbc}")
+    volume = float(atoms.get_volume()) * length**3
+    try:
+        values = np.asarray(find_label(atoms, labels.key), dtype=float)
+        if not np.isfinite(values).all():
+            raise ValueError(f"a stress that is not finite: {values.ravel().tolist()}")
+        return labels.virial(values, volume)
+    except ValueError as error:
+        raise ValueError(f"{labels.key}: {error}") from error

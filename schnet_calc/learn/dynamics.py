@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import ase
 import numpy as np
@@ -227,7 +228,11 @@ def _pimd(
 ) -> Advance:
     def advance(time: float) -> list[list[ase.Atoms]]:
         if time:
-            options = {"resume": True, "device": "cpu", "progress": lambda step, _: tell(step)}
+            options: dict[str, Any] = {
+                "resume": True,
+                "device": "cpu",
+                "progress": lambda step, _: tell(step),
+            }
             how = pimd_settings(settings, time)
             _patiently(lambda: run_pimd(atoms, list(models), how, folder, **options))
         return [on_template(atoms, read_frames(path)) for path in bead_files(folder)]

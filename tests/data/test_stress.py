@@ -69,7 +69,7 @@ def test_a_damaged_stress_is_no_missing_one(images, tmp_path, value):
     atoms.info["s"] = np.array([value, 0, 0, 0, 0, 0])
     atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=np.zeros((2, 3)))
     ase.io.write(tmp_path / "s.extxyz", atoms)
-    with pytest.raises(ValueError, match="frame 0, s: a stress that is not finite"):
+    with pytest.raises(ValueError, match="frame 0: s: a stress that is not finite"):
         read_frames(tmp_path / "s.extxyz", stress_key="s")
 
 

@@ -87,12 +87,12 @@ class Compiler(compiler.Compiler):
         key = key_of(func, self.state.args)
         if key in returned_types():
             try:
-                return self._shipped(func, key)
+                with global_compiler_lock:
+                    return self._shipped(func, key)
             except Exception as error:  # LLVM's, of code that it can't read, have no class of their own
                 logger.info("numba compiles %s: shipped code can't be used (%r)", func.__name__, error)
         return super().compile_extra(func)
 
-    @global_compiler_lock
     def _shipped(self, func: Callable[..., Any], key: str) -> Any:
         """What numba's own pipeline ends with, from the function's code on."""
         state, context = self.state, self.state.targetctx
