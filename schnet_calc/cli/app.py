@@ -1,10 +1,15 @@
 """The application: a table of commands, each imported when it is asked for."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
+from cyclopts.help import DefaultFormatter
 
 from schnet_calc import __version__
+
+if TYPE_CHECKING:
+    from cyclopts.help import HelpPanel
 
 COMMANDS = (
     "cli.simulate:relax",
@@ -35,11 +40,25 @@ COMMANDS = (
 )
 """Where each command is: module of the package, and name."""
 
+
+class FoldedHelp(DefaultFormatter):
+    """Help whose texts are paragraphs: the line breaks of docstrings are those of the source, not of a terminal."""
+
+    def __call__(self, console: Any, options: Any, panel: "HelpPanel") -> None:
+        """Print a panel."""
+        for entry in panel.entries:
+            text = getattr(entry.description, "primary_renderable", None)
+            if text is not None and hasattr(text, "plain"):
+                text.plain = " ".join(text.plain.split())
+        super().__call__(console, options, panel)
+
+
 app = App(
     name="schnet-calc",
     help="Trained SchNet potentials: relaxation, normal modes, molecular dynamics, training.\n\n"
     "--traceback on any command shows where an error comes from.",
     help_format="plaintext",
+    help_formatter=FoldedHelp(),
     version=__version__,
     suppress_keyboard_interrupt=False,  # main() says what an interruption leaves behind
 )

@@ -1,6 +1,7 @@
 """What commands import before they know that there is something to do."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -137,3 +138,15 @@ def test_options_say_what_they_are():
             if argument.parse and argument.show and not argument.parameter.help and not argument.children:
                 silent.append(f"{name} {argument.name}")
     assert not silent
+
+
+def test_help_texts_are_paragraphs():
+    """No line of a text is broken where the source's was."""
+    text = subprocess.run(
+        [sys.executable, "-m", "schnet_calc.cli", "relax", "--help"],
+        env=os.environ | {"COLUMNS": "400"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "warn, ignore, stop, or an .extxyz file to write them to. Exit status 3 says" in text
