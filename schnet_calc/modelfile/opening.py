@@ -36,9 +36,9 @@ def open_model_file(path_or_name: str | Path) -> ModelFile:
     path = find_model(path_or_name)
     try:
         archive = read_archive(path)
+        metadata = read_metadata(path, archive.metadata)
     except ModelFileError as error:
         raise _with_hint(path, error) from error
-    metadata = read_metadata(path, archive.metadata)
     if metadata.contents_sha256 not in (None, contents_sha256(archive.entries)):
         raise ModelFileError(f"{path}: the contents do not have the SHA-256 that the metadata say")
     check_embedding(str(path), metadata.elements, metadata.architecture)

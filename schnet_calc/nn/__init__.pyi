@@ -10,6 +10,7 @@ from .basis import (
 from .config import (
     MAX_ATOMIC_NUMBER as MAX_ATOMIC_NUMBER,
     DTNNConfig as DTNNConfig,
+    MeanSchNetConfig as MeanSchNetConfig,
     NetworkConfig as NetworkConfig,
     SchNetConfig as SchNetConfig,
 )
@@ -18,6 +19,7 @@ from .dtnn import (
     TensorLayer as TensorLayer,
 )
 from .heads import AtomwiseHead as AtomwiseHead
+from .mean_schnet import MeanSchNet as MeanSchNet
 from .network import (
     DistanceNetwork as DistanceNetwork,
     Network as Network,

@@ -155,6 +155,18 @@ class SchNetConfig(NetworkConfig):
 
 
 @dataclass(frozen=True)
+class MeanSchNetConfig(SchNetConfig):
+    """Hyperparameters of a :class:`~schnet_calc.nn.MeanSchNet`: those of a SchNet."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.neighbor_average is not None:
+            raise ValueError(
+                "neighbor_average: this network divides by each atom's own number of neighbours"
+            )
+
+
+@dataclass(frozen=True)
 class DTNNConfig(NetworkConfig):
     """Hyperparameters of a :class:`~schnet_calc.nn.DTNN`; the defaults are the thesis's (Section 3.5)."""
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from schnet_calc.nn.config import DTNNConfig, NetworkConfig, SchNetConfig
+from schnet_calc.nn.config import DTNNConfig, MeanSchNetConfig, NetworkConfig, SchNetConfig
 
 if TYPE_CHECKING:
     from schnet_calc.nn.network import Network
@@ -77,6 +77,7 @@ def _installed() -> dict[str, Architecture]:
 
 ARCHITECTURES = _installed() | {
     "SchNet": Architecture(SchNetConfig, "schnet_calc.nn.schnet:SchNet"),
+    "MeanSchNet": Architecture(MeanSchNetConfig, "schnet_calc.nn.mean_schnet:MeanSchNet"),
     "DTNN": Architecture(DTNNConfig, "schnet_calc.nn.dtnn:DTNN"),
 }
 """All known networks by name: of this package, of installed ones, and what :func:`register` adds."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms, units
+from ase.calculators.fd import calculate_numerical_forces
 
 from modelfile.foreign_models import (
     NUMBERS,
@@ -23,10 +24,12 @@ from modelfile.foreign_models import (
     schnetpack1,
     schnetpack2,
 )
+from schnet_calc import SchNetCalculator
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.importers import Imported, foreign_format, read_foreign
+from schnet_calc.modelfile.importing import import_model
 from schnet_calc.modelfile.saving import save_model
-from schnet_calc.nn import SchNet, SchNetConfig
+from schnet_calc.nn import MeanSchNet, SchNet, SchNetConfig
 
 PEERS = Path(os.environ.get("SCHNET_CALC_PEERS", Path(__file__).parents[3] / "shared" / "peers"))
 needs_peers = pytest.mark.skipif(
@@ -359,10 +362,46 @@ def test_unknown_files_have_no_format(tmp_path):
         read_foreign(tmp_path / "missing", energy_unit="eV")
 
 
-def test_averages_over_neighbours_are_refused(tmp_path):
-    path = save(schnetpack1(Plain(head_activation="ssp"), average=True), tmp_path / "m")
-    with pytest.raises(ModelFileError, match=r"normalize_filter: .* each atom's own number"):
-        read_foreign(path, energy_unit="eV")
+FILES = Path(__file__).parent / "files"
+
+
+@pytest.mark.parametrize("path", sorted(FILES.glob("*.pt")), ids=lambda p: p.stem)
+def test_files_that_the_codes_wrote(path):
+    """Activations and scales as hydra builds them, averages over neighbours; see ``peer_files.py``."""
+    with np.load(FILES / "references.npz") as known:
+        structure = Atoms(known["numbers"], known["positions"])
+        energy, forces = known[f"{path.stem}_energy"].item(), known[f"{path.stem}_forces"]
+    found = evaluate_within(read_foreign(path, energy_unit="eV"), structure)
+    assert found[0] == pytest.approx(energy, abs=1e-6)
+    np.testing.assert_allclose(found[1], forces, atol=1e-6)
+
+
+def evaluate_within(imported: Imported, structure: Atoms):
+    """Energy and forces by autograd, pairs within the cutoff only."""
+    boxed = structure.copy()
+    boxed.set_cell([50.0, 50.0, 50.0])
+    boxed.pbc = True
+    return evaluate(imported, boxed)
+
+
+def test_pytorch_geometric_may_average(tmp_path):
+    model = with_member(pytorch_geometric(Plain(blocks=1)), "interactions.0.conv", aggr="mean")
+    assert isinstance(read_foreign(save(model, tmp_path / "m"), energy_unit="eV").network, MeanSchNet)
+
+
+@pytest.mark.parametrize("engine", ["auto", "script"])
+def test_averages_are_a_network_like_others(tmp_path, engine):
+    """Saved, loaded, evaluated, its forces the derivative of its energy."""
+    import_model(
+        FILES / "spk1_normalize_filter.pt", tmp_path / "m.pt", energy_unit="eV", elements=["C", "H", "O"]
+    )
+    with np.load(FILES / "references.npz") as known:
+        structure = Atoms(known["numbers"], known["positions"])
+        energy = known["spk1_normalize_filter_energy"].item()
+    structure.calc = SchNetCalculator(tmp_path / "m.pt", engine=engine, dtype="float64")
+    assert structure.get_potential_energy() == pytest.approx(energy, abs=1e-6)
+    numeric = calculate_numerical_forces(structure, eps=1e-4, iatoms=[2])
+    np.testing.assert_allclose(structure.get_forces()[2], numeric[0], atol=1e-6)
 
 
 def with_member(model: torch.nn.Module, where: str, **members: object) -> torch.nn.Module:
@@ -428,8 +467,8 @@ REFUSED = {
         Plain(), interaction_graph=make("my.code.Mine")
     ),
     "pooled by 'MaxAggregation'": lambda: pytorch_geometric(Plain(), readout="MaxAggregation"),
-    "aggr: messages must be added up": lambda: with_member(
-        pytorch_geometric(Plain()), "interactions.0.conv", aggr="mean"
+    "aggr: messages are added up or averaged": lambda: with_member(
+        pytorch_geometric(Plain()), "interactions.0.conv", aggr="max"
     ),
     "different cutoffs": lambda: with_member(pytorch_geometric(Plain()), "interactions.0.conv", cutoff=3.0),
     "not finite": lambda: with_member(

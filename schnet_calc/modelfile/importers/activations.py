@@ -23,6 +23,8 @@ ACTIVATIONS = {
     "tanh": "tanh",
 }
 """Names of this package by those of functions and modules."""
+WRAPPERS = ("functools.partial", "hydra._internal.target_policy._DeferredTarget")
+"""Whose state is a function, its arguments by place and by name, and attributes."""
 ONES = {"alpha": 1.0, "beta": 1.0, "threshold": 20.0, "shift": 0.6931471805599453}
 """What the parameters of such modules are for the plain activation."""
 
@@ -73,7 +75,7 @@ def of_layer(layer: Module) -> str | None:
         return None
     given = layer.value("activation")
     if isinstance(given, Inert) and not given.attributes():
-        return read_activation(_name_of_function(given))
+        return read_activation(_name_of_function(_unwrapped(given)))
     if layer.has("activation"):
         return of_module(layer.child("activation"))
     if layer.file.code is None:
@@ -83,6 +85,15 @@ def of_layer(layer: Module) -> str | None:
     if len(functions) > 1:
         raise ModelFileError(f"{layer.where} applies {', '.join(functions)[:100]} in a row")
     return read_activation(functions[0]) if functions else IDENTITY
+
+
+def _unwrapped(function: Inert) -> Inert:
+    """Return the function within wrappers that add no arguments: hydra's, and ``functools.partial``."""
+    state = function.state
+    bare = isinstance(state, tuple) and len(state) == 4 and state[1] == () and state[2] in ({}, None)
+    if function.path in WRAPPERS and bare and isinstance(state[0], Inert):
+        return state[0]
+    return function
 
 
 def _name_of_function(function: Inert) -> str:

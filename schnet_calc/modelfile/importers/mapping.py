@@ -11,7 +11,7 @@ from torch import Tensor
 
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.importers.parts import Bessel, Block, Gaussians, Linear, Parts, Units
-from schnet_calc.nn import MAX_ATOMIC_NUMBER, SchNet, SchNetConfig
+from schnet_calc.nn import MAX_ATOMIC_NUMBER, MeanSchNetConfig, Network, SchNetConfig, make_network
 
 MOST_BLOCKS = 100
 MOST_WEIGHTS = 5 * 10**7
@@ -24,7 +24,7 @@ SMALL = {"sum": 2e-8, "mean": 2e-7}
 
 def assemble(
     parts: Parts, units: Units, elements: Sequence[str] | None = None
-) -> tuple[SchNet, dict[int, float]]:
+) -> tuple[Network, dict[int, float]]:
     """Return the network, and the energies in eV to be added per atom of each element that it takes.
 
     The file's units and its scale go into the last layer, all other weights stay as they are. The network is
@@ -38,11 +38,11 @@ def assemble(
     _check_shapes(parts)
     config = _config(parts, units)
     energies = _reference_energies(parts, units, elements)
-    exact = SchNet(config).double()
+    exact = make_network(config).double()
     exact.load_state_dict(_weights(parts, units, config.shared_filters))
     network = exact
     if parts.dtype == torch.float32 and units.length == 1.0:
-        rounded = SchNet(config)
+        rounded = make_network(config)
         rounded.load_state_dict(exact.state_dict())
         if _difference(exact, rounded, sorted(energies)) < SMALL[parts.pooling]:
             network = rounded
@@ -74,7 +74,7 @@ def _check_shapes(parts: Parts) -> None:
         raise ModelFileError(f"more than {MOST_WEIGHTS} weights")
 
 
-def _difference(exact: SchNet, rounded: SchNet, numbers: list[int]) -> float:
+def _difference(exact: Network, rounded: Network, numbers: list[int]) -> float:
     """Return the mean difference in eV between two networks, of a lone atom of each element."""
     z, alone = torch.tensor(numbers), torch.zeros(0, dtype=torch.float64)
     pairs = torch.zeros(2, 0, dtype=torch.int64)
@@ -96,7 +96,8 @@ def _config(parts: Parts, units: Units) -> SchNetConfig:
         basis = {"basis": "bessel"}
     n_features, n_filters = parts.embedding.shape[1], first.filter2.weight.shape[0]
     try:
-        return SchNetConfig(
+        kind = MeanSchNetConfig if parts.neighbor_mean else SchNetConfig
+        return kind(
             n_features=n_features,
             n_interactions=len(parts.blocks),
             n_gaussians=first.filter1.weight.shape[1],

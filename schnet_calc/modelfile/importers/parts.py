@@ -71,6 +71,8 @@ class Parts:
     activation: str = "ssp"
     head_activation: str = "ssp"
     filter_activation: bool = False
+    neighbor_mean: bool = False
+    """Whether convolutions are averages over each atom's own neighbours."""
     pooling: str = "sum"
     scale: float = 1.0
     """What the head's numbers are multiplied by."""

@@ -41,6 +41,7 @@ def postprocess(model: Module, key: Any, parts: Parts) -> None:
         )
         return
     scales_of_others: list[float] = []
+    before = parts.scale
     for module in modules:
         if module.kind == "ScaleProperty" or (not module.kind and module.has("scale")):
             _scale(module, key, parts, scales_of_others)
@@ -49,7 +50,28 @@ def postprocess(model: Module, key: Any, parts: Parts) -> None:
                 _add_offsets(module, parts)
         else:
             raise ModelFileError(f"the postprocessor {module.kind or module.where} can't be expressed here")
-    _check_forces(parts, scales_of_others)
+    _check_forces(parts, parts.scale / before if before else 1.0, scales_of_others)
+
+
+def transform(module: Module, parts: Parts) -> None:
+    """Put what a transform among the outputs does to the energy into its parts; forces are of what it gives.
+
+    Raises
+    ------
+    ModelFileError
+        It can't be expressed here.
+    """
+    if module.has("scale"):
+        _multiply(module.number("scale"), parts)
+    else:
+        _add_offsets(module, parts)
+
+
+def _multiply(scale: float, parts: Parts) -> None:
+    parts.scale *= scale
+    parts.shift *= scale
+    if parts.atomrefs is not None:
+        parts.atomrefs = parts.atomrefs * scale
 
 
 def _scale(module: Module, key: Any, parts: Parts, scales_of_others: list[float]) -> None:
@@ -61,10 +83,7 @@ def _scale(module: Module, key: Any, parts: Parts, scales_of_others: list[float]
         return
     if target != source:
         raise ModelFileError(f"the postprocessor {module.where} writes its energy as another output")
-    parts.scale *= scale
-    parts.shift *= scale
-    if parts.atomrefs is not None:
-        parts.atomrefs = parts.atomrefs * scale
+    _multiply(scale, parts)
 
 
 def _add_offsets(module: Module, parts: Parts) -> None:
@@ -87,15 +106,15 @@ def _add_offsets(module: Module, parts: Parts) -> None:
         parts.atomrefs = atomrefs if parts.atomrefs is None else parts.atomrefs + atomrefs
 
 
-def _check_forces(parts: Parts, scales_of_others: list[float]) -> None:
+def _check_forces(parts: Parts, factor: float, scales_of_others: list[float]) -> None:
     """Compare the scale of forces with that of energies: forces here are the derivative of the energy."""
-    if any(abs(scale - parts.scale) > 1e-6 * abs(parts.scale) for scale in scales_of_others):
+    if any(abs(scale - factor) > 1e-6 * abs(factor) for scale in scales_of_others):
         raise ModelFileError(
-            f"energies are scaled by {parts.scale:g}, but something else by another factor: "
+            f"energies are scaled by {factor:g}, but something else by another factor: "
             "forces would not be their derivative"
         )
-    if parts.scale != 1.0 and not scales_of_others:
+    if factor != 1.0 and not scales_of_others:
         parts.assumed.append(
-            f"forces are the derivative of the energy, which the file scales by {parts.scale:g}; "
+            f"forces are the derivative of the energy, which the file scales by {factor:g}; "
             "forces are left unscaled there"
         )

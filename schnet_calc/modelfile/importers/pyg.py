@@ -53,6 +53,10 @@ def read_model(model: Module, options: Options) -> Parts:
         pooling=options.settle("readout", _readout(model), "sum", read_pooling),
         assumed=options.assumed,
     )
+    means = {i.child("conv").value("aggr", "add") == "mean" for i in interactions}
+    if len(means) > 1:
+        raise ModelFileError("aggr: sums in some interactions, averages in others")
+    parts.neighbor_mean = means == {True}
     _check_shapes(parts, options)
     _offsets(model, parts, options)
     return parts
@@ -60,10 +64,8 @@ def read_model(model: Module, options: Options) -> Parts:
 
 def _block(interaction: Module) -> Block:
     conv, filters = interaction.child("conv"), interaction.child("mlp")
-    if conv.value("aggr", "add") not in ("add", "sum"):
-        raise ModelFileError(
-            "aggr: messages must be added up; averages over neighbours can't be expressed here"
-        )
+    if conv.value("aggr", "add") not in ("add", "sum", "mean"):
+        raise ModelFileError("aggr: messages are added up or averaged; nothing else can be expressed here")
     if filters.has("3") or filters.has("4"):
         raise ModelFileError(f"{filters.where} has more layers than SchNet")
     layers = (

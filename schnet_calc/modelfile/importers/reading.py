@@ -12,7 +12,7 @@ from schnet_calc.modelfile.importers.mapping import assemble
 from schnet_calc.modelfile.importers.options import Options
 from schnet_calc.modelfile.importers.parts import Units
 from schnet_calc.modelfile.importers.unpickler import DAMAGE
-from schnet_calc.nn import SchNet
+from schnet_calc.nn import Network
 
 FOREIGN_ERRORS = (*DAMAGE, RuntimeError, MemoryError)
 """Readers check what they take; what slips through in a file made to harm is an error of the file too."""
@@ -21,7 +21,7 @@ FOREIGN_ERRORS = (*DAMAGE, RuntimeError, MemoryError)
 class Imported(NamedTuple):
     """A model of another code."""
 
-    network: SchNet
+    network: Network
     """Says what the other one says, in eV and Å, in the type of the file's weights."""
     reference_energies: dict[int, float]
     """eV per atomic number, to be added to the network; its keys are the elements that the model takes.
@@ -65,7 +65,7 @@ def read_foreign(
     ------
     ModelFileError
         It is no such file, or damaged; the energy unit is missing; file and options contradict each other; or
-        the model has what a :class:`SchNet` of this package can't express, which the message names.
+        the model has what a network of this package can't express, which the message names.
     FileNotFoundError
         There is no such file.
     """

@@ -51,12 +51,13 @@ def read_model(model: Module, options: Options) -> Parts:
     of_head = activations.settled(layers[:-1], layers[-1:])
     parts = Parts(
         embedding=representation.child("embedding").tensor("weight"),
-        blocks=[_block(interaction) for interaction in _without_averages(interactions, options)],
+        blocks=[_block(interaction) for interaction in interactions],
         head=[linear(layer) for layer in layers],
         basis=_basis(representation.child("distance_expansion")),
         cutoff=_cutoff(interactions, options, representation),
         activation=options.settle("activation", activation or UNKNOWN, "ssp", activations.read_activation),
         filter_activation=filter_activation,
+        neighbor_mean=_neighbor_mean(interactions, options),
         pooling=options.settle("pooling", _pooling(head), "sum", read_pooling),
         scale=head.child("standardize").number("stddev"),
         shift=head.child("standardize").number("mean"),
@@ -77,17 +78,20 @@ def _filters(interaction: Module) -> list[Module]:
     return layers
 
 
-def _without_averages(interactions: list[Module], options: Options) -> list[Module]:
-    """Return the interactions, after checking that they add up their neighbours."""
+def _neighbor_mean(interactions: list[Module], options: Options) -> bool:
+    """Return whether convolutions are divided by the number of neighbours (``normalize_filter``)."""
+    mean = False
     for interaction in interactions:
         cfconv = interaction.child("cfconv")
         told = cfconv.child("agg").value("average", UNKNOWN) if cfconv.has("agg") else UNKNOWN
-        if options.settle("normalize_filter", told, False, read_flag):
-            raise ModelFileError(
-                "normalize_filter: sums over neighbours divided by each atom's own number of them can't be "
-                "expressed here; only by one number for all"
-            )
-    return interactions
+        mean = options.settle("normalize_filter", told, False, read_flag)
+    if mean:
+        options.assumed.append(
+            "normalize_filter divides by the number of neighbours within the cutoff, as SchNetPack's "
+            "AseEnvironmentProvider finds them; its SimpleEnvironmentProvider counts all other atoms, which is the "
+            "same for molecules that lie within the cutoff"
+        )
+    return mean
 
 
 def _block(interaction: Module) -> Block:

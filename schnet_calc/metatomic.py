@@ -1,0 +1,169 @@
+"""Model files as metatomic's ``AtomisticModel``: for LAMMPS, i-PI, eOn, chemiscope and whatever else drives it.
+
+    from schnet_calc.metatomic import export_metatomic
+
+    export_metatomic("silicon", "silicon_metatomic.pt")
+"""
+
+import math
+from pathlib import Path
+from typing import Dict, List, Optional  # noqa: UP035 - TorchScript reads the capitalised ones
+
+import torch
+from torch import Tensor
+
+from schnet_calc.modelfile import Potential, load_potential
+from schnet_calc.modelfile.torchscript import quiet_torchscript
+from schnet_calc.nn import MAX_ATOMIC_NUMBER, Network
+
+try:
+    from metatensor.torch import Labels, TensorBlock, TensorMap
+    from metatomic.torch import (
+        AtomisticModel,
+        ModelCapabilities,
+        ModelMetadata,
+        ModelOutput,
+        NeighborListOptions,
+        System,
+    )
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(f"{error}: pip install 'schnet-calc[metatomic]'") from error
+
+
+class MetatomicSchNet(torch.nn.Module):
+    """A network with metatomic's interface: energies of systems or of atoms, eV, differentiable.
+
+    Parameters
+    ----------
+    network : Network
+        As it is evaluated; its type is that of the systems.
+    offsets : Tensor
+        (Z,), eV, by atomic number.
+    cutoff : float
+        Å; infinite where all pairs of a molecule count.
+    """
+
+    def __init__(self, network: Network, offsets: Tensor, cutoff: float) -> None:
+        super().__init__()
+        self.network = network
+        self.all_pairs = cutoff == math.inf
+        self.register_buffer("offsets", offsets)
+        self.list = NeighborListOptions(
+            cutoff=1.0 if self.all_pairs else cutoff, full_list=True, strict=True, requestor="schnet_calc"
+        )
+
+    def requested_neighbor_lists(self) -> List[NeighborListOptions]:  # noqa: UP006
+        """Return the one list of pairs that the network needs, if it has a cutoff."""
+        if self.all_pairs:
+            empty: List[NeighborListOptions] = []  # noqa: UP006
+            return empty
+        return [self.list]
+
+    def forward(
+        self,
+        systems: List[System],  # noqa: UP006
+        outputs: Dict[str, ModelOutput],  # noqa: UP006
+        selected_atoms: Optional[Labels] = None,  # noqa: UP045
+    ) -> Dict[str, TensorMap]:  # noqa: UP006
+        """Return what is asked for of each system; the arguments are metatomic's."""
+        results: Dict[str, TensorMap] = {}  # noqa: UP006
+        if "energy" not in outputs:
+            return results
+        atomic: List[Tensor] = []  # noqa: UP006
+        labels: List[Tensor] = []  # noqa: UP006
+        for k, system in enumerate(systems):
+            energies = self.energies(system)
+            atoms = torch.arange(len(system), device=energies.device)
+            if selected_atoms is not None:
+                chosen = selected_atoms.values
+                atoms = chosen[chosen[:, 0] == k][:, 1].to(torch.int64)
+            atomic.append(energies.index_select(0, atoms))
+            labels.append(torch.stack([torch.full_like(atoms, k), atoms], dim=1))
+        values, samples = torch.cat(atomic), torch.cat(labels).to(torch.int32)
+        names = ["system", "atom"]
+        if outputs["energy"].sample_kind != "atom":
+            values = torch.zeros(len(systems), dtype=values.dtype, device=values.device).index_add(
+                0, samples[:, 0].to(torch.int64), values
+            )
+            samples = torch.arange(len(systems), dtype=torch.int32, device=values.device).reshape(-1, 1)
+            names = ["system"]
+        one = torch.zeros(1, 1, dtype=torch.int32, device=values.device)
+        components: List[Labels] = []  # noqa: UP006
+        block = TensorBlock(values.reshape(-1, 1), Labels(names, samples), components, Labels(["energy"], one))
+        results["energy"] = TensorMap(Labels(["_"], one), [block])
+        return results
+
+    def energies(self, system: System) -> Tensor:
+        """Return the energies (N,) of the atoms of one system, eV."""
+        numbers = system.types.to(torch.int64)
+        if self.all_pairs:
+            away = torch.ones(len(system), len(system), device=numbers.device)
+            pairs = (away - torch.eye(len(system), device=numbers.device)).nonzero().T
+            shifts = torch.zeros_like(system.positions).index_select(0, pairs[0])
+        else:
+            block = system.get_neighbor_list(self.list)
+            pairs = block.samples.values[:, :2].T.to(torch.int64)
+            images = block.samples.values[:, 2:].to(system.positions.dtype)
+            shifts = images @ system.cell
+        one = torch.zeros_like(numbers)
+        found: Tensor = self.network(numbers, system.positions, pairs, shifts, one)
+        return found + self.offsets.index_select(0, numbers)
+
+
+def export_metatomic(
+    model: str | Path | Potential, path: str | Path, dtype: str = "float64"
+) -> "AtomisticModel":
+    """Write a model as metatomic's file.
+
+    Parameters
+    ----------
+    model : path, str or Potential
+        A model file, the name of a shipped model, or a loaded potential.
+    path : path
+        The file to write.
+    dtype : str
+        ``"float64"``, or ``"float32"``, whose total energies have seven digits.
+
+    Returns
+    -------
+    AtomisticModel
+        What was written: output ``energy`` of systems or atoms, in eV and Å; forces and stress are its derivatives.
+
+    Raises
+    ------
+    FileNotFoundError, ModelFileError
+        As for :func:`~schnet_calc.modelfile.load_potential`.
+    ValueError
+        It holds no network of this package, no energy, or an average over atoms.
+    """
+    potential = model if isinstance(model, Potential) else load_potential(model)
+    network = potential.network()
+    name = Path(potential.path).stem or "model"
+    if network is None or not network.config.energy:
+        raise ValueError(f"{name} holds no network of this package with an energy")
+    if network.config.pooling == "mean":
+        raise ValueError(f"{name} averages over atoms: its energy is no sum of theirs, as metatomic has it")
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype is float32 or float64, got {dtype!r}")
+    kind = getattr(torch, dtype)
+    offsets = torch.zeros(MAX_ATOMIC_NUMBER + 1, dtype=kind)
+    for number, energy in potential.reference_energies.items():
+        offsets[number] = energy
+    wrapped = MetatomicSchNet(network.to(kind), offsets, potential.cutoff).eval()
+    reach = potential.cutoff * network.config.n_interactions
+    capabilities = ModelCapabilities(
+        outputs={"energy": ModelOutput(unit="eV", sample_kind="system", description="total energy")},
+        atomic_types=potential.elements,
+        interaction_range=reach,
+        length_unit="Angstrom",
+        supported_devices=["cuda", "cpu"],
+        dtype=dtype,
+    )
+    about = ModelMetadata(
+        name=name,
+        description=f"{potential.metadata.architecture}, exported by schnet_calc; weights {potential.sha256}",
+    )
+    with quiet_torchscript():
+        exported = AtomisticModel(wrapped, about, capabilities)
+        exported.save(str(path))
+    return exported
