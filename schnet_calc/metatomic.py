@@ -1,8 +1,8 @@
 """Model files as metatomic's ``AtomisticModel``: for LAMMPS, i-PI, eOn, chemiscope and whatever else drives it.
 
-    from schnet_calc.metatomic import export_metatomic
+from schnet_calc.metatomic import export_metatomic
 
-    export_metatomic("silicon", "silicon_metatomic.pt")
+export_metatomic("silicon", "silicon_metatomic.pt")
 """
 
 import math
@@ -42,6 +42,8 @@ class MetatomicSchNet(torch.nn.Module):
     cutoff : float
         Å; infinite where all pairs of a molecule count.
     """
+
+    offsets: Tensor
 
     def __init__(self, network: Network, offsets: Tensor, cutoff: float) -> None:
         super().__init__()
@@ -89,7 +91,9 @@ class MetatomicSchNet(torch.nn.Module):
             names = ["system"]
         one = torch.zeros(1, 1, dtype=torch.int32, device=values.device)
         components: List[Labels] = []  # noqa: UP006
-        block = TensorBlock(values.reshape(-1, 1), Labels(names, samples), components, Labels(["energy"], one))
+        block = TensorBlock(
+            values.reshape(-1, 1), Labels(names, samples), components, Labels(["energy"], one)
+        )
         results["energy"] = TensorMap(Labels(["_"], one), [block])
         return results
 
@@ -152,7 +156,7 @@ def export_metatomic(
     wrapped = MetatomicSchNet(network.to(kind), offsets, potential.cutoff).eval()
     reach = potential.cutoff * network.config.n_interactions
     capabilities = ModelCapabilities(
-        outputs={"energy": ModelOutput(unit="eV", sample_kind="system", description="total energy")},
+        outputs={"energy": ModelOutput(unit="eV", sample_kind="atom", description="atomic energies")},
         atomic_types=potential.elements,
         interaction_range=reach,
         length_unit="Angstrom",

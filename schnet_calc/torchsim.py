@@ -57,6 +57,8 @@ class SchNetModel(ModelInterface):
         The file holds no network of this package, or no energy.
     """
 
+    offsets: Tensor
+
     def __init__(
         self,
         model: str | Path | Potential,

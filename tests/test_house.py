@@ -23,7 +23,7 @@ ORDER = (
     "model",
     "calculator",
     "ase_plugin training insight",
-    "ipi lammps",
+    "ipi lammps torchsim metatomic",
     "simulate",
     "warm_up",
     "learn",

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from schnet_calc.cli import console
 from schnet_calc.cli.console import Stages, print_table, progress_bar, write_json
@@ -129,23 +131,41 @@ def evaluate(
     tell_doubts(calculator)
 
 
-def export(checkpoint: Path, model: Path, *, json: Path | None = None) -> None:
-    """Write the weights of a training run as a model file.
+def export(
+    source: str,
+    model: Annotated[Path, Parameter(name=["--model", "--output", "-o"])],
+    *,
+    metatomic: bool = False,
+    json: Path | None = None,
+) -> None:
+    """Write the weights of a training run as a model file, or a model file as metatomic's.
 
     Parameters
     ----------
-    checkpoint
-        A checkpoint, or the folder of a run: its best one.
+    source
+        A checkpoint, or the folder of a run: its best one. With --metatomic a model file or the name of a
+        shipped model.
     model
         The file to write.
+    metatomic
+        Write an AtomisticModel for LAMMPS, i-PI, eOn and others with metatomic.
     json
         Where to write what the file says of itself.
     """
-    check_files(checkpoint)
     from schnet_calc.modelfile import load_potential
+
+    if metatomic:
+        potential = load_potential(source)
+        from schnet_calc.metatomic import export_metatomic
+
+        export_metatomic(potential, model)
+        console.out.print(f"metatomic's file in {model}")
+        write_json(json, potential.metadata.raw)
+        return
+    check_files(Path(source))
     from schnet_calc.training import export_model
 
-    export_model(checkpoint, model)
+    export_model(source, model)
     console.out.print(f"model in {model}")
     write_json(json, load_potential(model).metadata.raw)
 

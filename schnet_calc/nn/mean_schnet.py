@@ -4,13 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from schnet_calc.nn.config import MeanSchNetConfig
-from schnet_calc.nn.network import Network
+from schnet_calc.nn.network import DistanceNetwork
 from schnet_calc.nn.registry import register
 from schnet_calc.nn.schnet import FilterNetwork, Interaction
 
 
 @register("MeanSchNet", MeanSchNetConfig)
-class MeanSchNet(Network):
+class MeanSchNet(DistanceNetwork):
     """Atomic energies of a batch of structures: SchNet with ``x_i = 1/n_i sum_j x_j * W(d_ij)``.
 
     n_i is the number of pairs in which atom i receives, at least one. Within a cutoff it jumps where a neighbour

@@ -76,11 +76,11 @@ def _check_shapes(parts: Parts) -> None:
 
 def _difference(exact: Network, rounded: Network, numbers: list[int]) -> float:
     """Return the mean difference in eV between two networks, of a lone atom of each element."""
-    z, alone = torch.tensor(numbers), torch.zeros(0, dtype=torch.float64)
+    z, nowhere = torch.tensor(numbers), torch.zeros(len(numbers), 3, dtype=torch.float64)
     pairs = torch.zeros(2, 0, dtype=torch.int64)
     with torch.no_grad():
         want, got = (
-            net.double().energies(z, alone, pairs, torch.arange(len(z))) for net in (exact, rounded)
+            net.double()(z, nowhere, pairs, nowhere[:0], torch.arange(len(z))) for net in (exact, rounded)
         )
     rounded.float()
     return float((want - got).abs().mean())
