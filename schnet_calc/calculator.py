@@ -113,10 +113,13 @@ class SchNetCalculator(FreshCalculator):
     stress       eV/Å³           (6,) in ASE's sign and order; periodic structures only
     dipole       e·Å             (3,), of models with that output
     charges      e               (N,) latent charges that the dipole comes from
+    energy_std   eV              error bar of the energy, where the file has what it takes
+    grades       (none)          (N,) how far atoms are from the training data; doubted above 1
     ===========  ==============  ===========================================================
 
     Several models make a committee: the properties are means over its members, and ``results`` has
-    ``energy_std`` (eV) and ``forces_std`` (N, 3) (eV/Å) too, their standard deviations.
+    ``energy_std`` (eV) and ``forces_std`` (N, 3) (eV/Å), their standard deviations.
+    ``on_doubt="ignore"`` leaves out grades and a single model's error bar.
 
     Further outputs of a model (``gap`` ...) are in ``results`` under their names.
 
@@ -145,10 +148,12 @@ class SchNetCalculator(FreshCalculator):
         if isinstance(model, Model) and settings:
             raise TypeError(f"a loaded Model has its settings already, got {', '.join(settings)}")
         self.model = as_model(model, **settings)
+        self._state: list[str] = []
         self._atomic = atomic_names(self.model.engine.heads)
         extra = [*self.model.engine.heads, *self._atomic]
         if len(self.potentials) > 1:
             extra += ["energy_std", "forces_std"]
+        extra += [name for name, known in self._of_guard() if known and name not in extra]
         for name in self.model.engine.heads:
             make_known(name)
         derived = type(self).implemented_properties if self.model.has_energy else []
@@ -174,8 +179,24 @@ class SchNetCalculator(FreshCalculator):
         """What looks for extrapolation."""
         return self.model.guard
 
+    def calculate(
+        self,
+        atoms: ase.Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Evaluate; ASE calls this when a result is missing."""
+        self._state = [] if atoms is None else self.guard.odd_state(atoms)
+        super().calculate(atoms, properties, system_changes)
+
+    def _of_guard(self) -> list[tuple[str, bool]]:
+        """Names of results that come with grades, and whether the files have them."""
+        grades = [p.grades for p in self.potentials if p.grades and self.guard.on_doubt != "ignore"]
+        bars = [g for g in grades if g.energy is not None and g.energy.total.size]
+        return [("grades", bool(grades)), ("energy_std", bool(bars) and len(self.potentials) == 1)]
+
     def _evaluated(self, structure: Structure) -> dict[str, Any]:
-        results = self.results_of(self.model.evaluate([structure])[0])
+        results = self.results_of(self.model.evaluate([structure], states=[self._state])[0])
         if self.model.has_energy:
             return results
         return {k: v for k, v in results.items() if k in self.implemented_properties}
@@ -193,8 +214,11 @@ class SchNetCalculator(FreshCalculator):
         results |= {name: prediction.atomic[head] for name, head in self._atomic.items()}
         if prediction.volume > 0:
             results["stress"] = prediction.stress
-        if prediction.members:
+        if prediction.grades is not None:
+            results["grades"] = prediction.grades
+        if prediction.error_bar is not None or prediction.members:
             results["energy_std"] = prediction.energy_std
+        if prediction.members:
             results["forces_std"] = prediction.forces_std
         return results
 
@@ -245,6 +269,7 @@ def atomic_names(heads: dict[str, str]) -> dict[str, str]:
 
 
 make_known("energy_std")
+make_known("grades", ("natoms",))
 make_known("forces_std", ("natoms", 3))
 if SchNetCalculator.name not in external_calculators:
     register_calculator_class(SchNetCalculator.name, SchNetCalculator)

@@ -78,7 +78,9 @@ class Model:
         self.potentials = tuple(s if isinstance(s, Potential) else load_potential(s) for s in several)
         self.settings: dict[str, Any] = {"device": device, "dtype": dtype, "engine": engine}
         self.lists = NeighborLists()
-        self.engine: Engine | Committee = make_engine(self.potentials, engine, device, dtype, self.lists)
+        self.engine: Engine | Committee = make_engine(
+            self.potentials, engine, device, dtype, self.lists, grades=on_doubt != "ignore"
+        )
         self.guard = ExtrapolationGuard(self.potentials, on_doubt, max_forces_std)
 
     @property
@@ -99,7 +101,10 @@ class Model:
         return {name: units.get(name) or REDUCTIONS[how].unit for name, how in self.engine.heads.items()}
 
     def evaluate(
-        self, structures: Sequence[ase.Atoms | Structure], properties: Sequence[str] | None = None
+        self,
+        structures: Sequence[ase.Atoms | Structure],
+        properties: Sequence[str] | None = None,
+        states: Sequence[list[str]] = (),
     ) -> list[Prediction]:
         """Evaluate structures as one batch.
 
@@ -110,6 +115,8 @@ class Model:
         properties : sequence of str, optional
             Names of further outputs that are wanted; all that the model has by default. Energies, forces
             and virials come always.
+        states : sequence, optional
+            What the guard's ``odd_state`` says of each structure; found from ``Atoms`` by default.
 
         Returns
         -------
@@ -127,7 +134,8 @@ class Model:
         """
         batch = [s if isinstance(s, Structure) else Structure.from_atoms(s) for s in structures]
         predictions = self.engine.evaluate(batch, properties)
-        self.guard.check(batch, predictions, self.lists)
+        odd = states or [self.guard.odd_state(s) if isinstance(s, ase.Atoms) else [] for s in structures]
+        self.guard.check(batch, predictions, self.lists, states=odd)
         return predictions
 
     def totals(self, geometries: Geometries) -> Totals:
@@ -146,7 +154,7 @@ class Model:
         if isinstance(self.engine, Committee):  # the guard looks at each member's forces
             return Totals.of(self.evaluate(geometries.structures(), []))
         found = self.engine.totals(geometries)
-        self.guard.check_geometries(geometries, self.lists)
+        self.guard.check_geometries(geometries, self.lists, found.grades)
         return found
 
     @cached_property

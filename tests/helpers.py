@@ -21,11 +21,15 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from matplotlib.figure import Figure
 
+from schnet_calc.data.frames import Frames
 from schnet_calc.data.qm9 import COLUMNS, PARTS
+from schnet_calc.engine import make_engine
+from schnet_calc.guard.statistics import grades_of_data
 from schnet_calc.ipi.outputs import read_properties
 from schnet_calc.ipi.settings import PIMDSettings
-from schnet_calc.modelfile import save_model
+from schnet_calc.modelfile import load_potential, save_model
 from schnet_calc.modelfile.archive import METADATA
+from schnet_calc.modelfile.saving import rewrite_model
 from schnet_calc.nn import Network, make_network, network_config
 from schnet_calc.structures.neighbors import HalfPairs
 
@@ -67,6 +71,37 @@ def random_network(
 def write_model(path: Path, dtype: str = "float64", **options: object) -> Path:
     """A model file with random weights."""
     save_model(path, random_network(getattr(torch, dtype), **options), REFERENCES)
+    return path
+
+
+def frames_of(images: Sequence[ase.Atoms], energies: Sequence[float] | None = None) -> Frames:
+    """Structures as frames, with energies or without labels."""
+    numbers = [a.numbers for a in images]
+    offsets = np.concatenate([[0], np.cumsum([len(n) for n in numbers])])
+    return Frames(
+        offsets,
+        np.concatenate(numbers).astype(np.int64),
+        np.concatenate([a.positions for a in images]),
+        np.array([a.cell.array for a in images]),
+        np.array([a.pbc for a in images]),
+        {} if energies is None else {"energy": np.asarray(energies, float)},
+    )
+
+
+def graded_file(
+    path: Path,
+    images: Sequence[ase.Atoms],
+    unseen: Sequence[ase.Atoms] = (),
+    dtype: torch.dtype = torch.float64,
+    energies: Sequence[float] | None = None,
+    **options: object,
+) -> Path:
+    """A model file with random weights that was "trained" on some structures."""
+    save_model(path, random_network(dtype, **options), REFERENCES)
+    potential = load_potential(path)
+    new = frames_of(unseen, energies) if unseen else None
+    grades = grades_of_data(make_engine([potential], device="cpu"), frames_of(images), new)
+    rewrite_model(path, potential, {}, grades)
     return path
 
 

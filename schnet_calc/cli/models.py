@@ -1,5 +1,6 @@
 """Commands about models: what they know, training, errors, export."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +33,7 @@ def info(model: ModelName, *, json: Path | None = None) -> None:
     check_model(model)
     from ase.data import chemical_symbols
 
+    from schnet_calc.guard.description import described
     from schnet_calc.modelfile.opening import open_model_file
 
     opened = open_model_file(model)
@@ -49,11 +51,7 @@ def info(model: ModelName, *, json: Path | None = None) -> None:
     for key in ("data", "n_train", "steps", "command"):
         if key in training:
             rows[key] = training[key]
-    if "domain" in training:
-        numbers = training["domain"]["coordination"]
-        rows["neighbours in training"] = ", ".join(
-            f"{symbol} {low:.1f} to {high:.1f}" for symbol, (low, high) in numbers.items()
-        )
+    rows |= described(training)
     errors = training.get("test_errors") or training.get("validation_errors") or {}
     rows.update({k: f"{v:.5f}" for k, v in errors.items() if isinstance(v, float)})
     print_table("model", rows)
@@ -122,6 +120,11 @@ def evaluate(
         rows["stress"] = (
             f"MAE {numbers['stress_mae_gpa']:.3f} GPa (of zero: {numbers['stress_mae_of_zero_gpa']:.3f})"
         )
+    for group in result.by_grade:
+        upper = f"to {group.high:g}" if math.isfinite(group.high) else "and more"
+        rows[f"grade {group.low:g} {upper}"] = (
+            f"{group.n_frames} frames, forces {group.force_rmse:.4f} eV/Å (RMSE)"
+        )
     print_table(f"{model} on {len(frames)} frames of {data.name}", rows)
     count = len(result.differences)
     figure, axes = plots.new_figure(4 * count, 3.2, count, squeeze=False)
@@ -176,46 +179,47 @@ def domain(
     *,
     output: OutputPath,
     split: Path | None = None,
+    charge: int = 0,
+    multiplicity: int = 1,
     labels: LabelOptions | None = None,
     json: Path | None = None,
 ) -> None:
     """Write a model file anew with what its training data hold, for the guard against extrapolation.
 
-    Files of older versions know fewer things: the weights stay what they are.
+    Grades of atoms from the network's last hidden layer, shortest distances, numbers of neighbours, compositions.
+    The weights stay what they are.
 
     Parameters
     ----------
     data
-        The labelled structures that it was trained on, or from.
+        The labelled structures that it was trained on, or from; or the TOML file of its training, which names them
+        and their split.
     output
         The file to write.
     split
-        A split.npz of the training run: only its training frames are looked at.
+        A split.npz of the training run: its training frames are looked at, and its validation frames for the limits
+        of grades and the error bars of energies. Without it, all frames are taken for training frames.
+    charge, multiplicity
+        Of all structures in the data.
     json
         Where to write what the file says of them.
     """
     check_model(model)
     check_data(data)
     check_files(split)
-    from schnet_calc.data import Split, read_frames
-    from schnet_calc.guard.domain import Domain
-    from schnet_calc.modelfile import load_potential, save_model
+    from schnet_calc.training.knowledge import add_knowledge, frames_of_training
 
-    potential = load_potential(model)
-    network = potential.network()
-    if network is None:
-        raise ValueError(f"{model} holds no plain weights of a network of this package")
-    frames = read_frames(data, labels)
-    if split is not None:
-        chosen = Split.load(split)
-        chosen.check(len(frames), split)
-        frames = frames.select(chosen.train)
+    train, unseen = frames_of_training(data, split, labels)
     with progress_bar() as bar:
-        rows = bar.track(range(len(frames)), description="frames")
-        found = Domain.of(frames.structure(k) for k in rows)
-    metadata = potential.metadata
-    training = {**metadata.training, "domain": found.to_dict()}
-    save_model(output, network, metadata.reference_energies, training, metadata.outputs)
+        task = bar.add_task("frames", total=len(train))
+        found = add_knowledge(
+            model,
+            output,
+            train,
+            unseen,
+            state=(charge, multiplicity),
+            progress=lambda done: bar.update(task, completed=done),
+        )
     formulas = "many compositions" if found.formulas is None else ", ".join(sorted(found.formulas))
     console.out.print(f"{output} knows {formulas}")
-    write_json(json, training["domain"])
+    write_json(json, found.to_dict())

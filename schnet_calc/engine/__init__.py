@@ -1,6 +1,7 @@
 """From structures to predictions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -26,6 +27,7 @@ def make_engine(
     device: str = "auto",
     dtype: str | None = None,
     lists: NeighborLists | None = None,
+    grades: bool = False,
 ) -> Engine | Committee:
     """Return the engine of a potential, or of several as a committee.
 
@@ -42,6 +44,8 @@ def make_engine(
         ``"float32"`` or ``"float64"``; that of the file by default.
     lists : NeighborLists, optional
         Shared with others that look at the same batches.
+    grades : bool
+        Whether predictions say how far atoms are from the training data, where the file says.
 
     Raises
     ------
@@ -56,7 +60,14 @@ def make_engine(
         raise ValueError(f"engine is 'auto', 'compiled' or 'script', got {engine!r}")
     lists, chosen = lists or NeighborLists(), choose_device(device)
     engines = [
-        _single(p, engine, chosen, getattr(torch, dtype) if dtype else p.dtype, lists) for p in potentials
+        _single(
+            p if grades else replace(p, grades=None),
+            engine,
+            chosen,
+            getattr(torch, dtype) if dtype else p.dtype,
+            lists,
+        )
+        for p in potentials
     ]
     return engines[0] if len(engines) == 1 else Committee(engines)
 

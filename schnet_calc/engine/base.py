@@ -164,6 +164,24 @@ class Engine(ABC):
         half = len(places) // 2
         return self._evaluate(places[:half], heads, count) + self._evaluate(places[half:], heads, count)
 
+    def hidden(self, structures: Sequence[Structure]) -> list[dict[str, NDArray[np.float64]]]:
+        """Return (N, H) activations of the last hidden layer of each head that is graded, structure by structure.
+
+        Raises
+        ------
+        ValueError
+            The network is none of this package.
+        """
+        found: list[dict[str, NDArray[np.float64]]] = []
+        items = self._items(list(enumerate(structures)), len(structures))
+        for part in chunked(items, lambda item: len(item.pairs.i), self.most_pairs):
+            found += self.hidden_of(part)
+        return found
+
+    @abstractmethod
+    def hidden_of(self, items: Sequence[Item]) -> list[dict[str, NDArray[np.float64]]]:
+        """The same for some checked structures."""
+
     def forget(self) -> None:  # noqa: B027 - most keep none
         """Give back memory that is kept for later calls."""
 

@@ -82,7 +82,8 @@ class Committee:
 
 
 def mean_prediction(members: Sequence[Prediction]) -> Prediction:
-    """Return the mean of predictions for one structure."""
+    """Return the mean of predictions for one structure, and the largest grade of any of them: all count in it."""
+    grades = [m.grades for m in members if m.grades is not None]
     return replace(
         members[0],
         energies=np.mean([m.energies for m in members], axis=0),
@@ -91,6 +92,8 @@ def mean_prediction(members: Sequence[Prediction]) -> Prediction:
         outputs=_means([m.outputs for m in members]),
         atomic=_means([m.atomic for m in members]),
         members=tuple(members),
+        error_bar=None,
+        grades=None if not grades else np.max(grades, axis=0),
     )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from schnet_calc.engine.base import Engine, Item
 from schnet_calc.engine.checks import SHORTEST_DISTANCE, all_sound, check_finite, check_shortest
 from schnet_calc.engine.differences import hessian_by_differences
+from schnet_calc.engine.grading import error_bar, grades_of_heads, hidden_layers
 from schnet_calc.engine.prediction import Prediction, Totals, read_heads
 from schnet_calc.engine.support import compiled_network
 from schnet_calc.kernels.cpu.arrays import Prepared
@@ -50,7 +51,9 @@ class CompiledEngine(Engine):
         closest, _ = potential.metadata.distance_range or (0.0, 0.0)
         grid, self.force_error = choose_grid(self.network, potential.elements, closest, TOLERANCE[dtype])
         """Largest error of a force component that the tables cause, measured when they were made, eV/Å."""
-        self.weights = network_arrays(self.network, grid, dtype)
+        graded = potential.grades.energy if potential.grades else None
+        self._graded = graded
+        self.weights = network_arrays(self.network, grid, dtype, graded.scaled() if graded else ())
 
     def threads_for(self, n_atoms: int) -> int:
         """Return the number of threads that share one structure."""
@@ -59,19 +62,27 @@ class CompiledEngine(Engine):
     def compute(self, items: Sequence[Item], heads: Sequence[str]) -> list[Prediction]:
         """Evaluate large structures with all threads, the others with a thread each."""
         prepared = [_prepared(item.structure, item) for item in items]
+        wanted = bool(heads) or self._heads_graded
         found: dict[int, Evaluated] = {}
         small = []
         for k, arrays in enumerate(prepared):
             if len(items) == 1 or len(arrays.numbers) >= self.large:
                 n_threads = self.threads_for(len(arrays.numbers))
-                found[k] = evaluate_one(arrays, self.weights, n_threads, bool(heads))
+                found[k] = evaluate_one(arrays, self.weights, n_threads, wanted)
             else:
                 small.append(k)
         if small:
             n_threads = min(torch.get_num_threads(), len(small))
-            batch = evaluate_many([prepared[k] for k in small], self.weights, n_threads, bool(heads))
+            batch = evaluate_many([prepared[k] for k in small], self.weights, n_threads, wanted)
             found |= dict(zip(small, batch, strict=True))
         return [self._prediction(k, item, prepared[k], found[k], heads) for k, item in enumerate(items)]
+
+    def hidden_of(self, items: Sequence[Item]) -> list[dict[str, NDArray[np.float64]]]:
+        """See :meth:`Engine.hidden`."""
+        prepared = [_prepared(item.structure, item) for item in items]
+        n_threads = min(torch.get_num_threads(), len(items))
+        found = evaluate_many(prepared, self.weights, n_threads, True)
+        return [hidden_layers(self.network, one.features) for one in found]
 
     def _prediction(
         self, k: int, item: Item, prepared: Prepared, found: Evaluated, heads: Sequence[str]
@@ -81,6 +92,9 @@ class CompiledEngine(Engine):
         structure = item.structure
         share = self.network.share(len(structure.numbers))
         energies, forces, virial = found.energies, found.forces, found.virial
+        grades = found.grades if self._graded else None
+        if self._heads_graded:
+            grades = self._grades_of_heads(found, structure)
         if share != 1.0:
             energies, forces, virial = share * energies, share * forces, share * virial
         outputs: dict[str, NDArray[np.float64]] = {}
@@ -94,6 +108,8 @@ class CompiledEngine(Engine):
             structure.volume,
             outputs=outputs,
             atomic=atomic,
+            grades=grades,
+            error_bar=error_bar(self._graded, found.summed, share),
         )
 
     def totals(self, geometries: Geometries) -> Totals:
@@ -113,7 +129,17 @@ class CompiledEngine(Engine):
             return super().totals(geometries)
         share = self.network.share(n_atoms)
         totals = (share * energies + self.offsets[numbers]).sum(axis=1)
-        return Totals(totals, share * forces, share * found.virials)
+        grades = found.grades.reshape(count, n_atoms) if self._graded else None
+        return Totals(totals, share * forces, share * found.virials, grades)
+
+    @property
+    def _heads_graded(self) -> bool:
+        """Whether there is no energy, and the last features are asked for grades."""
+        return self.potential.grades is not None and self._graded is None
+
+    def _grades_of_heads(self, found: Evaluated, structure: Structure) -> NDArray[np.float64]:
+        assert self.potential.grades is not None
+        return grades_of_heads(self.potential.grades, self.network, found.features, structure.numbers)
 
     def _plain(self, geometries: Geometries) -> bool:
         """Whether these are small molecules with nothing odd about them, in arrays of the right shapes."""

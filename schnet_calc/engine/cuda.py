@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from schnet_calc.engine.base import Engine, Item
 from schnet_calc.engine.checks import SHORTEST_DISTANCE, all_sound, check_finite, check_shortest
 from schnet_calc.engine.differences import hessian_by_differences
+from schnet_calc.engine.grading import DeviceGrades, hidden_layers
 from schnet_calc.engine.prediction import Prediction, Totals, read_heads
 from schnet_calc.engine.recordings import Recordable, Recording, Stage, plain_arithmetic
 from schnet_calc.engine.support import compiled_network
@@ -74,6 +75,7 @@ class CudaEngine(Engine):
             make(network, grid, device, dtype) if make else best_sequence(network, grid, device, dtype)
         )
         self.network = self.sequence.network
+        self.grades = DeviceGrades(potential.grades, self.network, device, dtype)
         self.recordings: dict[tuple[int, int], Recording] = {}
         self.stage = Stage(device)
         self._alone = threading.RLock()
@@ -98,6 +100,7 @@ class CudaEngine(Engine):
         with self._alone:  # a recording reads and writes the same memory at every call
             recording, outputs = self._start(numbers, positions, [item.pairs for item in items], sizes)
             atomic = self._heads(outputs, heads, len(numbers))
+            graded = self.grades(outputs, numbers, sizes)
             atoms, virials = recording.finish()
         found, end = [], 0
         for k, item in enumerate(items):
@@ -113,9 +116,24 @@ class CudaEngine(Engine):
                     item.structure.volume,
                     outputs=of_heads[0],
                     atomic=of_heads[1],
+                    grades=graded.of(rows),
+                    error_bar=graded.error_bar(k, share),
                 )
             )
         return found
+
+    def hidden_of(self, items: Sequence[Item]) -> list[dict[str, NDArray[np.float64]]]:
+        """See :meth:`Engine.hidden`."""
+        structures = [item.structure for item in items]
+        numbers = np.concatenate([s.numbers for s in structures])
+        positions = np.concatenate([s.positions for s in structures])
+        sizes = [len(s.numbers) for s in structures]
+        with self._alone:
+            recording, outputs = self._start(numbers, positions, [item.pairs for item in items], sizes)
+            features = outputs.features[: len(numbers)].to("cpu", torch.float64).numpy()
+            recording.finish()
+        network = compiled_network(self.potential)
+        return [hidden_layers(network, x) for x in np.split(features, np.cumsum(sizes)[:-1])]
 
     def totals(self, geometries: Geometries) -> Totals:
         """Evaluate geometries without an object for each; what may have an error to raise has one."""
@@ -127,16 +145,18 @@ class CudaEngine(Engine):
         pairs = self._pairs(geometries)
         if sum(len(p.i) for p in pairs) > self.most_pairs:
             return super().totals(geometries)
+        every = np.tile(numbers, count)
         with self._alone:
-            recording, _ = self._start(
-                np.tile(numbers, count), positions.reshape(-1, 3), pairs, [n_atoms] * count
-            )
+            recording, outputs = self._start(every, positions.reshape(-1, 3), pairs, [n_atoms] * count)
+            graded = self.grades(outputs, every, [n_atoms] * count)
             atoms, virials = recording.finish()
         if not (atoms[:, 4].min() >= SHORTEST_DISTANCE and np.isfinite(atoms[:, :4].sum())):
             return super().totals(geometries)
         share, atoms = self.network.share(n_atoms), atoms.reshape(count, n_atoms, 5)
         energies = (share * atoms[..., 0] + self.offsets[numbers]).sum(axis=1)
-        return Totals(energies, share * atoms[..., 1:4], share * whole(virials))
+        grades = graded.of(slice(None))
+        found = None if grades is None else grades.reshape(count, n_atoms)
+        return Totals(energies, share * atoms[..., 1:4], share * whole(virials), found)
 
     def _pairs(self, geometries: Geometries) -> list[HalfPairs]:
         if not geometries.pbc.any() and len(geometries.numbers) <= ALL_PAIRS_LIMIT:

@@ -1,5 +1,6 @@
 """What an engine returns for one structure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -29,6 +30,10 @@ class Prediction:
     """Further outputs by name, in the units of the model file: numbers (), dipoles (3,) e·Å."""
     atomic: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """(N,) what each atom adds to them; latent charges, e, for a dipole."""
+    grades: NDArray[np.float64] | None = None
+    """(N,) how far each atom is from the training data, one at the limit; None where nothing is known."""
+    error_bar: float | None = None
+    """eV: what a single model's energy is off by, about; None where that isn't known."""
 
     @property
     def energy(self) -> float:
@@ -44,8 +49,13 @@ class Prediction:
 
     @property
     def energy_std(self) -> float:
-        """Standard deviation of the committee's total energies, eV."""
-        return float(np.std([m.energy for m in self.members], ddof=1))
+        """Standard deviation of the total energy, eV: the committee's, or a single model's own error bar.
+
+        Not a number where nothing is known.
+        """
+        if self.members:
+            return float(np.std([m.energy for m in self.members], ddof=1))
+        return math.nan if self.error_bar is None else self.error_bar
 
     @property
     def forces_std(self) -> NDArray[np.float64]:
@@ -62,14 +72,18 @@ class Totals(NamedTuple):
     """(B, N, 3) eV/Å."""
     virials: NDArray[np.float64]
     """(B, 3, 3) eV: derivatives of the energies with respect to strain."""
+    grades: NDArray[np.float64] | None = None
+    """(B, N) how far each atom is from the training data; see :class:`Prediction`."""
 
     @classmethod
     def of(cls, predictions: Sequence[Prediction]) -> "Totals":
         """The same numbers from one object each; of at least one."""
+        grades = [p.grades for p in predictions]
         return cls(
             np.array([p.energy for p in predictions]),
             np.stack([p.forces for p in predictions]),
             np.stack([p.virial for p in predictions]),
+            None if grades[0] is None else np.stack(grades),  # type: ignore[arg-type]
         )
 
 

@@ -10,9 +10,12 @@ from torch import Tensor, nn
 
 from schnet_calc.engine.base import Engine, Item
 from schnet_calc.engine.checks import check_finite, check_shortest
+from schnet_calc.engine.grading import error_bar
 from schnet_calc.engine.prediction import Prediction, read_heads
 from schnet_calc.modelfile import Potential
+from schnet_calc.modelfile.grades import HeadGrades, head_widths
 from schnet_calc.modelfile.torchscript import load_torchscript
+from schnet_calc.nn import Network
 from schnet_calc.structures.graph import Graph, build_graph, deformed, join_graphs
 from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.structures.structure import Structure
@@ -38,6 +41,32 @@ class TorchScriptEngine(Engine):
         network = potential.network()
         module: nn.Module = load_torchscript(potential) if network is None else network
         self.module: Any = module.to(device, dtype)
+        self._hidden: dict[str, Tensor] = {}
+        for name, _ in head_widths(network) if network is not None else ():
+            self._watch(name)
+
+    def hidden_of(self, items: Sequence[Item]) -> list[dict[str, NDArray[np.float64]]]:
+        """See :meth:`Engine.hidden`."""
+        if not isinstance(self.module, Network):
+            raise ValueError(
+                f"{self.potential.path} holds no network of this package: nothing in it can be graded"
+            )
+        graph = join_graphs([build_graph(item.structure, item.pairs, self.cutoff) for item in items])
+        self.atomic(graph)
+        self.outputs(graph, list(self.heads))
+        ends = np.cumsum([len(item.structure.numbers) for item in items])[:-1]
+        parts = {name: np.split(_numpy(h), ends) for name, h in self._hidden.items()}
+        self._hidden.clear()
+        return [{name: h[k] for name, h in parts.items()} for k in range(len(items))]
+
+    def _watch(self, name: str) -> None:
+        """Keep what goes into the last layer of a head whenever it is evaluated."""
+        output = self.module.output if name == "energy" else self.module.heads[name].output
+
+        def keep(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+            self._hidden[name] = arguments[0].detach()
+
+        output.register_forward_pre_hook(keep)
 
     def graph(self, structure: Structure) -> Graph:
         """Check a structure and find its pairs; the errors of :meth:`evaluate`."""
@@ -54,6 +83,7 @@ class TorchScriptEngine(Engine):
         graph = join_graphs(graphs)
         energies, forces, virials = (_numpy(x) for x in self.atomic(graph))
         outputs = {name: _numpy(x) for name, x in self.outputs(graph, heads).items()}
+        grades, summed = self._grades(graph)
         found, end = [], 0
         for k, item in enumerate(items):
             rows = slice(end, end := end + len(item.structure.numbers))
@@ -69,9 +99,33 @@ class TorchScriptEngine(Engine):
                     item.structure.volume,
                     outputs=of_heads[0],
                     atomic=of_heads[1],
+                    grades=None if grades is None else grades[rows],
+                    error_bar=None if summed is None else error_bar(self._graded, summed[k]),
                 )
             )
         return found
+
+    @property
+    def _graded(self) -> HeadGrades | None:
+        return self.potential.grades.energy if self.potential.grades else None
+
+    def _grades(self, graph: Graph) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+        """Grades of all atoms, the largest of any head, and sums of each structure's last hidden layer."""
+        numbers, system, known = graph.numbers.numpy(), graph.system.numpy(), self.potential.grades
+        found = {name: _numpy(x) for name, x in self._hidden.items() if known and name in known.heads}
+        self._hidden.clear()
+        if known is None or not found:
+            return None, None
+        grades = np.max([known.heads[name].grade(numbers, x) for name, x in found.items()], axis=0)
+        hidden = found.get("energy")
+        if hidden is None:
+            return grades, None
+        config = self.potential.metadata.config
+        summed = np.zeros((int(system[-1]) + 1, hidden.shape[1]))
+        np.add.at(summed, system, hidden)
+        if config is not None and config.pooling == "mean":
+            summed /= np.bincount(system)[:, None]
+        return grades, summed
 
     def atomic(self, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
         """Return atomic energies (N,), forces (N, 3) and virials (B, 3, 3) of a float64 graph on the CPU."""

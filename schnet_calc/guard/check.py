@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.guard.bonds import RADII, judge, none_outside, reach, survey
 from schnet_calc.guard.domain import Domain, composition
+from schnet_calc.guard.shapes import Shapes
 from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.neighbors import ALL_PAIRS_LIMIT, HalfPairs, all_pairs
 from schnet_calc.structures.structure import Structure
@@ -21,10 +22,12 @@ class DomainCheck:
     ----------
     domain : Domain
         Of the training data.
+    all_pairs : bool
+        Whether the model sees the whole structure from every atom, so that its size counts.
     """
 
-    def __init__(self, domain: Domain) -> None:
-        self.domain = domain
+    def __init__(self, domain: Domain, all_pairs: bool = False) -> None:
+        self.domain, self.all_pairs = domain, all_pairs
         self._species = _Species(b"", domain, np.zeros(0, np.int64))
 
     def reach(self, structure: Structure) -> float:
@@ -47,7 +50,7 @@ class DomainCheck:
         pair, atom, odd, kind, parts = judge(
             numbers, species.index, *geometry, self.domain.shortest, SLACK, *species.ranges
         )
-        found = self._composition(structure)
+        found = self._whole(structure)
         if max(pair, atom, odd) >= 0:
             counts, distances = survey(numbers, species.index, species.count, *geometry)
         if pair >= 0:
@@ -64,6 +67,10 @@ class DomainCheck:
             found.append(f"{parts} separate molecules, in the training data at most {most}")
         return found
 
+    def odd_shape(self, structure: Structure, pairs: HalfPairs, atoms: list[int]) -> str:
+        """Say which bond or angle of some atoms lies outside of the training data; empty if none does."""
+        return Shapes(self.domain.shapes).odd(structure, pairs, atoms)
+
     def holds(self, geometries: Geometries) -> bool:
         """Whether it is certain, from all their pairs, that no molecule of several has a reason for doubt."""
         numbers, positions, cells, pbc = geometries
@@ -72,7 +79,7 @@ class DomainCheck:
         first = Structure(numbers, positions[0], cells[0], pbc)
         species, most = self._of(first), self.domain.fragments
         rest = (*all_pairs(len(numbers)), RADII, self.domain.shortest, SLACK, *species.ranges)
-        return not self._composition(first) and none_outside(
+        return not self._whole(first) and none_outside(
             len(numbers) if most is None else most, numbers, species.index, positions, *rest
         )
 
@@ -83,14 +90,21 @@ class DomainCheck:
             self._species = _Species(key, self.domain, structure.numbers)
         return self._species
 
-    def _composition(self, structure: Structure) -> list[str]:
+    def _whole(self, structure: Structure) -> list[str]:
+        """What is odd about all atoms together: composition, size, number of electrons."""
         known, species = self.domain.formulas, self._of(structure)
-        if known is None:
-            return []
-        name = species.composition(structure)
-        if name in known:
-            return []
-        return [f"{name}, but the model was trained on {', '.join(sorted(known))} only"]
+        found = []
+        if known is not None and species.composition(structure) not in known:
+            name = species.composition(structure)
+            found.append(f"{name}, but the model was trained on {', '.join(sorted(known))} only")
+        if structure.pbc.any():
+            return found
+        if self.domain.odd_electrons is False and species.odd != bool(self.domain.charge % 2):
+            found.append("an odd number of electrons: a radical or an ion, and the training data have none")
+        most = self.domain.most_atoms
+        if self.all_pairs and most is not None and len(species.index) > most:
+            found.append(f"{len(species.index)} atoms, in the training data at most {most}")
+        return found
 
     def _too_close(self, numbers: NDArray[np.int64], a: int, b: int, distance: float) -> str:
         known = self.domain.shortest[numbers[a], numbers[b]]
@@ -113,7 +127,7 @@ class _Species:
     def __init__(self, key: bytes, domain: Domain, numbers: NDArray[np.int64]) -> None:
         self.key = key
         self.elements, self.index = np.unique(numbers, return_inverse=True)
-        self.count = len(self.elements)
+        self.count, self.odd = len(self.elements), bool(numbers.sum() % 2)
         self.reach = reach(numbers) if len(numbers) else 0.0
         self.fewest, self.most = domain.fewest[numbers], domain.most[numbers]
         self.low = np.full((len(numbers), self.count), -np.inf)

@@ -14,6 +14,7 @@ from ase.formula import Formula
 from numpy.typing import NDArray
 
 from schnet_calc.guard.bonds import NO_BOND, RADII, SIZE, fragments, reach, survey
+from schnet_calc.guard.shapes import ShapeSurvey, checked_ranges
 from schnet_calc.structures.neighbors import SkinList
 from schnet_calc.structures.structure import Structure
 
@@ -38,6 +39,16 @@ class Domain:
     """Compositions, see :func:`composition`; None where there were many or nothing is known."""
     fragments: int | None = None
     """Most separate molecules in a structure that isn't periodic; None where nothing is known."""
+    most_atoms: int | None = None
+    """Of a structure that isn't periodic; None where nothing is known."""
+    odd_electrons: bool | None = None
+    """Whether a structure that isn't periodic has an odd number of electrons; None where nothing is known."""
+    charge: int = 0
+    """Of every structure, in e."""
+    multiplicity: int = 1
+    """Of every structure: one for singlets."""
+    shapes: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Ranges of bond lengths and angles, see :class:`~schnet_calc.guard.shapes.Shapes`."""
 
     @classmethod
     def of(cls, structures: Iterable[Structure]) -> "Domain":
@@ -45,8 +56,7 @@ class Domain:
         shortest = NO_BOND * (RADII[:, None] + RADII[None, :])
         low, high = np.full((SIZE, SIZE), np.inf), np.full((SIZE, SIZE), -np.inf)
         fewest, most = np.full(SIZE, np.inf), np.full(SIZE, -np.inf)
-        formulas: set[str] = set()
-        parts = 0
+        whole, shapes = _Wholes(), ShapeSurvey()
         for s in structures:
             pairs = SkinList(reach(s.numbers)).pairs(s.positions, s.cell, s.pbc)
             elements, index = np.unique(s.numbers, return_inverse=True)
@@ -65,30 +75,31 @@ class Domain:
                 np.minimum.at(low[:, z], s.numbers, counts[:, k])
                 np.maximum.at(high[:, z], s.numbers, counts[:, k])
             low[np.ix_(elements, everyone)] = np.minimum(low[np.ix_(elements, everyone)], 0.0)
-            if len(formulas) <= MOST_FORMULAS:
-                formulas.add(composition(s))
-            if not s.pbc.any():
-                parts = max(parts, fragments(len(s.numbers), pairs.i, pairs.j, distances))
+            shapes.add(s, pairs)
+            whole.add(s, fragments(len(s.numbers), pairs.i, pairs.j, distances))
         known = np.flatnonzero(np.isfinite(fewest))
         kinds = {
             (int(a), int(b)): (float(low[a, b]), float(max(high[a, b], 0.0))) for a in known for b in known
         }
-        few = frozenset(formulas) if 0 < len(formulas) <= MOST_FORMULAS else None
-        return cls(shortest, fewest, most, kinds, few, parts or None)
+        return cls(shortest, fewest, most, kinds, *whole.found(), shapes=shapes.ranges())
 
     @classmethod
     def joined(cls, domains: Iterable["Domain"]) -> "Domain":
         """Return what any of several domains holds."""
         parts = list(domains)
         formulas, kinds = [d.formulas for d in parts], [d.kinds for d in parts]
-        counts = [d.fragments for d in parts if d.fragments is not None]
         return cls(
             np.min([d.shortest for d in parts], axis=0),
             np.min([d.fewest for d in parts], axis=0),
             np.max([d.most for d in parts], axis=0),
-            _joined_kinds(kinds) if all(kinds) else {},
+            _joined_ranges(list(kinds)) if all(kinds) else {},
             frozenset().union(*(f for f in formulas if f)) if None not in formulas else None,
-            max(counts) if counts and len(counts) == len(parts) else None,
+            _largest([d.fragments for d in parts]),
+            _largest([d.most_atoms for d in parts]),
+            _any([d.odd_electrons for d in parts]),
+            parts[0].charge,
+            parts[0].multiplicity,
+            _joined_ranges([d.shapes for d in parts]),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,6 +126,13 @@ class Domain:
             values["formulas"] = sorted(self.formulas)
         if self.fragments is not None:
             values["fragments"] = self.fragments
+        if self.most_atoms is not None:
+            values["most_atoms"] = self.most_atoms
+        if self.odd_electrons is not None:
+            values["odd_electrons"] = self.odd_electrons
+        values |= {"charge": self.charge, "multiplicity": self.multiplicity}
+        if self.shapes:
+            values["shapes"] = {name: list(x) for name, x in self.shapes.items()}
         return values
 
     @classmethod
@@ -139,6 +157,7 @@ class Domain:
                 for other, (low, high) in others.items():
                     kinds[atomic_numbers[symbol], atomic_numbers[other]] = float(low), float(high)
             formulas, parts = values.get("formulas"), values.get("fragments")
+            size, odd = values.get("most_atoms"), values.get("odd_electrons")
             formulas = None if formulas is None else frozenset(map(str, formulas))
             return cls(
                 domain.shortest,
@@ -147,21 +166,58 @@ class Domain:
                 kinds,
                 formulas,
                 None if parts is None else int(parts),
+                None if size is None else int(size),
+                None if odd is None else bool(odd),
+                int(values.get("charge", 0)),
+                int(values.get("multiplicity", 1)),
+                checked_ranges(values.get("shapes", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ValueError(f"the domain in the model file is none ({error!r})") from error
 
 
-def _joined_kinds(
-    several: list[dict[tuple[int, int], tuple[float, float]]],
-) -> dict[tuple[int, int], tuple[float, float]]:
-    """The widest range of each pair of elements; a pair that a part doesn't know has none there."""
-    found: dict[tuple[int, int], tuple[float, float]] = {}
-    for kinds in several:
-        for pair, (low, high) in kinds.items():
-            a, b = found.get(pair, (low, high))
-            found[pair] = min(a, low), max(b, high)
+class _Wholes:
+    """Collects compositions, and of molecules their fragments, sizes and numbers of electrons."""
+
+    def __init__(self) -> None:
+        self.formulas: set[str] = set()
+        self.parts, self.most_atoms, self.odd = 0, 0, False
+
+    def add(self, structure: Structure, n_fragments: int) -> None:
+        if len(self.formulas) <= MOST_FORMULAS:
+            self.formulas.add(composition(structure))
+        if not structure.pbc.any():
+            self.parts = max(self.parts, n_fragments)
+            self.most_atoms = max(self.most_atoms, len(structure.numbers))
+            self.odd = self.odd or bool(structure.numbers.sum() % 2)
+
+    def found(self) -> tuple[frozenset[str] | None, int | None, int | None, bool | None]:
+        few = 0 < len(self.formulas) <= MOST_FORMULAS
+        return (
+            frozenset(self.formulas) if few else None,
+            self.parts or None,
+            self.most_atoms or None,
+            self.odd if self.most_atoms else None,
+        )
+
+
+def _joined_ranges(several: list[dict[Any, tuple[float, float]]]) -> dict[Any, tuple[float, float]]:
+    """The widest range of each key; a key that a part doesn't know has none there."""
+    found: dict[Any, tuple[float, float]] = {}
+    for ranges in several:
+        for key, (low, high) in ranges.items():
+            a, b = found.get(key, (low, high))
+            found[key] = min(a, low), max(b, high)
     return found
+
+
+def _largest(values: list[int | None]) -> int | None:
+    known = [x for x in values if x is not None]
+    return max(known) if known and len(known) == len(values) else None
+
+
+def _any(values: list[bool | None]) -> bool | None:
+    return None if None in values or not values else any(values)
 
 
 def composition(structure: Structure) -> str:

@@ -8,12 +8,16 @@ from pathlib import Path
 import ase
 import ase.io
 import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
 
 from schnet_calc.engine import Prediction
 from schnet_calc.errors import DoubtfulStructureError, ModelFileError
 from schnet_calc.guard.check import DomainCheck
 from schnet_calc.guard.domain import Domain
+from schnet_calc.guard.electrons import odd_state
 from schnet_calc.modelfile import Potential
+from schnet_calc.nn.heads import UNKNOWN
 from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.structures.structure import Structure
@@ -21,11 +25,17 @@ from schnet_calc.structures.structure import Structure
 ACTIONS = ("ignore", "warn", "stop")
 MOST_WRITTEN = 100
 """Doubtful structures that are written; a run that has gone astray would fill the disk."""
+MOST_NAMED = 3
+"""Atoms that a reason names."""
 logger = logging.getLogger("schnet_calc")
 
 
 class ExtrapolationGuard:
     """Holds every evaluated structure against training data and, with a committee, its disagreement.
+
+    Each atom has a grade, its Mahalanobis distance from its element's training data in the last hidden layer of the
+    network, by the limit (:mod:`schnet_calc.modelfile.grades`): since the energy is linear in that layer, no wild
+    energy has a small grade. Distances, numbers of neighbours, compositions and fragments say in words what is odd.
 
     Parameters
     ----------
@@ -71,16 +81,32 @@ class ExtrapolationGuard:
         self.reasons: list[str] = []
         """For doubt in the structures of the last evaluation; empty if there are none."""
         domain = known_domain(potentials)
-        if domain is None and max_forces_std is None and on_doubt not in ("warn", "ignore"):
+        graded = any(p.grades is not None for p in potentials)
+        silent = domain is None and not graded and max_forces_std is None
+        if silent and on_doubt not in ("warn", "ignore"):
             names = ", ".join(p.path for p in potentials)
             raise ValueError(
                 f"on_doubt is {str(on_doubt)!r}, but nothing would ever be doubted: {names} says nothing "
                 "of its training data, and there is no max_forces_std"
             )
-        self._check = DomainCheck(domain) if domain is not None and on_doubt != "ignore" else None
+        self._domain = domain
+        if on_doubt != "ignore":
+            for p in potentials:
+                if p.native and p.grades is None:
+                    logger.info(
+                        "%s has no grades of atoms: schnet-calc domain adds them", p.path or "the model"
+                    )
+        all_pairs = any(not math.isfinite(p.cutoff) for p in potentials)
+        watched = domain is not None and on_doubt != "ignore"
+        self._check = DomainCheck(domain, all_pairs) if watched and domain is not None else None
 
     def check(
-        self, structures: Sequence[Structure], predictions: Sequence[Prediction], lists: NeighborLists
+        self,
+        structures: Sequence[Structure],
+        predictions: Sequence[Prediction],
+        lists: NeighborLists,
+        grades: Sequence[NDArray[np.float64] | None] | None = None,
+        states: Sequence[list[str]] = (),
     ) -> None:
         """Examine the structures of a batch and their predictions, and act.
 
@@ -90,6 +116,10 @@ class ExtrapolationGuard:
             In the order of the batch; the predictions of a single model are not looked at.
         lists : NeighborLists
             Of the places of the batch.
+        grades : sequence, optional
+            (N,) of each structure, where there are no predictions.
+        states : sequence, optional
+            What :meth:`odd_state` says of each structure.
 
         Raises
         ------
@@ -99,12 +129,17 @@ class ExtrapolationGuard:
         if self.on_doubt == "ignore":
             return
         self.reasons = []
+        graded = [p.grades for p in predictions] if grades is None else grades
         for k, structure in enumerate(structures):
-            found = []
+            found, grade = list(states[k]) if states else [], graded[k]
             if self._check is not None:
-                found += self._check.reasons(
-                    structure, lists.pairs(k, structure, self._check.reach(structure))
-                )
+                pairs = lists.pairs(k, structure, self._check.reach(structure))
+                found += self._check.reasons(structure, pairs)
+            if grade is not None and grade.max(initial=0.0) > 1.0:
+                found.append(grade_in_words(structure.numbers, grade))
+                worst = worst_atoms(grade)
+                if self._check is not None and (odd := self._check.odd_shape(structure, pairs, worst)):
+                    found.append(odd)
             if self.max_forces_std is not None:
                 found += self._disagreement(predictions[k], self.max_forces_std)
             if found:
@@ -112,11 +147,25 @@ class ExtrapolationGuard:
                 self.reasons += [which + reason for reason in found]
                 self._act(k, structure, which + "; ".join(found))
 
-    def check_geometries(self, geometries: Geometries, lists: NeighborLists) -> None:
-        """The same for geometries of the same atoms and a single model: as one, until there is a doubt."""
+    def odd_state(self, atoms: ase.Atoms) -> list[str]:
+        """Say which charge or spin of a structure the training data don't have; empty where doubts are ignored."""
+        if self.on_doubt == "ignore":
+            return []
+        domain = self._domain
+        return odd_state(atoms) if domain is None else odd_state(atoms, domain.charge, domain.multiplicity)
+
+    def check_geometries(
+        self, geometries: Geometries, lists: NeighborLists, grades: NDArray[np.float64] | None = None
+    ) -> None:
+        """The same for geometries of the same atoms and a single model: as one, until there is a doubt.
+
+        Grades are (B, N), or None where the model has none.
+        """
         self.reasons = []
-        if self._check is not None and not self._check.holds(geometries):
-            self.check(geometries.structures(), (), lists)
+        doubted = grades is not None and bool(grades.max(initial=0.0) > 1.0)
+        if doubted or (self._check is not None and not self._check.holds(geometries)):
+            each = [None] * len(geometries.positions) if grades is None else list(grades)
+            self.check(geometries.structures(), (), lists, each)
 
     def _disagreement(self, prediction: Prediction, limit: float) -> list[str]:
         spread = np.linalg.norm(prediction.forces_std, axis=1)
@@ -143,6 +192,28 @@ class ExtrapolationGuard:
         if math.log10(self.count).is_integer():
             times = "" if self.count == 1 else f" (the {self.count}th such structure)"
             logger.warning("the structure is outside of what the model knows%s: %s", times, text)
+
+
+def worst_atoms(grades: NDArray[np.float64]) -> list[int]:
+    """Return the atoms with the largest grades (N,), as far as these are above one."""
+    return [int(k) for k in np.argsort(-grades)[:MOST_NAMED] if grades[k] > 1.0]
+
+
+def grade_in_words(
+    numbers: NDArray[np.int64], grades: NDArray[np.float64], tags: NDArray[np.int64] | None = None
+) -> str:
+    """Name the worst of atoms (N,) whose grades are above one; tags are other names than their places."""
+    worst = worst_atoms(grades)
+    if grades[worst[0]] >= UNKNOWN:
+        symbol = chemical_symbols[numbers[worst[0]]]
+        return f"the data that the model's grades were made from hold no {symbol}"
+    names = worst if tags is None else tags[worst].tolist()
+    atoms = ", ".join(
+        f"{name} ({chemical_symbols[numbers[k]]})" for k, name in zip(worst, names, strict=True)
+    )
+    values = ", ".join(f"{grades[k]:.3g}" for k in worst)
+    what, verb = ("the grade of atom", "is") if len(worst) == 1 else ("the grades of atoms", "are")
+    return f"{what} {atoms} {verb} {values}, the limit is 1"
 
 
 def known_domain(potentials: Sequence[Potential]) -> Domain | None:

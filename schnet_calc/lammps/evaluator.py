@@ -66,6 +66,8 @@ class Share(NamedTuple):
     """(3, 3) eV: derivative of the energy by strain; summed over processes it is that of the whole."""
     forces_std: NDArray[np.float64] | None
     """(n, 3) eV/Å, standard deviation over the members of a committee; None for one model."""
+    grades: NDArray[np.float64] | None = None
+    """(n,) how far own atoms are from the training data, the largest of any member; None where nothing is known."""
 
 
 class DistributedEvaluator:
@@ -123,11 +125,13 @@ class DistributedEvaluator:
         if len(found) == 1:
             return found[0]
         forces = np.array([f.forces for f in found])
+        grades = [f.grades for f in found if f.grades is not None]
         return Share(
             np.mean([f.energies for f in found], axis=0),
             forces.mean(axis=0),
             np.mean([f.virial for f in found], axis=0),
             forces.std(axis=0, ddof=1),
+            np.max(grades, axis=0) if grades else None,
         )
 
     def _member(self, k: int, around: Surroundings, exchange: Exchange) -> Share:
@@ -144,10 +148,11 @@ class DistributedEvaluator:
 
         # Interactions forwards, then the energies.
         energies = np.empty(n_own)
+        grades = np.empty(n_own if len(weights.grading.slots) else 0)
         for t in range(n_blocks):
             if t > 0:
                 exchange.forward(fields.ys[t])
-            forward_block(t, pairs, weights, fields, energies)
+            forward_block(t, pairs, around.numbers, weights, fields, energies, grades)
 
         # Backwards; then the forces on guests go home.
         forces, virial = np.empty((len(around.numbers), 3)), np.empty((3, 3))
@@ -157,7 +162,9 @@ class DistributedEvaluator:
                 exchange.reverse(fields.sums)
         exchange.reverse(forces)
         check_finite(energies, forces[:n_own])
-        return Share(energies + engine.offsets[around.numbers[:n_own]], forces[:n_own], virial, None)
+        known = grades if len(weights.grading.slots) else None
+        offsets = engine.offsets[around.numbers[:n_own]]
+        return Share(energies + offsets, forces[:n_own], virial, None, known)
 
     def _space(self, k: int, n_own: int, n_rows: int) -> Fields:
         """Arrays of a member, made anew where the numbers of atoms have changed."""

@@ -12,7 +12,7 @@ from schnet_calc.errors import DoubtfulStructureError
 from schnet_calc.guard.bonds import RADII, judge, reach, survey
 from schnet_calc.guard.check import SLACK
 from schnet_calc.guard.domain import composition
-from schnet_calc.guard.guard import known_domain
+from schnet_calc.guard.guard import grade_in_words, known_domain
 from schnet_calc.lammps.evaluator import Share, Surroundings
 from schnet_calc.lammps.pairs import close_pairs
 from schnet_calc.model import Model
@@ -40,7 +40,7 @@ class Ranks(Protocol):
 class RankGuard:
     """Holds own atoms against training data and, with a committee, its disagreement.
 
-    Numbers of neighbours, closest approaches and the composition are looked at; separate molecules are not
+    Grades, numbers of neighbours, closest approaches and the composition are looked at; separate molecules are not
     counted, which would need the whole structure.
 
     Parameters
@@ -77,6 +77,8 @@ class RankGuard:
         found = []
         if self.domain is not None:
             found += self._outside(around)
+        if self.active and share.grades is not None and share.grades.max(initial=0.0) > 1.0:
+            found.append(grade_in_words(around.numbers, share.grades, around.tags))
         limit, spread = self.max_forces_std, share.forces_std
         if limit is not None and spread is not None and len(spread):
             lengths = np.linalg.norm(spread, axis=1)

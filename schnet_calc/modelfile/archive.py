@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from schnet_calc.errors import ModelFileError
 
-METADATA, WEIGHTS = "metadata.json", "weights.safetensors"
+METADATA, WEIGHTS, GRADES = "metadata.json", "weights.safetensors", "grades.safetensors"
 DEBUG = ".debug_pkl"
 """End of the names of TorchScript's debug entries, which hold paths of the machine that made them."""
 LARGEST_FILE = 2**30
@@ -49,6 +49,11 @@ class Archive(NamedTuple):
     def weights(self) -> bytes:
         """The safetensors inside; empty if there are none."""
         return self.entries.get(f"extra/{WEIGHTS}", b"")
+
+    @property
+    def grades(self) -> bytes:
+        """Statistics for the guard, see :mod:`~schnet_calc.modelfile.grades`; empty if there are none."""
+        return self.entries.get(f"extra/{GRADES}", b"")
 
     def rebuilt(self) -> bytes:
         """An archive of what was checked, and of nothing else, for ``torch.jit.load``.
@@ -100,6 +105,11 @@ def add_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:
     """Return the archive of a network with metadata and the hash of everything else, without debug entries."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entries = {k: v for k, v in _entries(archive).items() if not k.endswith(DEBUG)}
+    return with_metadata(entries, metadata)
+
+
+def with_metadata(entries: dict[str, bytes], metadata: dict[str, Any]) -> bytes:
+    """Return the archive of entries with these metadata and the hash of everything else."""
     metadata = {**metadata, "contents_sha256": contents_sha256(entries)}
     return write_archive({**entries, f"extra/{METADATA}": json.dumps(metadata, indent=1).encode()})
 

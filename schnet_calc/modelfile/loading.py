@@ -1,5 +1,6 @@
 """Reading model files; nothing in them is run."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ from safetensors.torch import load as load_safetensors
 
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.archive import WEIGHTS, Archive
+from schnet_calc.modelfile.grades import Grades
 from schnet_calc.modelfile.metadata import Metadata
 from schnet_calc.modelfile.opening import open_model_file
 from schnet_calc.modelfile.potential import Potential, weights_sha256
@@ -31,8 +33,12 @@ def load_potential(path_or_name: str | Path) -> Potential:
     """
     path, archive, metadata = open_model_file(path_or_name)
     potential = Potential(metadata, _weights(path, archive, metadata), str(path.resolve()), archive)
-    potential.network()  # whether the weights fit is known before anybody waits for a result
-    return potential
+    network = potential.network()  # whether the weights fit is known before anybody waits for a result
+    if network is None or not archive.grades:
+        return potential
+    return replace(
+        potential, grades=Grades.from_bytes(str(path), archive.grades, network, metadata.elements)
+    )
 
 
 def _weights(path: Path, archive: Archive, metadata: Metadata) -> dict[str, torch.Tensor]:

@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.archive import Archive
+from schnet_calc.modelfile.grades import Grades
 from schnet_calc.modelfile.metadata import Metadata
 from schnet_calc.nn import ARCHITECTURES, Network, upgraded_weights
 
@@ -26,6 +27,8 @@ class Potential:
     """Where it was loaded from, absolute."""
     archive: Archive = field(default_factory=lambda: Archive({}), repr=False)
     """The checked entries of the file; its TorchScript is among them."""
+    grades: Grades | None = None
+    """How the training data spread in the last hidden layers; None in files that don't say."""
 
     @property
     def native(self) -> bool:

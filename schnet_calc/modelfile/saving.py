@@ -8,9 +8,10 @@ import torch
 from safetensors.torch import save as save_safetensors
 
 from schnet_calc import __version__
-from schnet_calc.modelfile.archive import WEIGHTS, add_metadata
+from schnet_calc.modelfile.archive import GRADES, METADATA, WEIGHTS, add_metadata, with_metadata
+from schnet_calc.modelfile.grades import Grades
 from schnet_calc.modelfile.metadata import FORMAT_VERSION, UNITS
-from schnet_calc.modelfile.potential import weights_sha256
+from schnet_calc.modelfile.potential import Potential, weights_sha256
 from schnet_calc.modelfile.torchscript import quiet_torchscript
 from schnet_calc.nn import Network, architecture_of
 
@@ -58,6 +59,36 @@ def save_model(
     buffer = io.BytesIO()
     with quiet_torchscript():
         torch.jit.save(torch.jit.script(network), buffer, _extra_files={WEIGHTS: save_safetensors(weights)})
+    _write(path, add_metadata(buffer.getvalue(), metadata))
+
+
+def rewrite_model(
+    path: str | Path, potential: Potential, training: dict[str, Any], grades: Grades | None
+) -> None:
+    """Write a loaded model anew with more knowledge of its training data; what is evaluated stays as it is.
+
+    Parameters
+    ----------
+    path : path
+        Replaced in one step.
+    potential : Potential
+        A loaded file.
+    training : dict
+        In place of its ``training``, plain JSON values.
+    grades : Grades or None
+        Statistics of the last hidden layers; None for a model without any.
+    """
+    entries = dict(potential.archive.entries)
+    entries.pop(f"extra/{METADATA}", None)
+    entries.pop(f"extra/{GRADES}", None)
+    training = {k: v for k, v in training.items() if k != "grades"}
+    if grades is not None:
+        entries[f"extra/{GRADES}"] = grades.to_bytes()
+        training["grades"] = grades.summary(potential.network())
+    _write(Path(path), with_metadata(entries, {**potential.metadata.raw, "training": training}))
+
+
+def _write(path: Path, content: bytes) -> None:
     temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(add_metadata(buffer.getvalue(), metadata))
+    temporary.write_bytes(content)
     temporary.replace(path)

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from schnet_calc.nn.activation import ACTIVATIONS
 
+UNKNOWN = 1e9
+"""Grade of an atom whose element the statistics of a head don't know; finite, as compiled code wants it."""
+
 
 class AtomwiseHead(nn.Module):
     """Dense layers from an atom's features to one number, ``shift + scale y``.
@@ -37,7 +40,11 @@ class AtomwiseHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, F) features -> (N,)."""
+        value: Tensor = self.shift + self.scale * self.output(self.hidden(x)).squeeze(-1)
+        return value
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """(N, F) features -> (N, H) activations of the last hidden layer; the features if there is none."""
         for layer in self.output_hidden:
             x = self.activation(layer(x))
-        value: Tensor = self.shift + self.scale * self.output(x).squeeze(-1)
-        return value
+        return x

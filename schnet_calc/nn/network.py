@@ -115,9 +115,7 @@ class Network(nn.Module):
 
     def read_energies(self, x: Tensor, system: Tensor) -> Tensor:
         """Return (N,) atomic energies from final features (N, F)."""
-        for layer in self.output_hidden:
-            x = self.activation(layer(x))
-        energies: Tensor = self.output(x).squeeze(-1)
+        energies: Tensor = self.output(self.hidden(x)).squeeze(-1)
         if self.mean_pooling:
             counts = torch.zeros_like(energies).index_add(0, system, torch.ones_like(energies))
             energies = energies / counts.index_select(0, system)
@@ -127,6 +125,12 @@ class Network(nn.Module):
     def share(self, n_atoms: int) -> float:
         """Return what the energies of atoms count for in a structure of N of them: 1, or 1/N with mean pooling."""
         return float(REDUCTIONS[self.config.pooling].share(n_atoms))
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """Return (N, H) activations of the last hidden layer of the energy's head: what the energy is linear in."""
+        for layer in self.output_hidden:
+            x = self.activation(layer(x))
+        return x
 
 
 class DistanceNetwork(Network):

@@ -1,8 +1,10 @@
 """Errors of a model on labelled frames."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import units
@@ -18,6 +20,20 @@ from schnet_calc.training.references import predict_mean
 BATCH_SIZE = 32
 
 
+GRADES = (0.0, 0.25, 0.5, 0.75, 1.0, 2.0, 5.0, math.inf)
+"""Edges of the groups of frames whose errors are told apart."""
+
+
+class Graded(NamedTuple):
+    """Frames whose largest grade lies in a range."""
+
+    low: float
+    high: float
+    n_frames: int
+    force_rmse: float
+    """eV/Å"""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Outcome of :func:`evaluate`."""
@@ -30,6 +46,8 @@ class Evaluation:
     no stress, the mean length for dipoles."""
     differences: dict[str, NDArray[np.float64]]
     """Model minus label by name, all components of the frames that have the label."""
+    by_grade: tuple[Graded, ...] = ()
+    """How force errors go with grades; empty without either."""
 
     @property
     def energy_differences(self) -> NDArray[np.float64]:
@@ -57,6 +75,12 @@ class Evaluation:
             **self.errors.to_dict(),
             "mean_predictor": self.mean_predictor.to_dict(),
         }
+        if self.by_grade:
+            values["by_grade"] = [
+                {"from": g.low, "to": g.high if math.isfinite(g.high) else None, "n_frames": g.n_frames}
+                | {"force_rmse_ev_ang": g.force_rmse}
+                for g in self.by_grade
+            ]
         if "stress" in self.errors:
             values |= {
                 "stress_mae_gpa": self.errors["stress"].mae / units.GPa,
@@ -131,7 +155,21 @@ def compare(frames: Frames, predictions: Sequence[Prediction], energy: bool = Tr
         mean[kept] = _mean_error(name, known, np.concatenate([np.ravel(x) for x in labels]))
     if not differences:
         raise ValueError(f"the model predicts none of {', '.join(frames.labels)}")
-    return Evaluation(len(frames), Errors.from_differences(differences), Errors(mean), differences)
+    errors = Errors.from_differences(differences)
+    return Evaluation(len(frames), errors, Errors(mean), differences, _by_grade(frames, predictions))
+
+
+def _by_grade(frames: Frames, predictions: Sequence[Prediction]) -> tuple[Graded, ...]:
+    rows = np.flatnonzero(frames.labelled("forces")).tolist()
+    rows = [k for k in rows if predictions[k].grades is not None]
+    grades = np.array([np.max(predictions[k].grades) for k in rows])
+    squares = [np.mean((predictions[k].forces - frames.forces[frames.rows(k)]) ** 2) for k in rows]
+    found = []
+    for low, high in pairwise(GRADES):
+        inside = np.flatnonzero((grades >= low) & (grades < high))
+        if len(inside):
+            found.append(Graded(low, high, len(inside), math.sqrt(np.mean([squares[k] for k in inside]))))
+    return tuple(found)
 
 
 def _predicted(wanted: Property, prediction: Prediction) -> Any:

@@ -6,10 +6,13 @@ from typing import Any
 
 from schnet_calc.analysis.errors import Errors
 from schnet_calc.model import Model
+from schnet_calc.modelfile import load_potential
 from schnet_calc.training.config import RunConfig
 from schnet_calc.training.evaluation import Evaluation, evaluate
 from schnet_calc.training.export import export_model
+from schnet_calc.training.knowledge import add_grades, grades_of_model
 from schnet_calc.training.loop import Run
+from schnet_calc.training.setup import training_frames
 
 
 def train(
@@ -71,6 +74,9 @@ def finish(
     """
     path = run.directory / "model.pt"
     export_model(run.directory, path, command)
+    train = run.frames.select(training_frames(run.config, run.split))
+    grades = grades_of_model(load_potential(path), train, run.frames.select(run.split.validation))
+    add_grades(path, grades)
     frames = run.frames.select(run.split.test)
     if not len(frames):
         return None
@@ -78,4 +84,5 @@ def finish(
     test = evaluate(model, frames, progress and (lambda done: progress(done, len(frames))))
     errors = {**test.errors.to_dict(), "n_frames": test.n_frames}
     export_model(run.directory, path, command, errors)
+    add_grades(path, grades)
     return test

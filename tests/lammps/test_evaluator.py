@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ase.build import bulk, molecule
 
-from helpers import VARIANTS, write_model
+from helpers import VARIANTS, graded_file, rattled, write_model
 from schnet_calc import load_model
 from schnet_calc.errors import BadStructureError, DoubtfulStructureError
 from schnet_calc.guard.check import DomainCheck
@@ -176,6 +176,25 @@ def test_committee_in_doubt(members):
     assert guard.reasons(around, share) == [
         "the committee's forces on atom 5 have a standard deviation of 0.2 eV/Å, max_forces_std is 0.1"
     ]
+
+
+@pytest.mark.parametrize("owners", [np.arange(8) % 3, 2 * (np.arange(8) % 2)])
+def test_grades_are_those_of_one_process(owners, tmp_path):
+    """Ranks without atoms, too; and the one that has the worst atom names it."""
+    path = graded_file(tmp_path / "m.pt", rattled(carbide(), 30, 0.05))
+    model, atoms = load_model(path, device="cpu"), rattled(carbide(), 1, 0.3)[0]
+    expected = model.evaluate([atoms])[0].grades
+    *_, shares = evaluate(lambda: DistributedEvaluator(model), atoms, owners, REACH)
+    for rank, share in enumerate(shares):
+        np.testing.assert_allclose(share.grades, expected[owners == rank], rtol=1e-9)
+    worst = int(expected.argmax())
+    own = np.flatnonzero(owners == owners[worst])
+    guard = RankGuard(model, np.array([6, 14]))
+    reasons = guard.reasons(surroundings(atoms, own, REACH), shares[owners[worst]])
+    assert expected.max() > 1
+    assert f" {worst} (" in reasons[-1]
+    quiet = load_model(path, device="cpu", on_doubt="ignore")
+    assert evaluate(lambda: DistributedEvaluator(quiet), atoms, owners, REACH)[3][0].grades is None
 
 
 def test_compositions(guarded):

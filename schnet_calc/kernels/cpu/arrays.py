@@ -23,10 +23,10 @@ class Prepared(NamedTuple):
 
 
 class Results(NamedTuple):
-    """What is filled, all float64 but the features.
+    """What is filled, all float64 but features and sums.
 
-    For one structure and several parts, forces, virials and nearest have a row for each part, whose sum or
-    least is meant. For many structures forces have one row, virials and nearest one for each structure.
+    For one structure and several parts, forces, virials, nearest and sums have a row for each part, whose sum or
+    least is meant. For many structures forces have one row, virials, nearest and sums one for each structure.
     """
 
     energies: Array
@@ -39,6 +39,10 @@ class Results(NamedTuple):
     """(parts or B, 2) index and distance of the closest pair"""
     features: Array
     """(N, F) the atoms' last features; or (0, F) where nobody asks for them"""
+    grades: Array
+    """(N,) how far the atoms are from the training data; or (0,)"""
+    summed: Array
+    """(parts or B, H) sums over atoms of the last hidden layer, set only with grades"""
 
 
 class Mine(NamedTuple):

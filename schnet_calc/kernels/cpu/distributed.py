@@ -92,8 +92,10 @@ def begin(positions, i, j, shifts, home, numbers, weights, fields):  # type: ign
 
 
 @jit
-def forward_block(t, pairs, weights, fields, energies):  # type: ignore[no-untyped-def]
+def forward_block(t, pairs, numbers, weights, fields, energies, grades):  # type: ignore[no-untyped-def]
     """Interaction t: fill own rows of the features before the next convolution, or the energies (n,), eV.
+
+    With the energies come grades (n,), or (0,) where nobody asks for them, of atomic numbers (N,).
 
     Rows of the guests in ``fields.ys[t]`` have to be there.
     """
@@ -105,7 +107,8 @@ def forward_block(t, pairs, weights, fields, energies):  # type: ignore[no-untyp
     if t + 1 < n_blocks:
         dense(fields.x, weights.layers, 3 * (t + 1), fields.ys[t + 1, :n_own], False)
     else:
-        read_out(fields.x, weights, energies)
+        summed = np.empty(weights.output.shape[0], weights.output.dtype)
+        read_out(fields.x, numbers[:n_own], weights, energies, grades, summed)
 
 
 @jit

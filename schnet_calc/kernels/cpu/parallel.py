@@ -14,7 +14,7 @@ from schnet_calc.kernels.cpu.weights import Weights
 
 
 class Evaluated(NamedTuple):
-    """What a network says of a structure, all float64 but the features."""
+    """What a network says of a structure, all float64 but features and sums."""
 
     energies: Array
     """(N,) eV"""
@@ -28,6 +28,10 @@ class Evaluated(NamedTuple):
     """Its distance, Å; infinite if there is none."""
     features: Array
     """(N, F) of the atoms after all interactions, padded; (0, F) if they weren't asked for."""
+    grades: Array
+    """(N,) how far the atoms are from the training data; (0,) without statistics of these."""
+    summed: Array
+    """(H,) sum over atoms of the last hidden layer, padded; without meaning if there are no grades."""
 
 
 def evaluate_one(structure: Prepared, weights: Weights, n_parts: int, features: bool = False) -> Evaluated:
@@ -46,7 +50,17 @@ def evaluate_one(structure: Prepared, weights: Weights, n_parts: int, features: 
     forces, virial = results.forces[0], results.virials[0]
     if n_parts > 1:
         forces, virial = results.forces.sum(0), results.virials.sum(0)
-    return Evaluated(results.energies, forces, virial, int(closest), shortest, results.features)
+    summed = results.summed[0] if n_parts == 1 else results.summed.sum(0)
+    return Evaluated(
+        results.energies,
+        forces,
+        virial,
+        int(closest),
+        shortest,
+        results.features,
+        results.grades,
+        summed,
+    )
 
 
 def evaluate_many(
@@ -65,6 +79,8 @@ def evaluate_many(
             int(results.nearest[k, 0]),
             float(results.nearest[k, 1]),
             results.features[r],
+            results.grades[r],
+            results.summed[k],
         )
         for k, r in enumerate(rows)
     ]
@@ -104,6 +120,8 @@ def _results(n_atoms: int, n_forces: int, n_virials: int, weights: Weights, feat
         features=np.empty(
             (n_atoms if features else 0, weights.embedding.shape[1]), weights.embedding.dtype
         ),
+        grades=np.empty(n_atoms if len(weights.grading.slots) else 0),
+        summed=np.empty((n_virials, len(weights.output)), weights.embedding.dtype),
     )
 
 

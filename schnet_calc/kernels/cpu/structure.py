@@ -11,6 +11,7 @@ from schnet_calc.kernels.cpu.arrays import Mine, Prepared, Results
 from schnet_calc.kernels.cpu.barrier import take, wait
 from schnet_calc.kernels.cpu.compiling import inner, jit
 from schnet_calc.kernels.cpu.dense import dense, dense_adjoint
+from schnet_calc.kernels.cpu.grading import grade
 from schnet_calc.kernels.cpu.pairs import convolve, convolve_adjoint, geometry, pull_together
 
 
@@ -80,8 +81,11 @@ def atomwise_adjoint(gx, t, weights, slope, g):  # type: ignore[no-untyped-def]
 
 
 @inner
-def read_out(x, weights, energies):  # type: ignore[no-untyped-def]
-    """Fill the atomic energies (N,) from the last features x (N, F), which become their derivatives."""
+def read_out(x, numbers, weights, energies, grades, summed):  # type: ignore[no-untyped-def]
+    """Fill the atomic energies (N,) from the last features x (N, F), which become their derivatives.
+
+    With statistics of the last hidden layer, fill the atoms' grades (N,) and the sum of its activations (H,), too.
+    """
     n_layers, n_atoms = weights.codes[3], x.shape[0]
     first, widest = weights.layers.places.shape[0] - n_layers, weights.codes[4]
     h, other = rows(n_atoms, widest, x), rows(n_atoms, widest, x)
@@ -92,6 +96,9 @@ def read_out(x, weights, energies):  # type: ignore[no-untyped-def]
         dense(x if k == 0 else h, weights.layers, first + k, other, False)
         activate(other, slopes[k], weights.codes[2])
         h, other = other, h
+
+    if weights.grading.slots.shape[0] > 0:
+        grade(h, numbers, weights.grading, other[0], grades, summed)
 
     # The energy, and its derivative by the last hidden layer before its activation.
     for n in range(n_atoms):
@@ -198,7 +205,9 @@ def evaluate_part(part, arrivals, structure, weights, shared, results):  # type:
     # Energies; from here on x is the gradient of their sum by the features.
     if results.features.shape[0] > 0:
         copy(x, results.features[first:last])
-    read_out(x, weights, results.energies[first:last])
+    graded = results.grades[first : last if results.grades.shape[0] > 0 else first]
+    energies, summed = results.energies[first:last], results.summed[part]
+    read_out(x, numbers[first:last], weights, energies, graded, summed)
     s = np.zeros(near.shape[0], like.dtype)
     meetings = backwards(part, n_parts, arrivals, meetings, mine, weights, shared, x, slopes, s)
     if meetings < 0:
@@ -233,12 +242,15 @@ def evaluate(part, arrivals, turns, starts, structures, weights, shared, results
             own = rows((n_blocks + 2) * (b - a), n_filters, weights.embedding)
             me, meeting, space = 0, alone, own.reshape(n_blocks + 2, b - a, n_filters)
             wanted = b if results.features.shape[0] > 0 else a
+            graded = b if results.grades.shape[0] > 0 else a
             filled = Results(
                 results.energies[a:b],
                 results.forces[0, a:b].reshape(1, b - a, 3),
                 results.virials[k : k + 1],
                 results.nearest[k : k + 1],
                 results.features[a:wanted],
+                results.grades[a:graded],
+                results.summed[k : k + 1],
             )
         structure = Prepared(
             structures.numbers[a:b],

@@ -1,6 +1,6 @@
 """A SchNet's numbers as compiled code reads them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from schnet_calc.kernels.cpu.activation import KINDS
 from schnet_calc.kernels.cpu.dense import Array, Layers, aligned, packed, panel_width
 from schnet_calc.kernels.cpu.envelope import CUTOFFS
+from schnet_calc.kernels.cpu.grading import Grading, grading_arrays
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.kernels.splines.quintic import quintic_tables
 from schnet_calc.nn import Interaction, SchNet
@@ -32,6 +33,8 @@ class Weights(NamedTuple):
     """output bias, grid start, grid spacing, cutoff, 1 / number of neighbours, onset of the cutoff function"""
     codes: NDArray[np.int64]
     """cutoff function, activations of the blocks and of the head, layers of the head, their width"""
+    grading: Grading
+    """statistics of the energy's last hidden layer; empty where nobody asks for grades"""
 
 
 class _Packer:
@@ -59,11 +62,17 @@ class _Packer:
         return self.array(layer.weight, n_out, n_in)[None], self.array(bias, n_out)[None]
 
 
-def network_arrays(network: SchNet, grid: SplineGrid, dtype: torch.dtype) -> Weights:
-    """Return the arrays of a float64 network; tables are built in float64 and then cast."""
+def network_arrays(
+    network: SchNet, grid: SplineGrid, dtype: torch.dtype, statistics: tuple[Any, Any, Any] | tuple[()] = ()
+) -> Weights:
+    """Return the arrays of a float64 network; tables are built in float64 and then cast.
+
+    Statistics are elements, means and triangles as for :func:`grading_arrays`, or nothing.
+    """
     config, packer = network.config, _Packer(dtype)
     blocks = [block for block in network.interactions if isinstance(block, Interaction)]
     head, activation = _head_layers(network)
+    kinds = CUTOFFS[config.cutoff_function], KINDS[config.activation], KINDS[activation]
     layers = [layer for b in blocks for layer in (b.dense_in, b.dense_hidden, b.dense_out)]
     n_hidden = packer.whole(max(layer.out_features for layer in head))
     tables, elements = quintic_tables(network, grid), len(network.embedding.weight)
@@ -91,15 +100,8 @@ def network_arrays(network: SchNet, grid: SplineGrid, dtype: torch.dtype) -> Wei
                 config.cutoff_onset,
             ]
         ),
-        codes=np.array(
-            [
-                CUTOFFS[config.cutoff_function],
-                KINDS[config.activation],
-                KINDS[activation],
-                len(head),
-                n_hidden,
-            ]
-        ),
+        codes=np.array([*kinds, len(head), n_hidden]),
+        grading=grading_arrays(packer.kind, n_hidden, *statistics),
     )
 
 

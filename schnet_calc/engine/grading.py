@@ -1,0 +1,105 @@
+"""Grades of atoms and error bars of energies, where compiled code has not computed them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from schnet_calc.kernels.cuda.batch import Outputs
+from schnet_calc.kernels.torch.grading import grades_of, tensor_grading
+from schnet_calc.modelfile.grades import Grades, HeadGrades, head_widths
+from schnet_calc.nn import AtomwiseHead, Network
+
+
+def error_bar(head: HeadGrades | None, summed: NDArray[np.floating], share: float = 1.0) -> float | None:
+    """Return the standard deviation of an energy, eV, from the sum of its atoms' last hidden layer (H,).
+
+    ``|total f|``; padding beyond H is left out; share is one over the
+    atoms where the network takes their mean. None where the file has no error bars.
+    """
+    if head is None or not head.total.size:
+        return None
+    return share * float(np.linalg.norm(head.total @ summed[: len(head.total)]))
+
+
+def head_of(network: Network, name: str) -> Network | AtomwiseHead:
+    """Return what has a head's last hidden layer: the energy's is the network's own."""
+    head = network if name == "energy" else network.heads[name]
+    assert isinstance(head, (Network, AtomwiseHead))
+    return head
+
+
+def hidden_layers(network: Network, features: NDArray[np.floating]) -> dict[str, NDArray[np.float64]]:
+    """Return (N, H) activations of the last hidden layer of each head that is graded, from last features (N, F)."""
+    x = torch.from_numpy(features[:, : network.config.n_features].astype(np.float64))
+    with torch.no_grad():
+        return {name: head_of(network, name).hidden(x).numpy() for name, _ in head_widths(network)}
+
+
+def grades_of_heads(
+    grades: Grades, network: Network, features: NDArray[np.floating], numbers: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the largest grade (N,) of any head from last features (N, F), for models without an energy."""
+    hidden = hidden_layers(network, features)
+    return np.asarray(np.max([h.grade(numbers, hidden[name]) for name, h in grades.heads.items()], axis=0))
+
+
+class Graded(NamedTuple):
+    """What a call on a device says of a batch."""
+
+    grades: NDArray[np.float64] | None
+    """(N,); None without statistics."""
+    summed: NDArray[np.float64] | None
+    """(B, H) sums of each structure's last hidden layer; None without statistics of an energy."""
+    head: HeadGrades | None
+
+    def of(self, rows: slice) -> NDArray[np.float64] | None:
+        """Return the grades of some atoms."""
+        return None if self.grades is None else self.grades[rows]
+
+    def error_bar(self, k: int, share: float) -> float | None:
+        """Return that of structure k's energy, eV."""
+        return None if self.summed is None else error_bar(self.head, self.summed[k], share)
+
+
+class DeviceGrades:
+    """Grades on a GPU from what a call leaves there.
+
+    Parameters
+    ----------
+    grades : Grades or None
+        Of the model file.
+    network : SchNet
+        On the device.
+    device, dtype
+        Of the evaluation.
+    """
+
+    def __init__(
+        self, grades: Grades | None, network: Network, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self._network = network
+        self._head = None if grades is None else grades.energy
+        heads = {} if grades is None else grades.heads
+        self._heads = {name: tensor_grading(h.scaled(), device, dtype) for name, h in heads.items()}
+
+    @torch.no_grad()
+    def __call__(self, outputs: Outputs, numbers: NDArray[np.int64], sizes: Sequence[int]) -> Graded:
+        """Grade the atoms of a batch, whose structures have these sizes."""
+        if not self._heads:
+            return Graded(None, None, None)
+        n, found = len(numbers), []
+        z = torch.from_numpy(numbers).to(outputs.features.device)
+        for name, grading in self._heads.items():
+            x = outputs.features[:n]
+            hidden = outputs.hidden[:n] if name == "energy" else head_of(self._network, name).hidden(x)
+            found.append(grades_of(grading, hidden[:, : grading.mean.shape[1]], z))
+        grades = torch.stack(found).amax(dim=0).to("cpu", torch.float64).numpy()
+        if self._head is None:
+            return Graded(grades, None, None)
+        hidden = outputs.hidden[:n].to(torch.float64)
+        system = torch.repeat_interleave(torch.tensor(sizes, device=hidden.device))
+        summed = hidden.new_zeros(len(sizes), hidden.shape[1]).index_add(0, system, hidden)
+        return Graded(grades, summed.cpu().numpy(), self._head)

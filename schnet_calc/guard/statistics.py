@@ -1,0 +1,225 @@
+"""How training data spread in the last hidden layers of a network's heads: made once, kept in the model file."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schnet_calc.data.frames import Frames
+from schnet_calc.engine import Engine
+from schnet_calc.modelfile.grades import Grades, HeadGrades
+from schnet_calc.structures.structure import Structure
+
+FLOOR = 1e-6
+"""Of the variance along any direction, by the mean variance: the training data of a small molecule leave most
+directions out, and what leaks into these must count, but not the rounding of float32."""
+SLACK = 1.25
+"""The limit by the largest distance of any atom of training and validation frames. Of 1,000 and more frames that no
+shipped model has seen, at its training's temperature, the largest distance is 0.6 to 1.2 of that."""
+ENOUGH = 10
+"""Atoms of an element by units of the layer from which on their covariance is taken as it is."""
+FOLDS = 5
+"""Parts of the training frames; distances in each are taken from the statistics of the others."""
+MOST_ATOMS = 3_000_000
+"""That are kept in memory; of larger data every second, third ... frame is taken."""
+BATCH = 256
+
+
+class _Activations(NamedTuple):
+    """Of some frames."""
+
+    numbers: NDArray[np.int64]
+    """(A,)"""
+    frame: NDArray[np.int64]
+    """(A,) which frame each atom belongs to"""
+    hidden: dict[str, NDArray[np.float32]]
+    """(A, H) by head"""
+
+
+class Moments(NamedTuple):
+    """Number, mean (H,) and covariance (H, H) of some atoms."""
+
+    size: float
+    mean: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, h: NDArray[np.floating]) -> "Moments":
+        """Return those of activations (n, H)."""
+        count, width = h.shape
+        if not count:
+            return cls(0, np.zeros(width), np.zeros((width, width)))
+        mean = h.mean(axis=0, dtype=np.float64)
+        total = np.zeros((width, width))
+        for start in range(0, count, 100_000):  # in float64, without a copy of all of them
+            d = h[start : start + 100_000] - mean
+            total += d.T @ d
+        return cls(count, mean, total / count)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Moments"]) -> "Moments":
+        """Return those of all parts' atoms."""
+        count = sum(p.size for p in parts)
+        if not count:
+            return parts[0]
+        mean = sum((p.size * p.mean for p in parts), np.zeros_like(parts[0].mean)) / count
+        covariance = np.zeros_like(parts[0].covariance)
+        for p in parts:
+            d = p.mean - mean
+            covariance += p.size / count * (p.covariance + np.outer(d, d))
+        return cls(count, mean, covariance)
+
+
+def grades_of_data(
+    engine: Engine,
+    train: Frames,
+    unseen: Frames | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Grades:
+    """Return the statistics of a network's heads over its training data.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of the network.
+    train : Frames
+        What it was trained on.
+    unseen : Frames, optional
+        Validation frames: they set the limits with the others, and the scale of energies' error bars, if they have
+        energies.
+    progress : callable, optional
+        Called with the number of frames done.
+    """
+    step = -(-len(train.numbers) // MOST_ATOMS)
+    train = train.select(np.arange(0, len(train), step)) if step > 1 else train
+    known = _activations(engine, train, progress)
+    new = _activations(engine, unseen, None) if unseen is not None and len(unseen) else None
+    heads = {}
+    for name, h in known.hidden.items():
+        head = _statistics(known, h, new, None if new is None else new.hidden[name])
+        if name == "energy":
+            calibration = (train, known) if new is None or unseen is None else (unseen, new)
+            head = head._replace(total=_error_bars(engine, known, *calibration))
+        heads[name] = head
+    return Grades(heads)
+
+
+def _activations(engine: Engine, frames: Frames, progress: Callable[[int], None] | None) -> _Activations:
+    hidden: dict[str, list[NDArray[np.float32]]] = {}
+    for start in range(0, len(frames), BATCH):
+        batch = [frames.structure(k) for k in range(start, min(start + BATCH, len(frames)))]
+        for found in engine.hidden(batch):
+            for name, h in found.items():
+                hidden.setdefault(name, []).append(h.astype(np.float32))
+        if progress is not None:
+            progress(start + len(batch))
+    frame = np.repeat(np.arange(len(frames)), frames.n_atoms)
+    return _Activations(frames.numbers, frame, {name: np.concatenate(h) for name, h in hidden.items()})
+
+
+def _statistics(
+    known: _Activations,
+    h: NDArray[np.float32],
+    new: _Activations | None,
+    h_new: NDArray[np.float32] | None,
+) -> HeadGrades:
+    """Means, covariances and limits of one head."""
+    elements, width = np.unique(known.numbers), h.shape[1]
+    fold = known.frame * FOLDS // (int(known.frame[-1]) + 1)
+    rows = {
+        (z, f): np.flatnonzero((known.numbers == z) & (fold == f)) for z in elements for f in range(FOLDS)
+    }
+    parts = {key: Moments.of(h[r]) for key, r in rows.items()}
+    whole = {z: Moments.joined([parts[z, f] for f in range(FOLDS)]) for z in elements}
+    largest = np.zeros(len(elements))
+    for f in range(FOLDS):
+        others = {z: Moments.joined([parts[z, g] for g in range(FOLDS) if g != f]) for z in elements}
+        for k, (z, mean, whiten) in enumerate(_whitened(others)):
+            if others[z].size >= 2 and len(rows[z, f]):
+                largest[k] = max(largest[k], _distances(h[rows[z, f]], mean, whiten).max())
+    statistics = list(_whitened(whole))
+    if new is not None and h_new is not None:
+        for k, (z, mean, whiten) in enumerate(statistics):
+            mine = new.numbers == z
+            if mine.any():
+                largest[k] = max(largest[k], _distances(h_new[mine], mean, whiten).max())
+    # Of few atoms the largest distance says little: they may go as far as those of any other element.
+    few = np.array([whole[z].size < ENOUGH * width for z in elements])
+    far = largest.copy()
+    far[few] = np.maximum(far[few], largest.max())
+    limit = SLACK * np.where(far > 0, far, np.sqrt(width))
+    means, triangles = (np.array([s[k] for s in statistics]) for k in (1, 2))
+    return HeadGrades(elements.astype(np.int64), means, triangles, largest, limit, np.zeros((0, 0)))
+
+
+def _whitened(
+    moments: dict[int, Moments],
+) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
+    """Each element with its mean and the inverse of L, of its regularised covariance ``L Lᵀ``."""
+    counts = np.array([m.size for m in moments.values()])
+    pooled = sum(m.size / max(counts.sum(), 1) * m.covariance for m in moments.values())
+    for z, m in moments.items():
+        yield z, m.mean, np.linalg.inv(np.linalg.cholesky(regularised(m, np.asarray(pooled), counts.sum())))
+
+
+def regularised(moments: Moments, pooled: NDArray[np.float64], count: float) -> NDArray[np.float64]:
+    """Return a covariance (H, H) that can be inverted.
+
+    That of few atoms is mixed with the pooled one of all elements' atoms about their means, and if these are few,
+    too, with the same variance along all directions. Then every direction has a variance of at least
+    :data:`FLOOR` times the mean one.
+    """
+    width = len(moments.mean)
+    isotropic = max(float(np.trace(pooled)) / width, 1e-12) * np.eye(width)
+    share = min(1.0, count / (ENOUGH * width))
+    target = share * pooled + (1.0 - share) * isotropic
+    own = min(1.0, moments.size / (ENOUGH * width))
+    covariance = own * moments.covariance + (1.0 - own) * target
+    return np.asarray(covariance + FLOOR * max(float(np.trace(covariance)) / width, 1e-12) * np.eye(width))
+
+
+def _distances(
+    h: NDArray[np.floating], mean: NDArray[np.float64], whiten: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.norm((h - mean) @ whiten.T, axis=1))
+
+
+def _error_bars(
+    engine: Engine, known: _Activations, frames: Frames, seen: _Activations
+) -> NDArray[np.float64]:
+    """The triangle whose product with a structure's sum of h has the length of its energy's error bar, eV.
+
+    Last-layer prediction rigidity (Bigi et al. 2024): ``variance = alpha² fᵀ (F + floor)⁻¹ f`` with F the mean of
+    ``f fᵀ`` over training structures, and alpha² the mean of squared errors by ``fᵀ (F + floor)⁻¹ f``: the most
+    likely for normal errors.
+    """
+    f = _sums(engine, known)
+    second = f.T @ f / len(f)
+    second += FLOOR * max(float(np.trace(second)) / len(second), 1e-12) * np.eye(len(second))
+    triangle = np.linalg.inv(np.linalg.cholesky(second))
+    labelled = np.flatnonzero(np.isfinite(frames.energies))
+    if not len(labelled):
+        return np.zeros((0, 0))
+    errors = frames.energies[labelled] - _energies(engine, [frames.structure(int(k)) for k in labelled])
+    lengths = np.linalg.norm(_sums(engine, seen)[labelled] @ triangle.T, axis=1)
+    return np.asarray(np.sqrt(np.mean((errors / lengths) ** 2)) * triangle)
+
+
+def _sums(engine: Engine, of: _Activations) -> NDArray[np.float64]:
+    """(M, H) what the energies of structures are linear in: sums over atoms, or means."""
+    count = int(of.frame[-1]) + 1
+    h = of.hidden["energy"]
+    found = np.zeros((count, h.shape[1]))
+    np.add.at(found, of.frame, h)
+    config = engine.potential.metadata.config
+    if config is not None and config.pooling == "mean":
+        found /= np.bincount(of.frame)[:, None]
+    return found
+
+
+def _energies(engine: Engine, structures: Sequence[Structure]) -> NDArray[np.float64]:
+    found = []
+    for start in range(0, len(structures), BATCH):
+        found += [p.energy for p in engine.evaluate(structures[start : start + BATCH], [])]
+    return np.array(found)

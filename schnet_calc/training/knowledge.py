@@ -1,0 +1,104 @@
+"""What a model file says of its training data, for the guard: made by training, or later for any file."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from schnet_calc.data import Frames, Labels, Split, read_frames
+from schnet_calc.engine import Engine, make_engine
+from schnet_calc.guard.domain import Domain
+from schnet_calc.guard.statistics import grades_of_data
+from schnet_calc.modelfile import Potential, load_potential
+from schnet_calc.modelfile.grades import Grades
+from schnet_calc.modelfile.saving import rewrite_model
+from schnet_calc.training.config import RunConfig
+from schnet_calc.training.setup import new_split, read_data, training_frames
+
+Progress = Callable[[int], None]
+
+
+def frames_of_training(
+    data: str | Path,
+    split: str | Path | None = None,
+    labels: Labels | None = None,
+    changes: dict[str, Any] | None = None,
+) -> tuple[Frames, Frames | None]:
+    """Return the frames that a model was trained on, and those that it was validated with, if known.
+
+    Parameters
+    ----------
+    data : path
+        The labelled structures, or the TOML file of the training, which names data and split.
+    split : path, optional
+        A split.npz of the training; otherwise that of the TOML file, or all frames are training frames.
+    labels : Labels, optional
+        How labels are called in the data.
+    changes : dict, optional
+        Settings in place of the TOML file's.
+    """
+    if Path(data).suffix == ".toml":
+        config = RunConfig.from_toml(data).changed(changes or {})
+        frames = read_data(config)
+        named = config.data.split
+        chosen = new_split(config.data, frames) if named in ("random", "blocks") else Split.load(named)
+        if split is not None:
+            chosen = Split.load(split)
+        chosen.check(len(frames), split or named)
+        return frames.select(training_frames(config, chosen)), frames.select(chosen.validation)
+    frames = read_frames(data, labels)
+    if split is None:
+        return frames, None
+    chosen = Split.load(split)
+    chosen.check(len(frames), split)
+    return frames.select(chosen.train), frames.select(chosen.validation)
+
+
+def grades_of_model(
+    potential: Potential, train: Frames, unseen: Frames | None, progress: Progress | None = None
+) -> Grades | None:
+    """Return how frames spread in a model's last hidden layers; None for a network that is none of this package."""
+    if not potential.native:
+        return None
+    engine = make_engine([potential])
+    assert isinstance(engine, Engine)
+    return grades_of_data(engine, train, unseen, progress)
+
+
+def add_knowledge(
+    model: str | Path,
+    output: str | Path,
+    train: Frames,
+    unseen: Frames | None = None,
+    *,
+    state: tuple[int, int] = (0, 1),
+    progress: Progress | None = None,
+) -> Domain:
+    """Write a model file anew with what its training data hold; its weights stay what they are.
+
+    Parameters
+    ----------
+    model : path or str
+        A model file or the name of a shipped model.
+    output : path
+        The file to write; it may be the same.
+    train, unseen : Frames
+        What the model was trained on and validated with.
+    state : (int, int)
+        Charge in e, and multiplicity, of all structures.
+    progress : callable, optional
+        Called with the number of training frames done.
+    """
+    potential = load_potential(model)
+    grades = grades_of_model(potential, train, unseen, progress)
+    found = Domain.of(train.structure(k) for k in range(len(train)))
+    found = replace(found, charge=state[0], multiplicity=state[1])
+    training = {**potential.metadata.training, "domain": found.to_dict()}
+    rewrite_model(output, potential, training, grades)
+    return found
+
+
+def add_grades(path: Path, grades: Grades | None) -> None:
+    """Write statistics for the guard into a model file."""
+    potential = load_potential(path)
+    rewrite_model(path, potential, potential.metadata.training, grades)
