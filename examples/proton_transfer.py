@@ -18,6 +18,7 @@ import numpy as np
 from ase import units
 
 from schnet_calc import MDSettings, SchNetCalculator, plots, run_md, run_pimd
+from schnet_calc.analysis.averages import FEWEST, N_BLOCKS, Estimate, independent_values, mean_with_error
 from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.learn import learn
 
@@ -52,24 +53,42 @@ def coordinate(frames: list[ase.Atoms]) -> np.ndarray:
     return late[:, 1] - late[:, 0]
 
 
+def barrier(values: np.ndarray) -> float:
+    """Free energy half-way above the most likely place, meV, from a density that is the same on both sides."""
+    density, _ = np.histogram(np.concatenate([values, -values]), grid)
+    half_way = density[len(density) // 2]
+    return -1e3 * units.kB * kelvin * np.log(half_way / density.max()) if half_way else np.inf
+
+
+def barrier_with_error(series: np.ndarray) -> Estimate:
+    """The barrier of (beads, times), and its error by a jackknife over blocks of time."""
+    parts = np.array_split(np.abs(series), N_BLOCKS, axis=1)
+    without = [np.concatenate(parts[:k] + parts[k + 1 :], axis=1).ravel() for k in range(N_BLOCKS)]
+    each = np.array([barrier(values) for values in without])
+    count = independent_values(near(series))
+    reliable = count >= FEWEST and np.isfinite(each).all()
+    error = float(np.sqrt((N_BLOCKS - 1) * each.var())) if reliable else np.nan
+    return Estimate(barrier(series.ravel()), error, count)
+
+
+def near(series: np.ndarray) -> np.ndarray:
+    """Percentage of the beads within 0.1 Å of half-way, over time."""
+    return 100.0 * np.mean(np.abs(series) < 0.1, axis=0)
+
+
 motion = {
-    "classical": [coordinate(ase.io.read(md.trajectory, ":"))],
-    f"{beads} beads": [coordinate(bead) for bead in pimd.beads()],
+    "classical": np.array([coordinate(ase.io.read(md.trajectory, ":"))]),
+    f"{beads} beads": np.array([coordinate(bead) for bead in pimd.beads()]),
 }
 figure, axes = plots.new_figure(5.5, 3.6)
 grid = np.linspace(-1.2, 1.2, 61)
-for label, replicas in motion.items():
-    values = np.concatenate(replicas)
+for label, series in motion.items():
     # Both ends are the same molecule.
-    density, _ = np.histogram(np.concatenate([values, -values]), grid, density=True)
+    density, _ = np.histogram(np.concatenate([series, -series]), grid, density=True)
     axes.plot(0.5 * (grid[1:] + grid[:-1]), density, label=label)
-    half_way, most = density[len(density) // 2], density.max()
-    barrier = -units.kB * kelvin * np.log(half_way / most) if half_way else np.inf
-    changes = np.mean([np.count_nonzero(np.diff(np.sign(r))) for r in replicas])
-    print(
-        f"{label}: {100 * np.mean(np.abs(values) < 0.1):.1f} % of the time within 0.1 Å of half-way, "
-        f"barrier {1e3 * barrier:.0f} meV, {changes / (0.9 * time):.1f} changes of side per ps"
-    )
+    # How often beads with a thermostat change sides is no rate, so it isn't told.
+    print(f"{label}: {mean_with_error(near(series))} % of the time within 0.1 Å of half-way")
+    print(f"{label}: the density has a barrier of {barrier_with_error(series)} meV")
 axes.set(xlabel="difference of the O-H distances, Å", ylabel="density, 1/Å")
 axes.legend(frameon=False)
 plots.save_figure(figure, folder / "proton")

@@ -171,6 +171,7 @@ def _commands(found: Findings) -> list[str]:
     options = ("thermostat", "temperature", "timestep", "time_constant", "seed")
     for name, run, settings in found.runs:
         time, kept = run.table()["time_ps"][-1], {k: settings[k] for k in (*options, "interval")}
+        kept |= {k: v for k, v in settings.items() if k == "equilibrate"}
         lines.append(["md", "relaxed.xyz", "--model", model, "--time", time, *_flags(kept), "-o", name])
     if found.pimd is not None:
         settings = vars(found.pimd.settings)
