@@ -18,7 +18,7 @@ start.rattle(0.05, seed=0)
 atoms = relax(start, calculator, fmax=1e-2).atoms
 
 with tempfile.TemporaryDirectory() as folder:
-    # Half of the kinetic energy flows into the potential: 600 K ends near 300 K.
+    # It begins with ten time constants of a thermostat that aren't written, so that vibrations have 300 K.
     nve = MDSettings(temperature=300, time=picoseconds, timestep=0.5, thermostat="none")
     total = run_md(atoms, calculator, nve, Path(folder) / "nve").table()["total_ev"]
     print(f"NVE: the total energy stays within {1e3 * (total.max() - total.min()):.2f} meV")

@@ -31,6 +31,10 @@ class Estimate(NamedTuple):
         digits = 4 if not self.error > 0 else min(max(1 - math.floor(math.log10(self.error)), 0), 9)
         return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
 
+    def to_dict(self) -> dict[str, float | None]:
+        """Return plain values for JSON, which knows no NaN: null for an error that isn't known."""
+        return {"value": self.value, "error": None if math.isnan(self.error) else self.error}
+
     def __mul__(self, factor: float) -> "Estimate":  # type: ignore[override]
         """Return the estimate in another unit."""
         return Estimate(self.value * factor, self.error * abs(factor), self.independent)

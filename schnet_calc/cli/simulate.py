@@ -242,7 +242,7 @@ def _told(
     numbers: dict[str, Any] = {
         "time_ps": time,
         "asked_temperature_k": settings.temperature,
-        **{name: {"value": mean.value, "error": mean.error} for name, mean in means.items()},
+        **{name: mean.to_dict() for name, mean in means.items()},
         "total_energy_drift_ev_per_atom_ps": drift,
     }
     return rows, numbers

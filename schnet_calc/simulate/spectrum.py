@@ -42,9 +42,8 @@ class DynamicSpectra:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        error = None if np.isnan(self.temperature.error) else self.temperature.error
         return {
-            "temperature_k": {"value": self.temperature.value, "error": error},
+            "temperature_k": self.temperature.to_dict(),
             "asked_temperature_k": self.asked,
             "notes": list(self.notes),
             "vibrational": self.vibrational.to_dict(),

@@ -122,10 +122,10 @@ class Moving:
             Of :attr:`Isotopologue.bands`.
         """
         return {
-            "peaks_cm1": [tuple(e)[:2] for e in self.peaks()],
-            "mode_temperatures_k": [tuple(e)[:2] for e in self.temperatures()],
-            "bands_km_mol": [tuple(self.band(low, high))[:2] for _, low, high in bands],
-            "temperature_k": tuple(self.spectra.temperature)[:2],
+            "peaks_cm1": [e.to_dict() for e in self.peaks()],
+            "mode_temperatures_k": [e.to_dict() for e in self.temperatures()],
+            "bands_km_mol": [self.band(low, high).to_dict() for _, low, high in bands],
+            "temperature_k": self.spectra.temperature.to_dict(),
         }
 
 
