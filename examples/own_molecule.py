@@ -27,11 +27,12 @@ from ase.vibrations import Infrared
 from schnet_calc import MDSettings, SchNetCalculator, run_md
 from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.nn import SchNetConfig
+from schnet_calc.references import reference_calculator
 from schnet_calc.report import write_report
 from schnet_calc.simulate.infrared import KM_MOL, infrared_intensities
+from schnet_calc.simulate.mode_comparison import compare_modes, reference_modes
 from schnet_calc.simulate.modes import normal_modes, write_modes
 from schnet_calc.simulate.pimd import run_pimd
-from schnet_calc.simulate.reference import compare_modes, reference_calculator, reference_modes
 from schnet_calc.simulate.relax import relax
 from schnet_calc.simulate.sampling import sample_modes
 from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig

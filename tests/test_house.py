@@ -23,6 +23,7 @@ ORDER = (
     "model",
     "calculator",
     "ase_plugin training insight",
+    "references",
     "ipi lammps torchsim metatomic",
     "simulate",
     "warm_up",

@@ -17,7 +17,7 @@ import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from schnet_calc.data import Split, split_frames
-from schnet_calc.simulate.reference import reference_calculator
+from schnet_calc.references import reference_calculator
 
 KINDS = (("H", "H", 0.65, 1.68, 60), ("O", "H", 0.9, 1.8, 30), ("C", "H", 1.4, 2.1, 30))
 """Two atoms, the distances in Å between which they are brought, and how many frames."""

@@ -17,7 +17,7 @@ import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from schnet_calc.data import Split, split_frames
-from schnet_calc.simulate.reference import reference_calculator
+from schnet_calc.references import reference_calculator
 
 COUNT = 36
 """Changed frames."""

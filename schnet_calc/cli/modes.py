@@ -65,9 +65,10 @@ def modes(
     check_files(drawn.experiment)
     masses, reference = _isotopes(extras.isotope), extras.reference
     atoms = read(structure)
+    from schnet_calc.references import reference_calculator
     from schnet_calc.simulate.infrared import set_isotopes
+    from schnet_calc.simulate.mode_comparison import compare_modes, reference_modes
     from schnet_calc.simulate.modes import normal_modes, write_modes
-    from schnet_calc.simulate.reference import compare_modes, reference_calculator, reference_modes
 
     set_isotopes(atoms, masses)
     calculator = model.calculator()

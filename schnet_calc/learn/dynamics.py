@@ -16,7 +16,7 @@ from schnet_calc.ipi.outputs import bead_files, read_frames
 from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.learn.diversity import choose_diverse
 from schnet_calc.learn.doubt import Judge, Judgement
-from schnet_calc.learn.reference import Progress
+from schnet_calc.learn.labelling import Progress
 from schnet_calc.learn.settings import LearnSettings
 from schnet_calc.simulate.md import MDSettings, run_md
 from schnet_calc.simulate.pimd import run_pimd

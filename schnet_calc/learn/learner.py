@@ -13,9 +13,9 @@ from schnet_calc.data import Split
 from schnet_calc.folders import replace_json
 from schnet_calc.learn.doubt import Judge
 from schnet_calc.learn.dynamics import Exploration, Say, explore
+from schnet_calc.learn.labelling import Progress, Reference
 from schnet_calc.learn.outlook import after_round, before_training
 from schnet_calc.learn.proof import check_frequencies, check_on_dynamics, check_stability, try_on_dynamics
-from schnet_calc.learn.reference import Progress, Reference
 from schnet_calc.learn.result import LearnResult, Round, committee_text
 from schnet_calc.learn.settings import LearnSettings
 from schnet_calc.learn.start import Minimum, find_minima, label_start_set

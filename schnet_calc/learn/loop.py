@@ -8,12 +8,12 @@ import ase
 
 from schnet_calc.folders import locked
 from schnet_calc.learn.dynamics import Say
+from schnet_calc.learn.labelling import Progress, Reference
 from schnet_calc.learn.learner import Learner
 from schnet_calc.learn.pool import Labeller
-from schnet_calc.learn.reference import Progress, Reference
 from schnet_calc.learn.result import LearnResult
 from schnet_calc.learn.settings import LearnSettings
-from schnet_calc.learn.sources import name_of
+from schnet_calc.references.sources import name_of
 
 LOCK = "learn.lock"
 UNFIT = "+,:{}<>&[]"

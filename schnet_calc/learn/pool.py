@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import ase
 
-from schnet_calc.learn.sources import name_of, portable
 from schnet_calc.learn.worker import Answer
+from schnet_calc.references.sources import name_of, portable
 
 LOOK = 0.5
 """Seconds between looks at the time that labels take."""
@@ -67,7 +67,7 @@ class Labeller:
     Parameters
     ----------
     source : str, Path, callable or Calculator
-        As for :func:`~schnet_calc.learn.sources.make_calculator`.
+        As for :func:`~schnet_calc.references.sources.make_calculator`.
     workers : int
         Number of processes; they start with the first structures.
     timeout : float

@@ -13,13 +13,13 @@ from schnet_calc import SchNetCalculator
 from schnet_calc.data import read_frames
 from schnet_calc.learn.doubt import Judge
 from schnet_calc.learn.dynamics import FAILURES, Say, trajectories
-from schnet_calc.learn.reference import Reference
+from schnet_calc.learn.labelling import Reference
 from schnet_calc.learn.settings import LearnSettings
 from schnet_calc.learn.start import Minimum
 from schnet_calc.learn.store import TRIAL
 from schnet_calc.simulate.md import MDSettings, run_md
+from schnet_calc.simulate.mode_comparison import compare_modes
 from schnet_calc.simulate.modes import normal_modes, write_modes
-from schnet_calc.simulate.reference import compare_modes
 from schnet_calc.simulate.relax import relax
 from schnet_calc.training.committee import assess
 

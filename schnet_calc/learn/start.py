@@ -11,7 +11,7 @@ from ase.calculators.calculator import CalculationFailed
 from ase.vibrations import Vibrations
 
 from schnet_calc.learn.diversity import NEAR_COPY, choose_diverse
-from schnet_calc.learn.reference import Reference
+from schnet_calc.learn.labelling import Reference
 from schnet_calc.learn.settings import LearnSettings
 from schnet_calc.simulate.md import MDSettings, run_md
 from schnet_calc.simulate.modes import DISPLACEMENT, NormalModes, normal_modes

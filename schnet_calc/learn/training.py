@@ -14,8 +14,8 @@ import ase.io
 import numpy as np
 
 from schnet_calc.data import Split
+from schnet_calc.learn.labelling import Progress
 from schnet_calc.learn.member import PROGRESS
-from schnet_calc.learn.reference import Progress
 from schnet_calc.learn.settings import LearnSettings
 from schnet_calc.nn import SchNetConfig
 from schnet_calc.training import DataConfig, RunConfig, TrainingConfig

@@ -13,7 +13,7 @@ import ase
 import numpy as np
 from ase.calculators.calculator import PropertyNotImplementedError
 
-from schnet_calc.learn.sources import make_calculator
+from schnet_calc.references.sources import make_calculator
 
 OPTIONAL = ("stress", "dipole")
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.data import Frames, Split, read_frames
 from schnet_calc.data.qm9 import read_qm9
-from schnet_calc.simulate.reference import reference_calculator
+from schnet_calc.references import reference_calculator
 from schnet_calc.studies.kept import Progress
 
 FORMULA = {6: 7, 1: 10, 8: 2}

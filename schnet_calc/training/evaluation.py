@@ -15,7 +15,7 @@ from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.data import Frames, Property
 from schnet_calc.engine.prediction import Prediction, voigt_stress
 from schnet_calc.model import Model
-from schnet_calc.training.references import predict_mean
+from schnet_calc.training.atomic_energies import predict_mean
 
 BATCH_SIZE = 32
 

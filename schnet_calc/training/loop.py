@@ -17,6 +17,7 @@ from schnet_calc.folders import locked
 from schnet_calc.guard.domain import Domain
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import SchNet, make_network, upgraded_weights
+from schnet_calc.training.atomic_energies import fit_atomic_energies
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.checkpoint import (
     Due,
@@ -35,7 +36,6 @@ from schnet_calc.training.log import append_row, forget_after
 from schnet_calc.training.loss import learning_rate, loss_function, terms
 from schnet_calc.training.metrics import compare
 from schnet_calc.training.predict import Predict, explicit_predictor, predict_autograd
-from schnet_calc.training.references import fit_references
 from schnet_calc.training.setup import (
     check_same_config,
     choose_split,
@@ -104,7 +104,7 @@ class Run:
         split = choose_split(config, frames, self.directory, resumed) if self.world.first else None
         self.split = self.world.tell(split)
         train = frames.select(training_frames(config, self.split))
-        self.references = fit_references(train, config.training.reference)
+        self.references = fit_atomic_energies(train, config.training.reference)
         validation = frames.select(self.split.validation)
         missing = sorted(set(validation.elements) - set(self.references))
         if missing:

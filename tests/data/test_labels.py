@@ -11,7 +11,7 @@ from schnet_calc.data import Labels, read_frames, scalar
 from schnet_calc.data.checks import label_warnings
 from schnet_calc.errors import DataError
 from schnet_calc.reductions import REDUCTIONS
-from schnet_calc.training.references import predict_mean
+from schnet_calc.training.atomic_energies import predict_mean
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from ase.calculators.emt import EMT
 
 from helpers import rattled, skewed_silicon
+from schnet_calc.learn.labelling import Reference
 from schnet_calc.learn.pool import Labeller
-from schnet_calc.learn.reference import Reference
 from schnet_calc.learn.store import DONE, FAILED, PLANNED, LabelStore
 
 TROUBLE = """
@@ -54,7 +54,7 @@ RUN = """
 import sys
 from ase.build import molecule
 from schnet_calc.learn.pool import Labeller
-from schnet_calc.learn.reference import Reference
+from schnet_calc.learn.labelling import Reference
 from schnet_calc.learn.store import LabelStore
 
 structures = []

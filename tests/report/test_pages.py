@@ -17,9 +17,9 @@ from schnet_calc.cli import app
 from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.report import write_report
 from schnet_calc.simulate.md import MDSettings, run_md
+from schnet_calc.simulate.mode_comparison import compare_modes
 from schnet_calc.simulate.modes import NormalModes, normal_modes, write_modes
 from schnet_calc.simulate.pimd import run_pimd
-from schnet_calc.simulate.reference import compare_modes
 from schnet_calc.simulate.relax import relax
 
 pytestmark = pytest.mark.slow

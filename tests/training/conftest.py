@@ -14,8 +14,8 @@ from helpers import write_frames
 from schnet_calc.data import read_frames
 from schnet_calc.nn import SchNetConfig
 from schnet_calc.training import DataConfig, RunConfig, TrainingConfig
+from schnet_calc.training.atomic_energies import fit_atomic_energies
 from schnet_calc.training.batches import Batches, TrainingBatch
-from schnet_calc.training.references import fit_references
 
 CONFIG = RunConfig(
     DataConfig(n_train=24, n_validation=8),
@@ -56,4 +56,4 @@ def config() -> Callable[..., RunConfig]:
 def batch(data: Path) -> TrainingBatch:
     """Six of the frames."""
     frames = read_frames(data)
-    return Batches(frames, fit_references(frames, "elements"), 4.0, torch.float64).batch(np.arange(6))
+    return Batches(frames, fit_atomic_energies(frames, "elements"), 4.0, torch.float64).batch(np.arange(6))

@@ -8,9 +8,9 @@ import torch
 
 from schnet_calc.data import read_frames
 from schnet_calc.training import TrainingConfig
+from schnet_calc.training.atomic_energies import fit_atomic_energies
 from schnet_calc.training.loss import learning_rate, loss_function, mean_squares, terms
 from schnet_calc.training.metrics import Comparison
-from schnet_calc.training.references import fit_references
 from schnet_calc.training.soap import SOAP
 
 
@@ -88,14 +88,14 @@ def test_numbers_weigh_in_units_of_their_variance(batch):
 
 def test_references_reproduce_compositions(data):
     frames = read_frames(data)
-    references = fit_references(frames, "elements")
+    references = fit_atomic_energies(frames, "elements")
     residual = frames.energies - np.add.reduceat(
         [references[z] for z in frames.numbers], frames.offsets[:-1]
     )
     for n_atoms in (4, 9):  # two compositions: least squares meets the mean of each
         assert abs(residual[frames.n_atoms == n_atoms].mean()) < 1e-9
-    assert set(fit_references(frames, "none").values()) == {0.0}
-    assert len(set(fit_references(frames, "atom").values())) == 1
+    assert set(fit_atomic_energies(frames, "none").values()) == {0.0}
+    assert len(set(fit_atomic_energies(frames, "atom").values())) == 1
 
 
 def test_soap_needs_fewer_steps_on_a_skewed_quadratic():

@@ -5,7 +5,7 @@ import pytest
 from ase.build import bulk, molecule
 from ase.calculators.calculator import CalculatorSetupError
 
-from schnet_calc.simulate.reference import reference_calculator
+from schnet_calc.references import reference_calculator
 
 pytest.importorskip("pyscf")
 

@@ -6,20 +6,13 @@ from typing import Any
 
 import ase
 import numpy as np
-from ase.calculators.calculator import BadConfiguration, get_calculator_class, names as calculator_names
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
 from schnet_calc.simulate.modes import NormalModes, normal_modes
-from schnet_calc.simulate.pyscf import PySCF
 from schnet_calc.simulate.relax import relax
 
-XTB = ("GFN2-xTB", "GFN1-xTB", "IPEA1-xTB")
-"""Methods of tblite."""
-ACCURACY = 0.01
-"""Of tblite's self-consistency, its default being 1: there, differences of forces are too noisy for the Hessian
-of some 20 atoms (caffeine: its sum rule off by 0.1 eV/Å², and by 0.001 with this)."""
 DEGENERATE = 1.0
 """cm⁻¹; modes this close together may be mixed at will."""
 
@@ -51,41 +44,6 @@ class ModeComparison:
             "overlaps": self.overlaps.tolist(),
             "rmsd_ang": self.rmsd,
         }
-
-
-def reference_calculator(name: str) -> Any:
-    """Return an ASE calculator by name: ``"GFN2-xTB"`` of tblite, ``"PBE/def2-SVP"`` of PySCF, or one of ASE's.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        tblite or PySCF is not installed (``pip install 'schnet-calc[xtb]'``, ``'schnet-calc[dft]'``).
-    ValueError
-        ASE has no calculator of that name, or it needs more than its name.
-    """
-    method = next((m for m in XTB if name.lower() in (m.lower(), m.lower().removesuffix("-xtb"))), None)
-    if method is not None:
-        try:
-            from tblite.ase import TBLite
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"{method} is computed by tblite: pip install 'schnet-calc[xtb]'"
-            ) from error
-        return TBLite(method=method, accuracy=ACCURACY, verbosity=0)
-    if "/" in name:
-        return PySCF(name)
-    if name not in calculator_names:
-        raise ValueError(
-            f"the reference is one of {', '.join(XTB)}, a functional and a basis as in PBE/def2-SVP, or the name "
-            f"of an ASE calculator, got {name!r}"
-        )
-    try:
-        return get_calculator_class(name)()
-    except (ImportError, AttributeError, TypeError, BadConfiguration) as error:
-        raise ValueError(
-            f"ASE's calculator {name!r} can't be had without settings or a program ({error}); in Python, "
-            "reference_modes takes a calculator that is set up"
-        ) from error
 
 
 def reference_modes(atoms: ase.Atoms, calculator: Any, fmax: float = 1e-3, steps: int = 500) -> NormalModes:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from ase.calculators.emt import EMT
 
-from schnet_calc.learn.sources import make_calculator, name_of, portable
+from schnet_calc.references.sources import make_calculator, name_of, portable
 
 
 @pytest.fixture

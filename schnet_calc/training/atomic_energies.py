@@ -9,7 +9,7 @@ from schnet_calc.data import Frames
 from schnet_calc.reductions import REDUCTIONS
 
 
-def fit_references(frames: Frames, method: str) -> dict[int, float]:
+def fit_atomic_energies(frames: Frames, method: str) -> dict[int, float]:
     """Fit the reference energy of each atomic number, eV, in float64; zero where no frame has an energy.
 
     Parameters

@@ -9,8 +9,9 @@ from ase.calculators.emt import EMT
 from scipy.spatial.transform import Rotation
 
 from schnet_calc import SchNetCalculator
+from schnet_calc.references import reference_calculator
+from schnet_calc.simulate.mode_comparison import compare_modes, reference_modes
 from schnet_calc.simulate.modes import NormalModes, normal_modes
-from schnet_calc.simulate.reference import compare_modes, reference_calculator, reference_modes
 from schnet_calc.simulate.relax import relax
 
 

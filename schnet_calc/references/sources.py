@@ -1,8 +1,10 @@
-"""The reference: any ASE calculator, by its name, by a file that makes it, or as it is."""
+"""What a reference may be given as: a name, a file, a function or a calculator."""
 
 import importlib.util
 from pathlib import Path
 from typing import Any
+
+from schnet_calc.references.table import reference_calculator
 
 FUNCTION = "calculator"
 """What a file of one's own has to define."""
@@ -29,9 +31,6 @@ def make_calculator(source: Any) -> Any:
     if isinstance(source, Path) or (isinstance(source, str) and source.endswith(".py")):
         found = _from_file(Path(source))
     elif isinstance(source, str):
-        # Only here: it brings torch, and calculators of one's own need none.
-        from schnet_calc.simulate.reference import reference_calculator
-
         found = reference_calculator(source)
     elif hasattr(source, "get_property") and not isinstance(source, type):
         found = source
