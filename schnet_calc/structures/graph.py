@@ -75,8 +75,8 @@ def deformed(graph: Graph, strain: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """
     pairs, shifts = graph.directed()
     deform = strain + torch.eye(3, dtype=strain.dtype, device=strain.device)
-    moved = torch.einsum("nk,nkl->nl", graph.positions, deform[graph.system])
-    return moved, pairs, torch.einsum("pk,pkl->pl", shifts, deform[graph.system[pairs[0]]])
+    moved = torch.einsum("nk,nkl->nl", graph.positions, deform.index_select(0, graph.system))
+    return moved, pairs, torch.einsum("pk,pkl->pl", shifts, deform.index_select(0, graph.system[pairs[0]]))
 
 
 def join_graphs(graphs: Sequence[Graph]) -> Graph:

@@ -1,5 +1,6 @@
 """Batches of frames as tensors, with their pairs found once and kept."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -30,9 +31,15 @@ class TrainingBatch(NamedTuple):
         """Return the same batch on another device."""
         if self.counts.device == device:
             return self
-        labels = {name: x.to(device) for name, x in self.labels.items()}
-        graph = self.graph.to(device, self.counts.dtype)
-        return TrainingBatch(graph, self.counts.to(device), labels, self.complete)
+        return self._with(lambda x: x.to(device, non_blocking=x.is_pinned()))
+
+    def pinned(self) -> "TrainingBatch":
+        """Return the same batch in memory from which a GPU copies while others compute."""
+        return self._with(Tensor.pin_memory)
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> "TrainingBatch":
+        labels = {name: change(x) for name, x in self.labels.items()}
+        return TrainingBatch(Graph(*map(change, self.graph)), change(self.counts), labels, self.complete)
 
     @property
     def positions(self) -> Tensor:

@@ -61,14 +61,15 @@ def join_world(device: torch.device, batch_size: int) -> World:
     if not dist.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        # Objects go through gloo: through nccl each would be copied to the GPU and back.
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
         atexit.register(dist.destroy_process_group)
     return World(dist.get_rank(), dist.get_world_size())
 
 
 def local_device(name: str) -> str:
     """The GPU of this process where ``"auto"`` or ``"cuda"`` leaves the choice."""
-    rank = os.environ.get("LOCAL_RANK")
+    rank = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID"))
     if rank is None or name not in ("auto", "cuda") or not torch.cuda.is_available():
         return name
-    return f"cuda:{rank}"
+    return f"cuda:{int(rank) % torch.cuda.device_count()}"  # Slurm may show each process its own GPU only

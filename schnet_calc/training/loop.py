@@ -18,7 +18,7 @@ from schnet_calc.guard.domain import Domain
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import SchNet, make_network, upgraded_weights
 from schnet_calc.training.atomic_energies import fit_atomic_energies
-from schnet_calc.training.batches import Batches
+from schnet_calc.training.batches import Batches, TrainingBatch
 from schnet_calc.training.checkpoint import (
     Due,
     load_checkpoint,
@@ -36,6 +36,7 @@ from schnet_calc.training.log import append_row, forget_after
 from schnet_calc.training.loss import learning_rate, loss_function, terms
 from schnet_calc.training.metrics import compare
 from schnet_calc.training.predict import Predict, explicit_predictor, predict_autograd
+from schnet_calc.training.prefetch import Ahead
 from schnet_calc.training.setup import (
     check_same_config,
     choose_split,
@@ -129,7 +130,7 @@ class Run:
         self.network.to(self.device, self.dtype)
         self._weights = FlatWeights(self.network)
         self.optimizer = make_optimizer(training.optimizer, self._weights)
-        self.predict = self._predictor()
+        self.predict, self._ahead = self._predictor(), Ahead(self._batch, self.device)
 
     def _predictor(self) -> Predict:
         training, model = self.config.training, self.config.model
@@ -191,41 +192,39 @@ class Run:
     def make_step(self) -> float:
         """Update the weights once; return the loss of the batch before."""
         training = self.config.training
-        indices = self._indices()
-        mine = self.world.share(indices)
-        batch = self.train.batch(mine).to(self.device)
+        batch = self._ahead.take(self.step)
         rate = learning_rate(training, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         weights, gradient = self._weights.values, self._weights.gradient
         gradient.zero_()
         loss = loss_function(self.predict(self.network, batch), batch, self.terms)
-        loss = loss * (len(mine) / len(indices))
+        loss = loss * (len(batch.counts) / min(training.batch_size, len(self.train)))
         if loss.requires_grad:  # else no structure of the batch has a label
             loss.backward()  # type: ignore[no-untyped-call]
         total = loss.detach()
         self.world.add_up([total, gradient])
-        value = float(total)
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss is {value} at step {self.step}: lower the learning rate ({rate:.1e})"
-            )
         gradient.mul_((training.clip / torch.linalg.vector_norm(gradient)).clamp(max=1.0))
         self.optimizer.step()
         # A young average follows faster, or it would remember the first random weights.
         decay = min(training.ema, (1.0 + self.step) / (10.0 + self.step))
         self._averages.lerp_(weights, 1.0 - decay)
+        value = float(total)  # last: a GPU is waited for once in a step
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss is {value} at step {self.step}: lower the learning rate ({rate:.1e})"
+            )
         return value
 
-    def _indices(self) -> np.ndarray:
-        """Frames of this step: every epoch has its own order, known from the seed alone."""
+    def _batch(self, step: int) -> TrainingBatch:
+        """The frames of a step: every epoch has its own order, known from the seed alone."""
         size = min(self.config.training.batch_size, len(self.train))
         per_epoch = len(self.train) // size
-        epoch, position = divmod(self.step, per_epoch)
+        epoch, position = divmod(step, per_epoch)
         if getattr(self, "_epoch", None) != epoch:
             rng = np.random.default_rng([self.config.training.seed, epoch])
             self._epoch, self._order = epoch, rng.permutation(len(self.train))
-        return self._order[position * size : (position + 1) * size]
+        return self.train.batch(self.world.share(self._order[position * size : (position + 1) * size]))
 
     def _validate(self) -> Errors:
         """Errors and the count of stale checks, on all processes; the first computes and writes them."""

@@ -44,7 +44,9 @@ def convolve_adjoint(table: Tensor, y: Tensor, g: Tensor, pairs: SplinePairs) ->
         (P,), the share of this convolution in dE/dd.
     """
     u = _scatter(_rows(table, pairs.knot, pairs.weights), g, pairs)
-    cross = y[pairs.i] * g[pairs.j] + y[pairs.j] * g[pairs.i]
+    # index_select, not y[i]: the gradient of that sorts the indices of every gather on CUDA.
+    (yi, yj), (gi, gj) = ((x.index_select(0, pairs.i), x.index_select(0, pairs.j)) for x in (y, g))
+    cross = yi * gj + yj * gi
     return u, (_rows(table, pairs.knot, pairs.slopes) * cross).sum(1)
 
 
