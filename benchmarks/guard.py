@@ -24,6 +24,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from numpy.typing import NDArray
+from schnet_calc.simulate.reference import reference_calculator
 
 from schnet_calc import load_model
 from schnet_calc.data import Frames, Split, read_frames
@@ -31,7 +32,6 @@ from schnet_calc.errors import SchNetCalcError
 from schnet_calc.guard.check import DomainCheck
 from schnet_calc.guard.guard import known_domain
 from schnet_calc.model import Model
-from schnet_calc.simulate.reference import reference_calculator
 from schnet_calc.simulate.relax import relax
 from schnet_calc.structures.structure import Structure
 from schnet_calc.training import train
