@@ -1,4 +1,4 @@
-"""Random structures and damaged model files: each must give the right number or a named error.
+"""Random structures and damaged or hostile files: each must give the right number or a named error.
 
     python benchmarks/fuzz.py --minutes 10 --seed 0
 
@@ -10,6 +10,8 @@ documented.
 
 import argparse
 import collections
+import contextlib
+import io
 import queue
 import subprocess
 import sys
@@ -20,9 +22,12 @@ import traceback
 import warnings
 from pathlib import Path
 
+from fuzz_files import hostile_pickle, odd_arrays, odd_metadata
 from fuzz_kinds import damage, random_atoms
 
-KINDS = ("structure", "file")
+KINDS = ("structure", "file", "metadata", "pickle", "arrays")
+MOST_SECONDS = 2.0
+"""Of CPU time, that any file of these may take."""
 
 
 def main() -> None:
@@ -57,7 +62,7 @@ def watch(minutes: float, seed: int, patience: float) -> int:
             print(f"case {case}: {outcome}", flush=True)
         if not child.alive():
             child = Child()
-        counts[f"{KINDS[case % 2]}: {outcome.split(':')[0]}"] += 1
+        counts[f"{KINDS[case % len(KINDS)]}: {outcome.split(':')[0]}"] += 1
         case += 1
     child.close()
     print(f"cases {seed} to {case - 1}, {len(failures)} failures")
@@ -159,7 +164,59 @@ class Fuzzer:
         import numpy as np
 
         rng = np.random.default_rng(case)
-        return self._structure(rng) if KINDS[case % 2] == "structure" else self._file(rng)
+        kind = KINDS[case % len(KINDS)]
+        begun = time.process_time()
+        outcome: str = getattr(self, f"_{kind}")(rng)
+        if kind != "structure" and time.process_time() - begun > MOST_SECONDS:
+            raise AssertionError(f"{time.process_time() - begun:.1f} s of CPU for a file")
+        return outcome
+
+    def _metadata(self, rng) -> str:
+        """Metadata of the wrong kinds, sizes, depths and characters; ``info`` prints what it takes."""
+        from schnet_calc.cli.models import info
+        from schnet_calc.errors import ModelFileError
+
+        (self.folder / "odd.pt").write_bytes(odd_metadata(self.content, rng))
+        shown = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(shown):
+                info(str(self.folder / "odd.pt"))
+        except ModelFileError as error:
+            shown.write(str(error))
+            outcome = "ModelFileError"
+        else:
+            outcome = "shown"
+        text = shown.getvalue()
+        if any(c in text for c in "\x1b\x07\u202e") or len(text) > 200_000:
+            raise AssertionError(f"what was printed has {len(text)} characters, or steers the terminal")
+        return outcome
+
+    def _pickle(self, rng) -> str:
+        """Pickles that are made to take time or memory; read for import, and for the format in ``info``."""
+        from schnet_calc.errors import ModelFileError
+        from schnet_calc.modelfile.importers import foreign_format, read_foreign
+
+        path = self.folder / "pickle.pt"
+        path.write_bytes(hostile_pickle(rng))
+        foreign_format(path)
+        try:
+            read_foreign(path, energy_unit="eV")
+        except ModelFileError:
+            return "ModelFileError"
+        return "read"
+
+    def _arrays(self, rng) -> str:
+        """Archives of arrays that say they are large, or are cut."""
+        from schnet_calc.data import read_frames
+        from schnet_calc.errors import DataError
+
+        path = self.folder / "arrays.npz"
+        path.write_bytes(odd_arrays(rng))
+        try:
+            read_frames(path)
+        except (DataError, MemoryError) as error:
+            return type(error).__name__
+        return "read"
 
     def _structure(self, rng) -> str:
         atoms = random_atoms(rng)

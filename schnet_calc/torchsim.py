@@ -94,6 +94,7 @@ class SchNetModel(ModelInterface):
 
     @compute_forces.setter
     def compute_forces(self, value: bool) -> None:
+        """Switch them on or off."""
         self._compute_forces = value
 
     @property
@@ -103,6 +104,7 @@ class SchNetModel(ModelInterface):
 
     @compute_stress.setter
     def compute_stress(self, value: bool) -> None:
+        """Switch them on or off."""
         self._compute_stress = value
 
     def forward(self, state: Any, **_: Any) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import ase
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 
+from schnet_calc.learn.executors import ExecutorLabeller
 from schnet_calc.learn.pool import Labeller
 from schnet_calc.learn.store import DONE, FAILED, LabelStore
 
@@ -23,13 +24,15 @@ class Reference:
     ----------
     store : LabelStore
         Where labels are kept.
-    labeller : Labeller
+    labeller : Labeller or ExecutorLabeller
         What computes them.
     progress : callable
         See :data:`Progress`.
     """
 
-    def __init__(self, store: LabelStore, labeller: Labeller, progress: Progress) -> None:
+    def __init__(
+        self, store: LabelStore, labeller: Labeller | ExecutorLabeller, progress: Progress
+    ) -> None:
         self.store, self.labeller, self.progress = store, labeller, progress
         self.round = 0
         """That new structures belong to."""

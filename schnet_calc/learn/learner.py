@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,6 +44,8 @@ class Learner:
     ) -> None:
         self.starts, self.theory, self.directory, self.settings = starts, theory, directory, settings
         self.progress, self.say = progress, say
+        self.executor: Executor | None = None
+        """What trains the committee's members, if not processes of this machine."""
         state = directory / STATE
         if state.exists() and not resume:
             raise FileExistsError(f"{directory} holds a run: resume it or choose another folder")
@@ -137,7 +140,13 @@ class Learner:
                 write_data(labelled, folder, self.theory)
             config = training_config(folder, labelled, self.settings, further=bool(before))
             models = train_committee(
-                config, folder, before, self.settings.members, self.progress, f"training {number}"
+                config,
+                folder,
+                before,
+                self.settings.members,
+                self.progress,
+                f"training {number}",
+                self.executor,
             )
             held_out = [labelled[int(k)] for k in Split.load(folder / SPLIT).validation]
             known = Judge(models).calibrate(held_out)

@@ -1,6 +1,7 @@
 """The loop: label, train, run, doubt, choose, and again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import ase
 
 from schnet_calc.folders import locked
 from schnet_calc.learn.dynamics import Say
+from schnet_calc.learn.executors import ExecutorLabeller, open_executor
 from schnet_calc.learn.labelling import Progress, Reference
 from schnet_calc.learn.learner import Learner
 from schnet_calc.learn.pool import Labeller
@@ -28,6 +30,8 @@ def learn(
     resume: bool = False,
     progress: Progress | None = None,
     say: Say | None = None,
+    executor: str = "local",
+    scheduler: str = "",
     **options: Any,
 ) -> LearnResult:
     """Learn a potential for dynamics at a temperature, with labels where the model itself asks for them.
@@ -47,6 +51,11 @@ def learn(
         Called with a stage, how much of it is done, how much there is, and a note.
     say : callable, optional
         Told in a line what happens.
+    executor : str
+        What labels and trains: ``"local"``, processes of this machine, or ``"dask"``, a cluster's workers, which
+        must see the folder.
+    scheduler : str
+        Address of dask's scheduler, or the file that it wrote.
     **options
         Fields of :class:`~schnet_calc.learn.settings.LearnSettings`: ``temperature``, ``beads``, ``time``,
         ``budget``, ``workers`` ...
@@ -82,6 +91,19 @@ def learn(
     if bad:
         raise ValueError(f"i-PI can't be told of models in {directory}: there is a {bad[0]!r} in the name")
     told, heard = progress or (lambda *_: None), say or (lambda _: None)
-    with locked(directory, LOCK), Labeller(calculator, settings.workers, settings.timeout) as labeller:
+    with (
+        locked(directory, LOCK),
+        open_executor(executor, scheduler) as cluster,
+        _labeller(calculator, settings, cluster) as labeller,
+    ):
         learner = Learner(starts, name_of(calculator), directory, settings, resume, told, heard)
+        learner.executor = None if cluster is None else cluster[0]
         return learner.run(Reference(learner.store, labeller, told))
+
+
+def _labeller(
+    source: Any, settings: LearnSettings, cluster: tuple[Executor, Callable[[], int]] | None
+) -> Labeller | ExecutorLabeller:
+    if cluster is None:
+        return Labeller(source, settings.workers, settings.timeout)
+    return ExecutorLabeller(source, *cluster, timeout=settings.timeout)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 from schnet_calc.data import Split
 from schnet_calc.learn.labelling import Progress
 from schnet_calc.learn.member import PROGRESS
+from schnet_calc.learn.remote import PROGRAM, train_there
 from schnet_calc.learn.settings import LearnSettings
 from schnet_calc.nn import SchNetConfig
 from schnet_calc.training import DataConfig, RunConfig, TrainingConfig
@@ -24,11 +26,12 @@ VALIDATION = 10
 """Every tenth structure is validated with."""
 STRONGEST = 50.0
 """eV/Å; structures with stronger forces are of no use to a model for ordinary temperatures."""
+ATTEMPTS = 3
+"""Times that a member is trained whose worker was lost."""
 LOOK = 0.5
 """Seconds between looks at the members."""
 GRACE = 10.0
 """Seconds that an interrupted training has for a checkpoint."""
-PROGRAM = "from schnet_calc.learn.member import main; main()"
 FRAMES, SPLIT, MODEL, LOG = "frames.extxyz", "split.npz", "model.pt", "training.log"
 
 
@@ -113,7 +116,13 @@ def training_config(
 
 
 def train_committee(
-    config: RunConfig, folder: Path, before: Sequence[Path], n_members: int, progress: Progress, stage: str
+    config: RunConfig,
+    folder: Path,
+    before: Sequence[Path],
+    n_members: int,
+    progress: Progress,
+    stage: str,
+    executor: Executor | None = None,
 ) -> list[Path]:
     """Train the members that are not finished yet, in processes of their own; their model files.
 
@@ -131,6 +140,8 @@ def train_committee(
         Told the steps of all members together.
     stage : str
         What to call it.
+    executor : Executor, optional
+        What trains the members; processes of this machine by default. Its workers must see the folder.
 
     Raises
     ------
@@ -140,6 +151,11 @@ def train_committee(
     folders = [folder / f"member_{k}" for k in range(n_members)]
     waiting = [k for k, home in enumerate(folders) if not (home / MODEL).exists()]
     running: dict[int, subprocess.Popen[bytes]] = {}
+    if executor is not None:
+        starts = {k: str(before[k]) if before else "" for k in waiting}
+        _train_there(executor, {folders[k]: _own(config, k, starts[k]) for k in waiting})
+        progress(stage, n_members * config.training.steps, n_members * config.training.steps, "")
+        return [home / MODEL for home in folders]
     total, told = n_members * config.training.steps, -1
     at_once = min(n_members, os.cpu_count() or 1)
     try:
@@ -147,7 +163,7 @@ def train_committee(
             while waiting and len(running) < at_once:
                 k = waiting.pop(0)
                 start = str(before[k]) if before else ""
-                running[k] = _start(config, folders[k], config.training.seed + k, start)
+                running[k] = _start(_own(config, k, start), folders[k])
             time.sleep(LOOK)
             for k in [k for k, process in running.items() if process.poll() is not None]:
                 _check_end(running.pop(k), folders[k])
@@ -161,9 +177,39 @@ def train_committee(
     return [home / MODEL for home in folders]
 
 
-def _start(config: RunConfig, home: Path, seed: int, start: str) -> subprocess.Popen[bytes]:
+def _own(config: RunConfig, member: int, start: str) -> RunConfig:
+    """What member k trains with."""
+    seed = config.training.seed + member
+    return replace(config, training=replace(config.training, seed=seed, start_from=start))
+
+
+def _train_there(executor: Executor, members: dict[Path, RunConfig]) -> None:
+    """Train members by an executor; one whose worker is lost goes on elsewhere, from its checkpoint."""
+    for attempt in range(1, ATTEMPTS + 1):
+        jobs = {
+            home: executor.submit(train_there, own.to_dict(), str(home), LOG)
+            for home, own in members.items()
+        }
+        lost = {}
+        for home, job in jobs.items():
+            try:
+                status = job.result()
+            except Exception as error:  # of the executor
+                if attempt == ATTEMPTS:
+                    raise RuntimeError(
+                        f"the training in {home} lost its worker {ATTEMPTS} times: {error!r}"
+                    ) from error
+                lost[home] = members[home]
+                continue
+            if status:
+                raise RuntimeError(_failure(home, status))
+        if not lost:
+            return
+        members = lost
+
+
+def _start(own: RunConfig, home: Path) -> subprocess.Popen[bytes]:
     home.mkdir(parents=True, exist_ok=True)
-    own = replace(config, training=replace(config.training, seed=seed, start_from=start))
     (home / "config.json").write_text(json.dumps(own.to_dict()))
     with (home / LOG).open("ab") as log:
         # Its input stays open as long as this process lives: that is how it knows.
@@ -193,10 +239,12 @@ def _check_end(process: subprocess.Popen[bytes], home: Path) -> None:
     if process.stdin is not None:
         process.stdin.close()
     if process.returncode:
-        words = "\n".join((home / LOG).read_text(errors="replace").splitlines()[-8:])
-        raise RuntimeError(
-            f"the training in {home} ended with status {process.returncode}; its log ends with\n{words}"
-        )
+        raise RuntimeError(_failure(home, process.returncode))
+
+
+def _failure(home: Path, status: int) -> str:
+    words = "\n".join((home / LOG).read_text(errors="replace").splitlines()[-8:])
+    return f"the training in {home} ended with status {status}; its log ends with\n{words}"
 
 
 def _steps(home: Path, steps: int) -> int:

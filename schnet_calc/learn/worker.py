@@ -55,6 +55,19 @@ def evaluate(atoms: ase.Atoms, calculator: Any) -> dict[str, Any]:
     return {n: float(v) if n == "energy" else np.array(v, dtype=float) for n, v in found.items()}
 
 
+def answer(calculator: Any, key: str, atoms: ase.Atoms) -> Answer:
+    """Return the results of a structure, or why there are none."""
+    started = time.perf_counter()
+    results, reason = {}, ""
+    try:
+        results = evaluate(atoms, calculator)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"[:500]
+        with contextlib.suppress(Exception):
+            calculator.reset()
+    return Answer(key, results, reason, time.perf_counter() - started)
+
+
 def serve(connection: Connection) -> None:
     """Make the calculator that the first message names, then label what comes."""
     tasks: queue.Queue[Any] = queue.Queue()
@@ -67,15 +80,7 @@ def serve(connection: Connection) -> None:
     connection.send(Answer("", {}, "", 0.0))
     while True:
         key, atoms = tasks.get()
-        started = time.perf_counter()
-        results, reason = {}, ""
-        try:
-            results = evaluate(atoms, calculator)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"[:500]
-            with contextlib.suppress(Exception):
-                calculator.reset()
-        connection.send(Answer(key, results, reason, time.perf_counter() - started))
+        connection.send(answer(calculator, key, atoms))
 
 
 def _listen(connection: Connection, tasks: queue.Queue[Any]) -> None:
