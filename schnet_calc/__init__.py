@@ -5,7 +5,12 @@
 True
 """
 
+import sys
+
 import lazy_loader
+
+if sys.platform == "win32":
+    raise ImportError("schnet_calc runs on Linux and macOS; on Windows use the Windows Subsystem for Linux")
 
 __version__ = "0.2.0"
 

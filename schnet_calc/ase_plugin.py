@@ -1,11 +1,7 @@
 """What ASE's plugin system finds under the entry point ``ase.plugins``."""
 
-from ase._4.plugins.plugin import CalculatorPlugin
+from schnet_calc.compat import calculator_plugin
 
 __ase_plugins__ = {
-    CalculatorPlugin(
-        "schnet",
-        citation="Schütt et al., NeurIPS 2017",
-        implementation="schnet_calc.calculator.SchNetCalculator",
-    )
+    calculator_plugin("schnet", "Schütt et al., NeurIPS 2017", "schnet_calc.calculator.SchNetCalculator")
 }

@@ -18,27 +18,18 @@ from ase.calculators.calculator import (
     Calculator,
     PropertyNotImplementedError,
     all_changes,
-    all_properties,
     external_calculators,
     register_calculator_class,
 )
-from ase.outputs import _defineprop, all_outputs
 from numpy.typing import NDArray
 
+from schnet_calc.compat import make_known
 from schnet_calc.engine import Committee, Engine, Prediction
 from schnet_calc.guard.guard import ExtrapolationGuard
 from schnet_calc.model import Model, Source, as_model
 from schnet_calc.modelfile import Potential
 from schnet_calc.reductions import REDUCTIONS
 from schnet_calc.structures.structure import Structure
-
-
-def make_known(name: str, shape: tuple[Any, ...] = ()) -> None:
-    """Let ASE carry a result that it has no name for: in trajectories and single-point calculators, too."""
-    if name not in all_outputs:
-        _defineprop(name, float, shape=shape)
-    if name not in all_properties:
-        all_properties.append(name)
 
 
 class FreshCalculator(Calculator):

@@ -11,7 +11,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "__init__ errors",
-    "device folders memory reductions",
+    "compat device folders memory reductions",
     "analysis",
     "nn",
     "structures",
@@ -80,7 +80,8 @@ def undocumented(path: Path) -> list[str]:
     while bodies:
         for node in bodies.pop():
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
-                if not ast.get_docstring(node):
+                setter = any(ast.unparse(d).endswith(".setter") for d in node.decorator_list)
+                if not ast.get_docstring(node) and not setter:
                     found.append(f"{path.relative_to(PACKAGE)}: {node.name}")
                 if isinstance(node, ast.ClassDef):
                     bodies.append(node.body)
@@ -89,6 +90,26 @@ def undocumented(path: Path) -> list[str]:
 
 def test_public_names_have_docstrings():
     assert not [name for path in FILES for name in undocumented(path)]
+
+
+def privates(path: Path) -> set[str]:
+    """What a file takes of other libraries that begins with an underscore."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.module.startswith("schnet_calc"):
+            names = [*node.module.split("."), *(alias.name for alias in node.names)]
+            found |= {name for name in names if name.startswith("_") and name != "__future__"}
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value).split(".")[0] in LIBRARIES:
+            found |= {node.attr} if node.attr.startswith("_") and not node.attr.startswith("__") else set()
+    return found
+
+
+LIBRARIES = {"ase", "torch", "np", "numba", "scipy", "matplotlib"}
+
+
+def test_other_libraries_privates_are_used_in_one_place():
+    users = {str(path.relative_to(PACKAGE)): found for path in FILES if (found := privates(path))}
+    assert set(users) == {"compat.py"}, users
 
 
 def torchscript_names(path: Path) -> set[str]:

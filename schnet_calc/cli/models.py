@@ -155,9 +155,10 @@ def export(
     json
         Where to write what the file says of itself.
     """
-    from schnet_calc.modelfile import load_potential
-
     if metatomic:
+        check_model(source)
+        from schnet_calc.modelfile import load_potential
+
         potential = load_potential(source)
         from schnet_calc.metatomic import export_metatomic
 
@@ -166,6 +167,7 @@ def export(
         write_json(json, potential.metadata.raw)
         return
     check_files(Path(source))
+    from schnet_calc.modelfile import load_potential
     from schnet_calc.training import export_model
 
     export_model(source, model)
@@ -199,8 +201,10 @@ def domain(
     split
         A split.npz of the training run: its training frames are looked at, and its validation frames for the limits
         of grades and the error bars of energies. Without it, all frames are taken for training frames.
-    charge, multiplicity
-        Of all structures in the data.
+    charge
+        e; of all structures in the data.
+    multiplicity
+        2S + 1, of all structures in the data.
     json
         Where to write what the file says of them.
     """

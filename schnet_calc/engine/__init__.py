@@ -17,8 +17,8 @@ from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile import Potential
 from schnet_calc.structures.neighbors import NeighborLists
 
-ENGINES = ("auto", "compiled", "script", "fused")
-"""What may be asked for; ``"fused"`` is what the first version called the compiled one."""
+ENGINES = ("auto", "compiled", "script")
+"""What may be asked for."""
 
 
 def make_engine(

@@ -1,13 +1,12 @@
 """Energies of atoms and of rings (thesis Sections 4.5.1 and 4.5.4)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ase
-import networkx
 import numpy as np
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from schnet_calc.analysis import covalent_bonds
@@ -145,8 +144,25 @@ def find_rings(atoms: ase.Atoms, size: int = 6, symbol: str | None = "C") -> NDA
         raise ValueError("rings are looked for in molecules, and this structure is periodic")
     if size < 3:
         raise ValueError(f"a ring has at least three atoms, got size = {size}")
-    graph = networkx.Graph(covalent_bonds(atoms).tolist())
-    if symbol is not None:
-        graph.remove_nodes_from(np.flatnonzero(atoms.numbers != atomic_numbers.get(symbol, -1)))
-    found = [c for c in networkx.chordless_cycles(graph, length_bound=size) if len(c) == size]
-    return np.array(found, dtype=np.int64).reshape(-1, size)
+    bonded: list[set[int]] = [set() for _ in atoms]
+    wanted = np.ones(len(atoms), bool) if symbol is None else np.array(atoms.symbols) == symbol
+    for i, j in covalent_bonds(atoms):
+        if wanted[i] and wanted[j]:
+            bonded[i].add(int(j))
+            bonded[j].add(int(i))
+    return np.array(sorted(_cycles(bonded, size)), dtype=np.int64).reshape(-1, size)
+
+
+def _cycles(bonded: list[set[int]], size: int) -> Iterator[list[int]]:
+    """Cycles of so many atoms without a bond across: each once, from its first atom to the lower neighbour."""
+    chains = [[k] for k in range(len(bonded))]
+    while chains:
+        chain = chains.pop()
+        for k in bonded[chain[-1]]:
+            if k <= chain[0] or k in chain:
+                continue
+            across = bonded[k] & set(chain[:-1])
+            if len(chain) + 1 < size and not across:
+                chains.append([*chain, k])
+            elif len(chain) + 1 == size and across == {chain[0]} and chain[1] < k:
+                yield [*chain, k]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from schnet_calc.compat import adam_update
 from schnet_calc.kernels.torch.rotated_adam import Turned, rotated_adam, turned
 
 SAMPLE = 5
@@ -72,7 +73,7 @@ class SOAP(torch.optim.Optimizer):
         count, beta2 = int(state["step"]), group["betas"][1]
         moments = state["mean"], state["square"]
         if not rotated:
-            weights.add_(_adam(gradient, *moments, count, group))
+            weights.add_(adam_update(gradient, *moments, count, group))
             return
         if count % SAMPLE == 1:
             state["left"].lerp_(gradient @ gradient.mT, 1 - beta2**SAMPLE)
@@ -84,7 +85,7 @@ class SOAP(torch.optim.Optimizer):
             turn = self._turned(parameter, left, right)
             rotated_adam(weights, gradient, moments, turn, group["lr"], group["betas"], group["eps"], count)
         else:
-            update = _adam(left.mT @ gradient @ right, *moments, count, group)
+            update = adam_update(left.mT @ gradient @ right, *moments, count, group)
             weights.add_(left @ update @ right.mT)
 
     def _turned(self, parameter: Tensor, left: Tensor, right: Tensor) -> Turned:
@@ -93,28 +94,6 @@ class SOAP(torch.optim.Optimizer):
         if kept is None or kept.left is not left or kept.right is not right:
             kept = self._kept[parameter] = turned(left, right)
         return kept
-
-
-def _adam(gradient: Tensor, mean: Tensor, square: Tensor, count: int, group: dict[str, Any]) -> Tensor:
-    """Update the moments and return Adam's step."""
-    update = torch.zeros_like(gradient)
-    beta1, beta2 = group["betas"]
-    torch._fused_adam_(
-        [update],
-        [gradient],
-        [mean],
-        [square],
-        [],
-        [torch.full((), float(count), device=gradient.device)],
-        lr=group["lr"],
-        beta1=beta1,
-        beta2=beta2,
-        weight_decay=0.0,
-        eps=group["eps"],
-        amsgrad=False,
-        maximize=False,
-    )
-    return update
 
 
 def _turn(state: dict[str, Tensor], exactly: bool) -> None:

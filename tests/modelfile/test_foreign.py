@@ -37,12 +37,11 @@ def test_it_runs_nowhere_else(path, monkeypatch):
         SchNetCalculator(path)
     with pytest.raises(ModelFileError, match="engine='script'"):
         SchNetCalculator(["c20", path])
-    for engine in ("compiled", "fused"):
-        with pytest.raises(ValueError, match="use engine='script'"):
-            SchNetCalculator(path, engine=engine)
+    with pytest.raises(ValueError, match="use engine='script'"):
+        SchNetCalculator(path, engine="compiled")
 
 
-@pytest.mark.parametrize("engine", ["auto", "compiled", "fused", "script"])
+@pytest.mark.parametrize("engine", ["auto", "compiled", "script"])
 def test_native_files_run_from_plain_weights(models, monkeypatch, engine):
     monkeypatch.setattr("torch.jit.load", lambda *_, **__: pytest.fail("torch.jit.load"))
     calculator = SchNetCalculator(models["float64"], device="cpu", engine=engine)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numba
 
+from schnet_calc import compat
 from schnet_calc.kernels.cpu import shipped
 from schnet_calc.kernels.cpu.shipped import SOURCES, key_of, returned_types
 
-logger = logging.getLogger("schnet_calc")
 announcer = logging.getLogger("schnet_calc.compiling")
 """Of its own, so that commands can print it without a word of warning."""
 SECONDS = {
@@ -52,9 +52,8 @@ DISPATCHERS: list[Any] = []
 def cache_folder() -> Path | None:
     """Return where compiled code is kept; None where there is no place for it."""
     for dispatcher in DISPATCHERS:
-        path = getattr(getattr(dispatcher, "_cache", None), "cache_path", None)
-        if path is not None:
-            return Path(path)
+        if (path := compat.cache_folder(dispatcher)) is not None:
+            return path
     return None
 
 
@@ -66,34 +65,11 @@ def _decorator(**options: Any) -> Callable[[Callable[..., Any]], Any]:
             # There is no place to keep it, neither beside the package nor in the home directory.
             return numba.njit(**{**COMMON, **options, "cache": False})(function)
         DISPATCHERS.append(dispatcher)
-        kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-        if kept is not None:
-            # Numba looks for changes in the file of a function, not in what that one calls.
-            kept._source_stamp = (kept._source_stamp, SOURCES)
-            _forgive(dispatcher._cache)
+        # Numba looks for changes in the file of a function, not in what that one calls.
+        compat.keep_compiled(dispatcher, SOURCES)
         return dispatcher
 
     return compiled
-
-
-def _forgive(cache: Any) -> None:
-    """Compile anew where the cache is damaged, and go on where the disk is full: it only saves time."""
-    load, save = cache.load_overload, cache.save_overload
-
-    def forgiving_load(*arguments: Any) -> Any:
-        try:
-            return load(*arguments)
-        except Exception as error:  # unpickling what was damaged raises anything
-            logger.warning("numba's cache can't be read (%r): compiling anew", error)
-            return None
-
-    def forgiving_save(*arguments: Any) -> None:
-        try:
-            save(*arguments)
-        except Exception as error:
-            logger.warning("numba's cache can't be written (%r)", error)
-
-    cache.load_overload, cache.save_overload = forgiving_load, forgiving_save
 
 
 exact = _decorator()
