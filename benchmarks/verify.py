@@ -31,7 +31,7 @@ def number(value: float, tolerance: float) -> str:
 
 def line(row: Row, outcome: Outcome | None) -> str:
     """Write a row of the page's table."""
-    tolerance = f"{row.tolerance:.1%}" if row.relative else f"{row.tolerance:g}"
+    tolerance = f"{100 * row.tolerance:g} %" if row.relative else f"{row.tolerance:g}"
     unit = f" {row.unit}" if row.unit else ""
     quantity = f"{row.quantity},{unit}" if unit else row.quantity
     if outcome is None:
