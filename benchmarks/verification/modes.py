@@ -11,9 +11,9 @@ from ase.vibrations import Infrared, Vibrations
 from schnet_calc import SchNetCalculator
 from schnet_calc.analysis.bonds import bonds
 from schnet_calc.analysis.fullerene import dodecahedron
+from schnet_calc.references.table import reference_calculator
 from schnet_calc.simulate.infrared import infrared_intensities, set_isotopes
 from schnet_calc.simulate.modes import NormalModes, normal_modes
-from schnet_calc.simulate.reference import reference_calculator
 from schnet_calc.simulate.relax import relax
 from schnet_calc.simulate.thermochemistry import thermochemistry
 from schnet_calc.studies.c20 import THESIS_FMAX, c20_reference
