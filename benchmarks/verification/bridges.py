@@ -79,6 +79,7 @@ AGAINST = "the network's equations and ASE's units"
     "energy and forces of a SchNetPack 2 model, 5 energy units × 3 length units",
     AGAINST,
     tolerance=2e-6,
+    slow=True,
 )
 def schnetpack2():
     return all_units(foreign().schnetpack2)
@@ -89,6 +90,7 @@ def schnetpack2():
     "energy and forces of a SchNetPack 1 model, 5 energy units × 3 length units",
     AGAINST,
     tolerance=2e-6,
+    slow=True,
 )
 def schnetpack1():
     return all_units(foreign().schnetpack1)
@@ -99,6 +101,7 @@ def schnetpack1():
     "energy and forces of a PyTorch Geometric model, 5 energy units × 3 length units",
     AGAINST,
     tolerance=2e-6,
+    slow=True,
 )
 def pytorch_geometric():
     return all_units(foreign().pytorch_geometric)
