@@ -21,8 +21,8 @@ ENOUGH = 10
 """Atoms of an element by units of the layer from which on their covariance is taken as it is."""
 FOLDS = 5
 """Parts of the training frames; distances in each are taken from the statistics of the others."""
-MOST_ATOMS = 3_000_000
-"""That are kept in memory; of larger data every second, third ... frame is taken."""
+MOST_FRAMES = 10_000
+"""That are looked at; of larger data every second, third ... frame is taken."""
 BATCH = 256
 
 
@@ -91,8 +91,8 @@ def grades_of_data(
     progress : callable, optional
         Called with the number of frames done.
     """
-    step = -(-len(train.numbers) // MOST_ATOMS)
-    train = train.select(np.arange(0, len(train), step)) if step > 1 else train
+    train = _some(train)
+    unseen = None if unseen is None else _some(unseen)
     known = _activations(engine, train, progress)
     new = _activations(engine, unseen, None) if unseen is not None and len(unseen) else None
     heads = {}
@@ -103,6 +103,11 @@ def grades_of_data(
             head = head._replace(total=_error_bars(engine, known, *calibration))
         heads[name] = head
     return Grades(heads)
+
+
+def _some(frames: Frames) -> Frames:
+    step = -(-len(frames) // MOST_FRAMES)
+    return frames.select(np.arange(0, len(frames), step)) if step > 1 else frames
 
 
 def _activations(engine: Engine, frames: Frames, progress: Callable[[int], None] | None) -> _Activations:
