@@ -19,8 +19,6 @@ SLACK = 1.25
 shipped model has seen, at its training's temperature, the largest distance is 0.6 to 1.2 of that."""
 ENOUGH = 10
 """Atoms of an element by units of the layer from which on their covariance is taken as it is."""
-FOLDS = 5
-"""Parts of the training frames; distances in each are taken from the statistics of the others."""
 MOST_FRAMES = 10_000
 """That are looked at; of larger data every second, third ... frame is taken."""
 BATCH = 256
@@ -56,19 +54,6 @@ class Moments(NamedTuple):
             d = h[start : start + 100_000] - mean
             total += d.T @ d
         return cls(count, mean, total / count)
-
-    @classmethod
-    def joined(cls, parts: Sequence["Moments"]) -> "Moments":
-        """Return those of all parts' atoms."""
-        count = sum(p.size for p in parts)
-        if not count:
-            return parts[0]
-        mean = sum((p.size * p.mean for p in parts), np.zeros_like(parts[0].mean)) / count
-        covariance = np.zeros_like(parts[0].covariance)
-        for p in parts:
-            d = p.mean - mean
-            covariance += p.size / count * (p.covariance + np.outer(d, d))
-        return cls(count, mean, covariance)
 
 
 def grades_of_data(
@@ -131,26 +116,15 @@ def _statistics(
 ) -> HeadGrades:
     """Means, covariances and limits of one head."""
     elements, width = np.unique(known.numbers), h.shape[1]
-    fold = known.frame * FOLDS // (int(known.frame[-1]) + 1)
-    rows = {
-        (z, f): np.flatnonzero((known.numbers == z) & (fold == f)) for z in elements for f in range(FOLDS)
-    }
-    parts = {key: Moments.of(h[r]) for key, r in rows.items()}
-    whole = {z: Moments.joined([parts[z, f] for f in range(FOLDS)]) for z in elements}
-    largest = np.zeros(len(elements))
-    for f in range(FOLDS):
-        others = {z: Moments.joined([parts[z, g] for g in range(FOLDS) if g != f]) for z in elements}
-        for k, (z, mean, whiten) in enumerate(_whitened(others)):
-            if others[z].size >= 2 and len(rows[z, f]):
-                largest[k] = max(largest[k], _distances(h[rows[z, f]], mean, whiten).max())
-    statistics = list(_whitened(whole))
-    if new is not None and h_new is not None:
+    whole = {int(z): Moments.of(h[known.numbers == z]) for z in elements}
+    statistics, largest = list(_whitened(whole)), np.zeros(len(elements))
+    for numbers, values in ((known.numbers, h), *(() if new is None else ((new.numbers, h_new),))):
         for k, (z, mean, whiten) in enumerate(statistics):
-            mine = new.numbers == z
-            if mine.any():
-                largest[k] = max(largest[k], _distances(h_new[mine], mean, whiten).max())
+            mine = numbers == z
+            if values is not None and mine.any():
+                largest[k] = max(largest[k], _distances(values[mine], mean, whiten).max())
     # Of few atoms the largest distance says little: they may go as far as those of any other element.
-    few = np.array([whole[z].size < ENOUGH * width for z in elements])
+    few = np.array([whole[int(z)].size < ENOUGH * width for z in elements])
     far = largest.copy()
     far[few] = np.maximum(far[few], largest.max())
     limit = SLACK * np.where(far > 0, far, np.sqrt(width))

@@ -39,7 +39,7 @@ class HeadGrades(NamedTuple):
     whiten: NDArray[np.float64]
     """(E, H, H) lower triangles of L⁻¹"""
     largest: NDArray[np.float64]
-    """(E,) largest distance of training and validation atoms, each from statistics that are not its own"""
+    """(E,) largest distance of training and validation atoms"""
     limit: NDArray[np.float64]
     """(E,) distance from which on an atom is doubted"""
     total: NDArray[np.float64]

@@ -225,16 +225,6 @@ def test_few_atoms_are_no_excuse(tmp_path):
     assert model.evaluate([wild])[0].grades.max() > 1
 
 
-def test_moments_add_up():
-    rng = np.random.default_rng(1)
-    h = rng.normal(size=(700, 6)) @ rng.normal(size=(6, 6)) + 3.0
-    parts = [Moments.of(h[:100]), Moments.of(h[100:110]), Moments.of(h[:0]), Moments.of(h[110:])]
-    joined = Moments.joined(parts)
-    assert joined.size == 700
-    np.testing.assert_allclose(joined.mean, h.mean(0))
-    np.testing.assert_allclose(joined.covariance, np.cov(h.T, bias=True))
-
-
 def test_directions_without_variance_have_a_floor():
     """Ten times the standard deviation of the floor is a distance of ten: a leak out of the data's span counts."""
     rng = np.random.default_rng(2)
