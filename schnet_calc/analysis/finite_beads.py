@@ -84,3 +84,64 @@ def harmonic_averages(
     virial = 0.5 * thermal + 0.5 * w[:, 0] ** 2 * inner / beads
     primitive = 0.5 * beads * thermal - 0.5 * (springs**2 * squares).sum(axis=1) / beads
     return HarmonicAverages(potential, virial, primitive)
+
+
+class TrotterAverages(NamedTuple):
+    """Of P beads of one particle in one dimension."""
+
+    potential: float
+    """eV"""
+    kinetic: float
+    """eV, by either estimator"""
+    heat_capacity: float
+    """k_B"""
+
+
+def trotter_averages(
+    grid: FloatArray, potential: FloatArray, mass: float, temperature: float, beads: int
+) -> TrotterAverages:
+    r"""Return exact averages of a ring polymer in a potential along a line, by numerical matrix multiplication.
+
+    The weight of a ring of P beads is the trace of the P-th power of
+
+    .. math:: K(x, x') \propto e^{-\beta V(x)/2P} e^{-m P (x - x')^2 / 2 \beta \hbar^2} e^{-\beta V(x')/2P}
+
+    (Thirumalai, Bruskin, Berne, J. Chem. Phys. 79, 5063), here by its eigenvalues on a grid.
+
+    Parameters
+    ----------
+    grid : array
+        (G,) Å, equidistant, wide enough for the density to vanish at its ends.
+    potential : array
+        (G,) eV.
+    mass : float
+        amu.
+    temperature : float
+        K.
+    beads : int
+        P.
+    """
+    hbar = units._hbar / units._e * units.s
+    step, distance = grid[1] - grid[0], grid[:, None] - grid
+    lowest = potential.min()
+
+    def spectrum(beta: float) -> tuple[FloatArray, FloatArray]:
+        stiffness = mass * beads / (beta * hbar**2)
+        half = np.exp(-0.5 * beta / beads * (potential - lowest))
+        kernel = np.sqrt(stiffness / (2 * np.pi)) * np.exp(-0.5 * stiffness * distance**2) * step
+        values, vectors = np.linalg.eigh(half[:, None] * kernel * half)
+        return np.log(np.maximum(values, 1e-300)), vectors
+
+    def log_trace(beta: float) -> float:
+        logs, _ = spectrum(beta)
+        return float(np.logaddexp.reduce(beads * logs)) - beta * lowest
+
+    beta = 1.0 / (units.kB * temperature)
+    change = 2e-3 * beta
+    below, here, above = (log_trace(beta + k * change) for k in (-1, 0, 1))
+    energy = -(above - below) / (2 * change)
+    capacity = beta**2 * (above - 2 * here + below) / change**2
+    logs, vectors = spectrum(beta)
+    weights = np.exp(beads * (logs - logs.max()))
+    mean = float(weights @ (vectors.T**2 @ potential) / weights.sum())
+    return TrotterAverages(mean, float(energy - mean), float(capacity))

@@ -7,10 +7,12 @@ import sys
 import time
 from functools import partial
 
+import ase.io
 import numpy as np
 import pytest
 
 from schnet_calc.ipi.server import Server
+from schnet_calc.studies.c20 import dodecahedron
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +40,48 @@ def test_pimd(run, cage, tmp_path, figures):
     code, _, err = run("pimd", cage, *arguments, "-o", "direct")
     assert code == 1
     assert "resume it or choose another folder" in err.replace("\n", " ")
+
+
+def test_pimd_without_i_pi(run, cage, tmp_path, figures):
+    """Several replicas, as many beads as they need; then longer."""
+    arguments = (
+        "pimd",
+        cage,
+        *SHORT[:4],
+        "--device",
+        "cpu",
+        "--beads",
+        "auto",
+        "--replicas",
+        "2",
+        "-o",
+        "a",
+    )
+    code, out, err = run(*arguments, "--time", "0.02", "--stride", "1", "--json", "n.json")
+    assert code == 0, err
+    assert "2 replicas" in out
+    numbers = json.loads((tmp_path / "n.json").read_text())
+    assert abs(numbers["bias_of_beads"]) < 0.01
+    assert numbers["beads"] > 4
+    code, _, err = run(*arguments, "--time", "0.03", "--stride", "1", "--resume")
+    assert code == 0, err
+    rows = np.loadtxt(tmp_path / "a" / "replica_1" / "simulation.out")
+    np.testing.assert_array_equal(rows[:, 0], np.arange(61))
+    assert len(figures.pop("pimd.png").axes) == 2
+    code, _, err = run("pimd", cage, *SHORT, "--time", "0.01", "--replicas", "2", "--driver", "i-pi")
+    assert code == 1
+    assert "i-PI runs one replica at a time, got 2" in err.replace("\n", " ")
+
+
+@pytest.mark.parametrize("driver", ["i-pi", "batch"])
+def test_doubtful_beads_end_with_status_3(run, tmp_path, driver):
+    atoms = dodecahedron()
+    atoms.positions *= 1.3
+    ase.io.write(tmp_path / "large.xyz", atoms)
+    code, out, err = run("pimd", "large.xyz", *SHORT, "--time", "0.003", "--driver", driver)
+    assert code == 3, err
+    assert "doubtful structures" in out
+    assert "structures lay outside of what the model knows" in err.replace("\n", " ")
 
 
 def start(*arguments):

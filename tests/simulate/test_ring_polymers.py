@@ -1,12 +1,22 @@
 """Ring polymers integrated as arrays: against exact averages, and runs that are the same however they are made."""
 
+import xml.etree.ElementTree as ElementTree
+
 import numpy as np
 import pytest
+from ase import units
+from ase.build import molecule
+from ipi.utils.units import UnitMap
 
 from helpers import ethanol, pimd_rows, pimd_settings
-from schnet_calc import load_model
-from schnet_calc.analysis.path_integrals import harmonic_energy
-from schnet_calc.simulate.ring_polymer_run import run_ring_polymers
+from schnet_calc import SchNetCalculator, load_model
+from schnet_calc.analysis.finite_beads import harmonic_averages, quantum_energies, trotter_averages
+from schnet_calc.ipi.input import i_pi_structure, write_input
+from schnet_calc.ipi.outputs import read_properties
+from schnet_calc.ipi.server import Server
+from schnet_calc.simulate.bias import expected_bias
+from schnet_calc.simulate.relax import relax
+from schnet_calc.simulate.ring_polymer_run import BeadForces, run_ring_polymers
 from schnet_calc.simulate.ring_polymers import HBAR, Bath, Integrator, mode_matrix
 from schnet_calc.studies.c20 import dodecahedron
 
@@ -43,29 +53,84 @@ def test_normal_modes_diagonalise_the_springs(beads):
     np.testing.assert_allclose(matrix @ ring @ matrix.T, np.diag(squares), atol=1e-13)
 
 
-@pytest.mark.parametrize(
-    ("beads", "thermostat"),
-    [(1, "pile_l"), (4, "pile_l"), (16, "pile_l"), (4, "pile_g"), (4, "langevin")],
-)
-def test_harmonic_oscillators_have_the_averages_of_finitely_many_beads(beads, thermostat):
-    """Energy by both estimators; the temperature of every normal mode."""
-    replicas, n_atoms = 20, 20
-    integrator = Integrator(np.ones(n_atoms), beads, 0.25, Bath(KELVIN, thermostat, 20.0))
+NAMES = ("potential", "kinetic_cv", "kinetic_td")
+
+
+def means_of_replicas(integrator, forces, n_steps, replicas=20, n_atoms=20):
+    """(R, 3) energies per degree of freedom, eV, and (R, P) kinetic energies of normal modes over their due."""
     s = integrator.start(np.zeros((replicas, n_atoms, 3)), range(replicas))
-    run(integrator, s, harmonic, 400)
-    names = ("potential", "kinetic_cv", "kinetic_td")
+    run(integrator, s, forces, 2 * n_steps // 3)
 
     def look(s):
-        return *(integrator.properties(s)[n] for n in names), s.kinetic
+        found = integrator.properties(s)
+        return np.stack([found[n] for n in NAMES], axis=1), s.kinetic
 
-    series = run(integrator, s, harmonic, 600, look)
-    exact = 1.5 * n_atoms * harmonic_energy(QUANTUM, KELVIN, beads)
-    for k, name in enumerate(names):
-        means = np.mean([row[k] for row in series], axis=0)  # of each replica
-        assert abs(means.mean() - exact) < 3.5 * means.std() / np.sqrt(replicas) + 2e-3 * exact, name
-    kinetic = np.mean([row[3] for row in series], axis=0)
-    warmth = kinetic / (1.5 * n_atoms * integrator.hot) - 1
-    assert np.all(abs(warmth.mean(axis=0)) < 4 * warmth.std(axis=0) / np.sqrt(replicas) + 2e-3)
+    series = run(integrator, s, forces, n_steps, look)
+    energies = np.mean([row[0] for row in series], axis=0) / (3 * n_atoms)
+    return energies, np.mean([row[1] for row in series], axis=0) / (1.5 * n_atoms * integrator.hot)
+
+
+def agrees(found, exact, share):
+    """Means over replicas within 3.5 standard errors, of which rounding is none, and a share."""
+    error = found.std(axis=0, ddof=1) / np.sqrt(len(found))
+    return np.all(abs(found.mean(axis=0) - exact) < 3.5 * error + share * np.abs(exact))
+
+
+@pytest.mark.parametrize(
+    ("beads", "thermostat", "timestep"),
+    [
+        (1, "pile_l", 0.25),
+        (4, "pile_l", 0.25),
+        (16, "pile_l", 0.25),
+        (4, "pile_g", 0.25),
+        (4, "langevin", 0.25),
+        (1, "pile_l", 5.0),
+        (4, "pile_l", 4.0),
+    ],
+)
+def test_harmonic_oscillators_have_exact_averages(beads, thermostat, timestep):
+    """Of so many beads and of that time step, by both estimators; and the temperature of every normal mode."""
+    integrator = Integrator(np.ones(20), beads, timestep, Bath(KELVIN, thermostat, 20.0))
+    energies, warmth = means_of_replicas(integrator, harmonic, 600)
+    exact = harmonic_averages(np.array([QUANTUM]), KELVIN, beads, timestep)
+    assert agrees(energies, np.concatenate(exact), 2e-3)
+    assert agrees(warmth, np.ones(beads), 2e-3)
+
+
+@pytest.mark.parametrize("beads", [1, 4])
+def test_morse_oscillators_have_exact_averages(beads):
+    """Of an O-H bond's frequency; the exact ones are powers of a matrix."""
+    depth, steepness, mass = 4.0, 2.2, 1.0
+
+    def morse(x):
+        return depth * (1.0 - np.exp(-steepness * x)) ** 2
+
+    def forces(places):
+        decay = np.exp(-steepness * places)
+        return morse(places).sum(axis=(2, 3)), -2 * depth * steepness * decay * (1.0 - decay)
+
+    grid = np.linspace(-0.6, 1.5, 500)
+    exact = trotter_averages(grid, morse(grid), mass, KELVIN, beads)
+    integrator = Integrator(np.full(20, mass), beads, 0.2, Bath(KELVIN, "pile_l", 20.0))
+    energies, _ = means_of_replicas(integrator, forces, 900)
+    assert agrees(energies, np.array([exact.potential, exact.kinetic, exact.kinetic]), 5e-3)
+
+
+def test_trpmd_has_the_frequency_and_the_intensity_of_a_harmonic_oscillator():
+    """From thermalised ring polymers; a period later each centroid is where it was."""
+    beads, period = 8, 2 * np.pi * HBAR / QUANTUM / units.fs
+    timestep = period / 200
+    warming = Integrator(np.ones(20), beads, timestep, Bath(KELVIN, "pile_l", 20.0))
+    s = warming.start(np.zeros((20, 20, 3)), range(20))
+    run(warming, s, harmonic, 1000)
+    integrator = Integrator(np.ones(20), beads, timestep, Bath.trpmd(KELVIN))
+    paths = np.array(run(integrator, s, harmonic, 400, lambda s: integrator.places(s).mean(axis=1)))
+    thermal = units.kB * KELVIN / (QUANTUM / HBAR) ** 2
+    squares = (paths**2).mean(axis=(0, 2, 3)) / thermal
+    assert agrees(squares, 1.0, 2e-3)
+    assert np.abs(paths[200:] - paths[:200]).max() < 2e-3 * np.abs(paths).max()
+    quarter = paths[50:] * paths[:-50]
+    assert abs(quarter.mean()) < 0.1 * thermal
 
 
 @pytest.mark.parametrize("bath", [Bath(KELVIN, "none"), Bath(KELVIN, "pile_l", 50.0), Bath.trpmd(KELVIN)])
@@ -158,3 +223,68 @@ def test_doubtful_beads_are_counted(folder):
 def test_what_makes_no_sense_is_named(folder, model):
     with pytest.raises(ValueError, match="replicas must be at least 1, got 0"):
         run_ring_polymers(ethanol(), model, short(), folder, replicas=0)
+
+
+AU_TIME = HBAR / units.Hartree
+ELECTRON = units._me / units._amu
+"""amu"""
+
+
+def state_of(checkpoint, beads, n_atoms):
+    """Positions and momenta (1, P, N, 3) that i-PI has written, in its units."""
+    kept = ElementTree.parse(checkpoint).getroot().find("system/beads")
+    texts = [kept.findtext(name).strip(" []\n").split(",") for name in "qp"]
+    return [np.array(x, dtype=float).reshape(1, beads, n_atoms, 3) for x in texts]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("beads", [1, 4])
+def test_rpmd_is_that_of_i_pi(folder, beads):
+    """A hundred steps from one state, with i-PI's values of the constants of nature: equal to its rounding."""
+    atoms, n_steps = dodecahedron(), 100
+    atoms.rattle(0.05, seed=1)
+    settings = pimd_settings(
+        beads=beads, time=0.5e-3 * n_steps, thermostat="none", transport="direct", stride=1
+    )
+    path = write_input(atoms, settings, folder, models=["c20"], options={"dtype": "float64"})
+    path.write_text(path.read_text().replace('<checkpoint stride="5"', '<checkpoint stride="1"'))
+    server = Server(folder, path.name)
+    try:
+        assert server.wait(200), server.last_words()
+    finally:
+        server.stop()
+    (q, p), (last, _) = (state_of(folder / n, beads, 20) for n in ("simulation.checkpoint_0", "RESTART"))
+    masses = atoms.get_masses() * UnitMap["mass"]["dalton"] * ELECTRON
+    kelvin = KELVIN * UnitMap["energy"]["kelvin"] * units.Hartree / units.kB
+    step = 0.5e-15 * UnitMap["time"]["second"] * AU_TIME / units.fs
+    integrator = Integrator(masses, beads, step, Bath(kelvin, "none"))
+    matrix, weights = mode_matrix(beads), np.sqrt(masses)[:, None]
+    s = integrator.start(np.zeros((1, 20, 3)), [0])
+    s.positions = np.einsum("kj,rjnx->rknx", matrix, q * units.Bohr * weights)
+    s.momenta = np.einsum("kj,rjnx->rknx", matrix, p * ELECTRON * units.Bohr / AU_TIME / weights)
+    forces = BeadForces(load_model("c20", device="cpu", dtype="float64"), i_pi_structure(atoms))
+    run(integrator, s, forces, n_steps)
+    np.testing.assert_allclose(integrator.places(s), last * units.Bohr, rtol=0, atol=1e-9)
+    found, row = integrator.properties(s), read_properties(folder / "simulation.out")
+    for name, values in found.items():
+        assert values[0] == pytest.approx(row[name][-1], rel=2e-6), name
+
+
+def test_biases_are_known_before_a_run(model):
+    """Of formaldehyde's vibrations: too few beads, too long a step, and what would do."""
+    atoms = relax(molecule("H2CO"), SchNetCalculator("h2co", dtype="float64"), fmax=1e-2).atoms
+    bias = expected_bias(atoms, load_model("h2co"), KELVIN, 8, 0.5)
+    exact = harmonic_averages(bias.quanta, KELVIN, 8)
+    assert bias.of_beads == pytest.approx(
+        exact.kinetic_virial.sum() / (0.5 * quantum_energies(bias.quanta, KELVIN).sum()) - 1
+    )
+    assert -0.2 < bias.of_beads < -0.1
+    assert 0.01 < bias.of_timestep < 0.02
+    few, long = bias.warnings()
+    assert few.startswith("8 beads at 300 K are too few for vibrations up to 30")
+    assert few.endswith(f"{bias.enough_beads()} beads would do")
+    assert long.endswith(f"{bias.short_timestep():g} fs would do")
+    better = expected_bias(atoms, load_model("h2co"), KELVIN, bias.enough_beads(), bias.short_timestep())
+    assert abs(better.of_beads) < 0.01
+    assert better.of_timestep < 0.011
+    assert expected_bias(molecule("H"), load_model("h2co"), KELVIN, 8, 0.5) is None
