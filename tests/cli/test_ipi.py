@@ -56,6 +56,8 @@ def test_pimd_without_i_pi(run, cage, tmp_path, figures):
         "2",
         "-o",
         "a",
+        "--on-doubt",
+        "ignore",
     )
     code, out, err = run(*arguments, "--time", "0.02", "--stride", "1", "--json", "n.json")
     assert code == 0, err
@@ -63,10 +65,10 @@ def test_pimd_without_i_pi(run, cage, tmp_path, figures):
     numbers = json.loads((tmp_path / "n.json").read_text())
     assert abs(numbers["bias_of_beads"]) < 0.01
     assert numbers["beads"] > 4
-    code, _, err = run(*arguments, "--time", "0.03", "--stride", "1", "--resume")
+    code, _, err = run(*arguments, "--time", "0.022", "--stride", "1", "--resume")
     assert code == 0, err
     rows = np.loadtxt(tmp_path / "a" / "replica_1" / "simulation.out")
-    np.testing.assert_array_equal(rows[:, 0], np.arange(61))
+    np.testing.assert_array_equal(rows[:, 0], np.arange(45))
     assert len(figures.pop("pimd.png").axes) == 2
     code, _, err = run("pimd", cage, *SHORT, "--time", "0.01", "--replicas", "2", "--driver", "i-pi")
     assert code == 1
