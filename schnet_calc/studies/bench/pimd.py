@@ -48,6 +48,7 @@ def pimd_step(
     serve: Serve | None = None,
     batched: bool = True,
     pes: str = "",
+    safe_stride: int | None = None,
 ) -> float:
     """Milliseconds per step of i-PI, which has as many threads as this process, from when it writes rows.
 
@@ -67,6 +68,8 @@ def pimd_step(
         Whether all beads come in one message.
     pes : str
         Python code of another potential for i-PI to evaluate itself.
+    safe_stride : int, optional
+        Steps after which i-PI keeps its state; by default as in every input that is written.
 
     Raises
     ------
@@ -96,6 +99,9 @@ def pimd_step(
         if not batched:
             text = text.replace(f"<batch_size> {beads} </batch_size>", "")
         path.write_text(text)
+        if safe_stride is not None:
+            text = re.sub(r'safe_stride="\d+"', f'safe_stride="{safe_stride}"', text)
+            path.write_text(text)
         if pes:
             (folder / "pes.py").write_text(pes)
         return _watched(folder, serve, n_steps // STRIDE)
