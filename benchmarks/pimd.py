@@ -3,10 +3,10 @@
     python benchmarks/pimd.py [--beads 8] [--replicas 16] [--steps 600] [--rounds 5] [--threads 1] [--own]
 
 i-PI's own time is that with a potential that costs nothing. What its socket adds shows a client that does nothing:
-it computes for as long as a batch takes, and sends bytes that it has ready. "Saved after every step" is i-PI as it is
-without safe_stride. Without i-PI (--driver batch) a step is compared with the batch of all its beads. All ways take
-turns, and ratios are medians of ratios in a turn. Run it on an idle machine; --own counts the processor's time of the
-integrator alone, which others on the machine disturb less.
+it computes for as long as a batch takes, and sends bytes that it has ready. "Saved after every step" is i-PI as it
+is without safe_stride. Without i-PI (--driver batch) a step is compared with the batch of all its beads. All ways
+take turns, and ratios are medians of ratios in a turn. Run it on an idle machine; --own counts the processor's time
+of the integrator alone, which others on the machine disturb less.
 """
 
 import argparse
@@ -113,7 +113,7 @@ def without_i_pi(calculator: SchNetCalculator, beads: int, replicas: int, n_step
 
 
 def own_time(beads: int, replicas: int, n_steps: int = 1000) -> float:
-    """Milliseconds of processor time per step of the integrator, with forces that cost nothing; the least of ten."""
+    """Milliseconds of processor time per step of the integrator with forces that cost nothing: the best of ten."""
     cage = dodecahedron()
     integrator = Integrator(cage.get_masses(), beads, 0.5, Bath(300.0))
     s = integrator.start(np.repeat(cage.positions[None], replicas, axis=0), range(replicas))

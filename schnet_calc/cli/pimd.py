@@ -145,15 +145,14 @@ def with_beads(
     from schnet_calc.simulate.bias import LARGEST, expected_bias
 
     chosen = PIMDSettings(**{**asdict(settings), "beads": 1 if beads == "auto" else beads})
+    bias = None
     if len(atoms) <= LARGEST:
         loaded = Model(model_sources(model), **{**how, "on_doubt": "ignore", "max_forces_std": None})
         bias = expected_bias(atoms, loaded, chosen.temperature, chosen.beads, chosen.timestep)
-    else:
-        bias = None
     if beads == "auto":
         if bias is None:
             raise ValueError(
-                f"--beads auto needs the modes of 2 to {LARGEST} atoms, got {len(atoms)}: say a number"
+                f"--beads auto needs sound modes of 2 to {LARGEST} atoms, got {len(atoms)} atoms: say a number"
             )
         chosen = replace(chosen, beads=bias.enough_beads())
         bias = replace(bias, beads=chosen.beads)

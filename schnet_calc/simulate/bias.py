@@ -1,5 +1,6 @@
 """Whether beads are enough and a time step is short enough, from harmonic modes: before a run."""
 
+import logging
 from dataclasses import dataclass
 
 import ase
@@ -12,6 +13,7 @@ from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.model import Model
 from schnet_calc.simulate.modes import normal_modes
 
+logger = logging.getLogger("schnet_calc")
 TOLERABLE = 0.01
 """Bias of the vibrations' kinetic energy above which there is a warning."""
 COUNTS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
@@ -112,10 +114,15 @@ def expected_bias(
     Returns
     -------
     Bias or None
-        Nothing for a single atom or more than :data:`LARGEST`.
+        Nothing for a single atom, more than :data:`LARGEST`, or where the Hessian is unsound: far from what the model
+        knows.
     """
     if not 1 < len(atoms) <= LARGEST:
         return None
-    modes = normal_modes(atoms, SchNetCalculator(model))
+    try:
+        modes = normal_modes(atoms, SchNetCalculator(model))
+    except FloatingPointError as error:
+        logger.warning("the bias of beads and timestep can't be estimated: %s", error)
+        return None
     quanta = modes.frequencies[modes.frequencies > 0] * units.invcm
     return Bias(quanta, temperature, beads, timestep)
