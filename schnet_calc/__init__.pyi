@@ -9,6 +9,7 @@ from .simulate.md import run_md as run_md
 from .simulate.modes import normal_modes as normal_modes
 from .simulate.pimd import run_pimd as run_pimd
 from .simulate.relax import relax as relax
+from .simulate.ring_polymer_run import run_ring_polymers as run_ring_polymers
 from .simulate.settings import MDSettings as MDSettings
 from .training import evaluate as evaluate, train as train
 

@@ -145,7 +145,8 @@ def _classical_runs(
 
 def _path_integral_run(path: Path, values: dict[str, Any]) -> PIMDRun | None:
     """The run and how long it is; None if it has written too little."""
-    properties = path.parent / f"{PREFIX}.out"
+    first = min(path.parent.glob("replica_*"), default=path.parent)
+    properties = first / f"{PREFIX}.out"
     if not properties.is_file():
         return None
     times = read_properties(properties)["time"]

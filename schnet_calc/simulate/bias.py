@@ -114,8 +114,8 @@ def expected_bias(
     Returns
     -------
     Bias or None
-        Nothing for a single atom, more than :data:`LARGEST`, or where the Hessian is unsound: far from what the model
-        knows.
+        Nothing for a single atom, for more than :data:`LARGEST`, or where the Hessian is unsound, far from what the
+        model knows.
     """
     if not 1 < len(atoms) <= LARGEST:
         return None
