@@ -16,6 +16,7 @@ import ase
 import numpy as np
 from ase.calculators.calculator import (
     Calculator,
+    Parameters,
     PropertyNotImplementedError,
     all_changes,
     external_calculators,
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from schnet_calc.compat import make_known
 from schnet_calc.engine import Committee, Engine, Prediction
 from schnet_calc.guard.guard import ExtrapolationGuard
-from schnet_calc.model import Model, Source, as_model
+from schnet_calc.model import DEFAULTS, Model, Source, as_model
 from schnet_calc.modelfile import Potential
 from schnet_calc.reductions import REDUCTIONS
 from schnet_calc.structures.structure import Structure
@@ -140,6 +141,7 @@ class SchNetCalculator(FreshCalculator):
             raise TypeError(f"a loaded Model has its settings already, got {', '.join(settings)}")
         self.model = as_model(model, **settings)
         self._state: list[str] = []
+        self.parameters = Parameters(self.model.parameters)
         self._atomic = atomic_names(self.model.engine.heads)
         extra = [*self.model.engine.heads, *self._atomic]
         if len(self.potentials) > 1:
@@ -149,6 +151,12 @@ class SchNetCalculator(FreshCalculator):
             make_known(name)
         derived = type(self).implemented_properties if self.model.has_energy else []
         self.implemented_properties = [*derived, *extra]
+
+    def __repr__(self) -> str:
+        """Return the call that makes this calculator."""
+        model, *settings = self.model.parameters.items()
+        words = [repr(model[1]), *(f"{k}={v!r}" for k, v in settings if v != DEFAULTS[k])]
+        return f"{type(self).__name__}({', '.join(words)})"
 
     @property
     def potentials(self) -> tuple[Potential, ...]:

@@ -1,6 +1,8 @@
 """The errors of this package; what else it raises are Python's own for wrong arguments and missing files."""
 
+import difflib
 import unicodedata
+from collections.abc import Iterable
 
 CONTROLS = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 """Categories of characters that steer a terminal, or hide or turn around what stands beside them."""
@@ -22,6 +24,16 @@ def printable(text: str) -> str:
         else c
         for c in text
     )
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return the question whether a known name was meant, with a space before it; nothing if none is alike.
+
+    >>> suggestion("c02", ["c20", "water"])
+    " Did you mean 'c20'?"
+    """
+    alike = difflib.get_close_matches(word, list(known), 1, 0.6)
+    return f" Did you mean {alike[0]!r}?" if alike else ""
 
 
 class SchNetCalcError(Exception):

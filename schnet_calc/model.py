@@ -89,6 +89,13 @@ class Model:
         return self.potentials[0]
 
     @property
+    def parameters(self) -> dict[str, Any]:
+        """What it was made with: model, or a list of them, and settings; names and plain values."""
+        names = [_name(p) for p in self.potentials]
+        guard = {"on_doubt": str(self.guard.on_doubt), "max_forces_std": self.guard.max_forces_std}
+        return {"model": names[0] if len(names) == 1 else names, **self.settings, **guard}
+
+    @property
     def has_energy(self) -> bool:
         """Whether the model predicts energies, and so forces and stress."""
         config = self.potential.metadata.config
@@ -243,10 +250,14 @@ def _entry(potential: Potential) -> dict[str, Any]:
     """Name and hash; shipped models by name, so that they are found on other machines, too."""
     if not potential.path:
         raise ValueError("a model that was not loaded from a file has no name to find it by: save it first")
+    return {"name": _name(potential), "sha256": potential.sha256}
+
+
+def _name(potential: Potential) -> str:
+    """Of a shipped model, or the path of a file."""
     path = Path(potential.path)
     shipped = shipped_models().get(path.stem)
-    name = path.stem if shipped is not None and shipped.resolve() == path else str(path)
-    return {"name": name, "sha256": potential.sha256}
+    return path.stem if shipped is not None and shipped.resolve() == path else potential.path
 
 
 def as_model(model: "Model | Source | Sequence[Source]", **settings: Any) -> Model:

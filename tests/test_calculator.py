@@ -228,3 +228,12 @@ def test_constraints(models):
     atoms.set_constraint(FixInternals(bonds=[[length, [0, 1]]]))
     VelocityVerlet(atoms, timestep=0.1).run(5)
     assert atoms.get_distance(0, 1) == pytest.approx(length, abs=1e-6)
+
+
+def test_a_calculator_says_what_it_was_made_with(models):
+    calculator = SchNetCalculator("c20", device="cpu", on_doubt="ignore")
+    assert repr(calculator) == "SchNetCalculator('c20', device='cpu', on_doubt='ignore')"
+    assert calculator.parameters["model"] == "c20"
+    assert calculator.parameters["engine"] == "auto"
+    path = str(models["float64"])
+    assert repr(SchNetCalculator([path, path])).startswith(f"SchNetCalculator([{path!r}, {path!r}]")

@@ -44,7 +44,9 @@ def main() -> None:
     except Exception as error:
         if TRACEBACK in sys.argv or not isinstance(error, _expected()):
             raise
-        lines = [str(error), *getattr(error, "__notes__", [])]
+        from schnet_calc.cli.words import in_options, options_of
+
+        lines = [in_options(str(error), options_of(arguments)), *getattr(error, "__notes__", [])]
         err.print(f"[red]error:[/red] {escape(chr(10).join(lines))}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:

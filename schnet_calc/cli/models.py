@@ -23,39 +23,24 @@ from schnet_calc.cli.options import (
 
 
 def info(model: ModelName, *, json: Path | None = None) -> None:
-    """Show what a model file says about itself.
+    """A page about a model: what it knows and how well, what not, its data, outputs and speed.
 
     Parameters
     ----------
     json
-        Where to write the metadata.
+        Where to write all that the file says of itself.
     """
-    check_model(model)
-    from ase.data import chemical_symbols
-
     from schnet_calc.guard.description import described
+    from schnet_calc.modelfile.card import card
     from schnet_calc.modelfile.opening import open_model_file
 
-    opened = open_model_file(model)
-    data = opened.metadata.raw
-    training = data.get("training", {})
-    rows = {
-        "file": opened.path.resolve(),
-        "network": data.get("architecture", "unknown"),
-        **{k: v for k, v in data.get("hyperparameters", {}).items() if v is not None},
-        "elements": ", ".join(chemical_symbols[z] for z in opened.metadata.elements),
-        "dtype": data["dtype"],
-        "format version": data["format_version"],
-        "weights SHA-256": data.get("weights_sha256", "none in the file"),
-    }
-    for key in ("data", "n_train", "steps", "command"):
-        if key in training:
-            rows[key] = training[key]
-    rows |= described(training)
-    errors = training.get("test_errors") or training.get("validation_errors") or {}
-    rows.update({k: f"{v:.5f}" for k, v in errors.items() if isinstance(v, float)})
-    print_table("model", rows)
-    write_json(json, data)
+    for source in check_model(model):
+        found = open_model_file(source)
+        print_table(
+            Path(source).stem,
+            {"file": found.path, **card(found.metadata), **described(found.metadata.training)},
+        )
+        write_json(json, found.metadata.raw)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from schnet_calc.errors import suggestion
+
 if TYPE_CHECKING:  # options of commands are made of Labels, and wait for neither
     import ase
 
@@ -63,7 +65,9 @@ class Labels:
         ):
             if value is not None and value not in known:
                 kind = name.removesuffix("_unit")
-                raise ValueError(f"unknown {kind} unit {value!r}; known are {', '.join(known)}")
+                raise ValueError(
+                    f"unknown {kind} unit {value!r}; known are {', '.join(known)}.{suggestion(value, known)}"
+                )
 
     def wanted(self, energy: float, length: float) -> list[Wanted]:
         """Return what is looked for in files that ASE reads, stresses apart.

@@ -88,7 +88,7 @@ def _sound(
 ) -> tuple[NDArray[np.bool_], dict[str, str]]:
     """(M,) frames with finite numbers, and reasons of those left out; errors, if they are not to be."""
     n_frames = len(arrays["positions"])
-    sound, reasons = np.ones(n_frames, bool), {}
+    sound, reasons = np.ones(n_frames, bool), dict[int, str]()
     for name, values in arrays.items():
         finite = np.isfinite(values).reshape(n_frames, -1).all(axis=1)
         for k in np.flatnonzero(~finite):

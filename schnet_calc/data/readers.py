@@ -144,6 +144,7 @@ def _read_ase(path: Path, labels: Labels, stress: StressLabels | None) -> Frames
         info={
             "name": path.stem,
             "theory": str(images[0].info.get("theory", "not stated in the file")),
+            **({"temperature": str(images[0].info["heated_to"])} if "heated_to" in images[0].info else {}),
             "file": path.name,
             **({"left_out": left_out} if left_out else {}),
         },

@@ -137,7 +137,8 @@ class Learner:
         before = self._models(number - 1) if number else []
         with self._timed("training"):
             if not (folder / FRAMES).exists():
-                write_data(labelled, folder, self.theory)
+                hottest = self.settings.heat * self.settings.temperature
+                write_data(labelled, folder, self.theory, hottest)
             config = training_config(folder, labelled, self.settings, further=bool(before))
             models = train_committee(
                 config,

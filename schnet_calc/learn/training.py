@@ -35,7 +35,9 @@ GRACE = 10.0
 FRAMES, SPLIT, MODEL, LOG = "frames.extxyz", "split.npz", "model.pt", "training.log"
 
 
-def write_data(labelled: Sequence[ase.Atoms], folder: Path, theory: str) -> None:
+def write_data(
+    labelled: Sequence[ase.Atoms], folder: Path, theory: str, temperature: float | None = None
+) -> None:
     """Write the frames and the split of a round; a structure keeps its role from round to round.
 
     Parameters
@@ -46,6 +48,8 @@ def write_data(labelled: Sequence[ase.Atoms], folder: Path, theory: str) -> None
         Of the round.
     theory : str
         Level of theory, for the model's card.
+    temperature : float, optional
+        K, of the hottest dynamics that the structures are for, for the card, too.
 
     Raises
     ------
@@ -56,6 +60,8 @@ def write_data(labelled: Sequence[ase.Atoms], folder: Path, theory: str) -> None
         raise RuntimeError(f"{len(labelled)} labels are too few to train on: at least {2 * VALIDATION}")
     for atoms in labelled:
         atoms.info["theory"] = theory
+        if temperature is not None:
+            atoms.info["heated_to"] = f"{temperature:g} K"
     scratch = folder / f"new_{FRAMES}"
     ase.io.write(scratch, labelled, format="extxyz")
     usable = np.array([np.abs(atoms.calc.results["forces"]).max() < STRONGEST for atoms in labelled])

@@ -3,6 +3,8 @@
 from importlib import resources
 from pathlib import Path
 
+from schnet_calc.errors import suggestion
+
 
 def model_directories() -> list[Path]:
     """Return where shipped models are looked for: the installed package, then the checkout."""
@@ -34,7 +36,10 @@ def find_model(path_or_name: str | Path) -> Path:
     if str(path_or_name) in shipped:
         return shipped[str(path_or_name)]
     names = ", ".join(sorted(shipped)) or "none"
-    raise FileNotFoundError(f"no model file {str(path)!r}, and no shipped model of that name ({names})")
+    meant = suggestion(str(path_or_name), shipped)
+    raise FileNotFoundError(
+        f"no model file {str(path)!r}, and no shipped model of that name ({names}).{meant}"
+    )
 
 
 def model_sources(text: str) -> list[str]:

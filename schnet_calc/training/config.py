@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from schnet_calc.data.labels import Labels
+from schnet_calc.errors import suggestion
 from schnet_calc.nn.config import NetworkConfig, SchNetConfig
 from schnet_calc.nn.registry import architecture_of, network_config
 
@@ -206,7 +207,8 @@ class RunConfig:
             strange = sorted(set(table) - known)
             if strange:
                 raise ValueError(
-                    f"unknown key {strange[0]!r} in [{name}]; known are {', '.join(sorted(known))}"
+                    f"unknown key {strange[0]!r} in [{name}]; known are {', '.join(sorted(known))}."
+                    + suggestion(strange[0], known)
                 )
             parts[name] = section(**table)
         return cls(**parts)
