@@ -90,19 +90,24 @@ def portable(result: Any) -> bytes:
     return module.as_bitcode()
 
 
-def write(width: str, passed: Path) -> None:
+def record_all(width: str, passed: Path) -> None:
     """Write one archive; the first process calls the functions, the next compile what that called."""
     record()
     if passed.is_file():
         for module, name, arguments in pickle.loads(passed.read_bytes()).values():
             getattr(importlib.import_module(module), name).compile(arguments)
-    else:
-        torch.set_num_threads(2)
-        for name, compile_all in sorted(warm_up(), key=lambda part: "LAMMPS" in part[0]):
-            if all(word in name for word in wanted):
-                print(width, name, flush=True)
-                compile_all()
+        write(width)
+        return
+    torch.set_num_threads(2)
+    for name, compile_all in warm_up():
+        print(width, name, flush=True)
+        compile_all()
         passed.write_bytes(pickle.dumps(CALLED))
+        write(width)
+
+
+def write(width: str) -> None:
+    """Write what there is so far."""
     target = shipped.ARCHIVE.with_name(f"{width}.zip")
     target.parent.mkdir(exist_ok=True)
     kinds = {key: kinds for key, (kinds, _) in sorted(FOUND.items())}
@@ -128,4 +133,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main() if len(sys.argv) == 1 else write(sys.argv[1], Path(sys.argv[2]))
+    main() if len(sys.argv) == 1 else record_all(sys.argv[1], Path(sys.argv[2]))

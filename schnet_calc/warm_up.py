@@ -29,10 +29,13 @@ DTYPES = ("float32", "float64")
 
 def warm_up() -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield what there is to compile: its name, and a function that compiles it."""
-    for dtype in DTYPES:
-        yield f"energies and forces, {dtype}", partial(evaluate, dtype)
-        yield f"LAMMPS, {dtype}", partial(distribute, dtype)
-        yield f"training, {dtype}", partial(train, dtype)
+    for name, compile_all in (
+        ("energies and forces", evaluate),
+        ("training", train),
+        ("LAMMPS", distribute),
+    ):
+        for dtype in DTYPES:
+            yield f"{name}, {dtype}", partial(compile_all, dtype)
 
 
 def evaluate(dtype: str) -> None:
