@@ -1,24 +1,25 @@
 """A page from what relaxations, modes and simulations have left in a folder."""
 
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from schnet_calc.analysis.fullerene import Distributions
-from schnet_calc.analysis.molecules import molecule_distributions
+from schnet_calc.analysis.molecules import BondDistributions, bond_distributions
 from schnet_calc.modelfile import load_potential
 from schnet_calc.report.molecule import BondClasses, bond_classes, molecule_data
 from schnet_calc.report.page import Commands, Page, Part, Section, Text, write_page
 from schnet_calc.report.results import Findings, collect
 from schnet_calc.report.sections import (
-    distribution_parts,
+    bond_parts,
     dynamics_parts,
     mode_parts,
     model_section,
     path_integral_parts,
     structure_parts,
+    vibration_tables,
 )
 from schnet_calc.simulate.modes import NormalModes
 
@@ -51,6 +52,8 @@ def write_report(directory: str | Path) -> Path:
     sections = [Section("The relaxed molecule", _structure(found, classes, directory))]
     if found.modes is not None:
         sections.append(Section("Normal modes", _modes(found, found.modes, directory)))
+        if further := vibration_tables(found.vibrations):
+            sections.append(Section("Beyond harmonic frequencies", further))
     if found.runs or found.pimd or found.others:
         sections.append(Section("Dynamics", _dynamics(found, classes, directory)))
     sections += [_model(entry) for entry in found.models]
@@ -103,9 +106,8 @@ def _dynamics(found: Findings, classes: BondClasses, directory: Path) -> list[Pa
         parts += dynamics_parts(table, directory, stem, f"{name}, {kind}", caption)
     sources = _distributions(found, classes)
     if sources:
-        titles = ("bond lengths", "diameter", "radial distribution")
         caption = "Bands are two standard errors from block averages."
-        parts += distribution_parts(sources, titles, directory, caption)
+        parts += bond_parts(sources, directory, caption)
     if found.pimd is not None:
         parts += path_integral_parts(found.pimd, found.pimd.estimators(), found.atoms, directory)
     if found.others:
@@ -114,7 +116,7 @@ def _dynamics(found: Findings, classes: BondClasses, directory: Path) -> list[Pa
     return parts
 
 
-def _distributions(found: Findings, classes: BondClasses) -> list[tuple[str, Distributions]]:
+def _distributions(found: Findings, classes: BondClasses) -> list[tuple[str, BondDistributions]]:
     """Of the first run with thermostat and of the path integrals, where they are long enough."""
     if not len(classes.pairs):
         return []
@@ -123,13 +125,13 @@ def _distributions(found: Findings, classes: BondClasses) -> list[tuple[str, Dis
         frames = run.late_frames() if settings["thermostat"] != "none" else []
         if len(frames) >= ENOUGH:
             label = f"classical, {settings['temperature']:g} K"
-            sources.append((label, molecule_distributions([frames], classes.pairs)))
+            sources.append((label, bond_distributions([frames], classes.pairs)))
             break
     if found.pimd is not None:
         beads, how = found.pimd.late_beads(), found.pimd.settings
         if len(beads[0]) >= ENOUGH:
             label = f"{how.beads} beads, {how.temperature:g} K"
-            sources.append((label, molecule_distributions(beads, classes.pairs)))
+            sources.append((label, bond_distributions(beads, classes.pairs)))
     return sources
 
 
@@ -182,8 +184,28 @@ def _commands(found: Findings) -> list[str]:
     return [shlex.join(["schnet-calc", *map(_plain, line)]) for line in lines]
 
 
-def _flags(settings: dict[str, Any]) -> list[Any]:
-    return [part for k, v in settings.items() for part in (f"--{k.replace('_', '-')}", v)]
+def _mode_options(found: Findings) -> list[Any]:
+    """What was asked of the modes beside frequencies."""
+    options: list[Any] = ["--anharmonic"] if "anharmonic" in found.vibrations else []
+    if found.comparison:
+        options += ["--reference", found.comparison["reference"]]
+    if gas := found.vibrations.get("thermochemistry"):
+        options += ["--temperature", gas["temperature_k"]]
+    return options
+
+
+ALWAYS = ("temperature", "time", "timestep", "thermostat", "beads", "interval", "seed")
+"""Settings that a command names although they may be the default: it may change."""
+
+
+def _flags(kind: Any, given: dict[str, Any]) -> list[Any]:
+    """Every setting of a kind that says something, as options."""
+    parts: list[Any] = []
+    for item in fields(kind):
+        value = given.get(item.name)
+        if value is not None and (item.name in ALWAYS or value != item.default):
+            parts += [f"--{item.name.replace('_', '-')}", value]
+    return parts
 
 
 def _plain(value: Any) -> str:

@@ -30,8 +30,8 @@ class Findings:
     """The relaxed molecule."""
     relaxation: dict[str, Any] | None
     modes: NormalModes | None
-    comparison: dict[str, Any] | None
-    """Of the modes, with a reference."""
+    vibrations: dict[str, Any]
+    """All that ``modes`` has written, comparison and anharmonic frequencies too; empty without modes."""
     runs: list[tuple[str, MDRun, dict[str, Any]]]
     """Name, run and settings of each."""
     others: list[tuple[str, str]]
@@ -39,6 +39,11 @@ class Findings:
     pimd: PIMDRun | None
     models: list[dict[str, str]]
     """Name and SHA-256 of the model, or of each member of a committee."""
+
+    @property
+    def comparison(self) -> dict[str, Any] | None:
+        """Of the modes, with a reference."""
+        return self.vibrations.get("comparison")
 
     @property
     def model_names(self) -> str:
@@ -81,7 +86,7 @@ def collect(directory: Path) -> Findings:
         atoms=atoms,
         relaxation=relaxation[1] if relaxation else None,
         modes=NormalModes.from_dict(modes[1]) if modes else None,
-        comparison=modes[1].get("comparison") if modes else None,
+        vibrations=modes[1] if modes else {},
         runs=runs,
         others=others,
         pimd=quantum,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from schnet_calc import plots
 from schnet_calc.analysis.fullerene import Distributions
+from schnet_calc.analysis.molecules import BondDistributions
 from schnet_calc.analysis.path_integrals import PathIntegralEstimators
 from schnet_calc.report.molecule import BondClasses
 from schnet_calc.report.page import (
@@ -134,6 +135,51 @@ def distribution_parts(
     axes[2].set_ylabel("g(r), 1/Å³")
     alt = f"Distributions of {', '.join(titles)}"
     return [save_picture(figure, folder / "distributions", alt, caption)]
+
+
+def bond_parts(sources: list[tuple[str, BondDistributions]], folder: Path, caption: str) -> list[Part]:
+    """Lengths by kind of bond, and all distances, of every run, with their error bands."""
+    kinds = list(sources[0][1].bonds)
+    figure, axes = plots.new_figure(3.7 * (len(kinds) + 1), 3.4, len(kinds) + 1, squeeze=False)
+    *panels, last = axes[0]
+    for (label, source), color in zip(sources, (plots.COLORS[0], plots.COLORS[2]), strict=False):
+        for ax, kind in zip(panels, kinds, strict=True):
+            plots.draw_distribution(ax, source.bonds[kind], label, color)
+        plots.draw_distribution(last, source.radial, label, color)
+    for ax, title in zip((*panels, last), (*kinds, "all distances"), strict=True):
+        ax.set_title(title)
+    panels[0].legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    last.set_ylabel("g(r), 1/Å³")
+    alt = f"Distributions of the lengths of {', '.join(kinds)} and of all distances"
+    return [save_picture(figure, folder / "distributions", alt, caption)]
+
+
+def vibration_tables(record: dict[str, Any]) -> list[Part]:
+    """Anharmonic frequencies and thermochemistry, where ``modes`` was asked for them."""
+    parts: list[Part] = []
+    if found := record.get("anharmonic"):
+        rows = [
+            [str(k), f"{harmonic:.1f}", f"{fundamental:.1f}", f"{fundamental - harmonic:+.1f}"]
+            for k, (harmonic, fundamental) in enumerate(
+                zip(found["harmonic_cm1"], found["fundamentals_cm1"], strict=True)
+            )
+        ]
+        parts += [
+            Text("Second-order perturbation theory (VPT2) on the quartic force field of the model."),
+            Table(rows, ("mode", "harmonic, cm⁻¹", "fundamental, cm⁻¹", "shift, cm⁻¹")),
+        ]
+    if gas := record.get("thermochemistry"):
+        rows = [
+            ["enthalpy", f"{gas['enthalpy_ev']:.4f} eV"],
+            ["entropy", f"{1e3 * gas['entropy_ev_k']:.4f} meV/K"],
+            ["Gibbs energy", f"{gas['gibbs_energy_ev']:.4f} eV"],
+        ]
+        where = f"{gas['temperature_k']:g} K and {gas['pressure_pa'] / 1e5:g} bar"
+        parts += [
+            Text(f"Thermochemistry of an ideal gas of rigid, harmonic molecules at {where}."),
+            Table(rows),
+        ]
+    return parts
 
 
 def model_section(metadata: dict[str, Any], name: str) -> Section:

@@ -14,7 +14,7 @@ from schnet_calc.analysis import (
     radial_distribution,
     shells,
 )
-from schnet_calc.analysis.molecules import molecule_distributions
+from schnet_calc.analysis.molecules import bond_distributions
 from schnet_calc.report.molecule import bond_classes
 from schnet_calc.studies.c20 import dodecahedron
 
@@ -68,8 +68,16 @@ def test_distributions_of_known_distances():
     atoms = molecule("H2O")
     pairs = bond_classes(atoms).pairs
     frames = [atoms] * 10
-    found = molecule_distributions([frames, frames], pairs)
-    assert found.nearest.mean == pytest.approx(atoms.get_distance(0, 1))
-    assert found.diameter.mean == pytest.approx(atoms.get_distance(1, 2))
+    found = bond_distributions([frames, frames], pairs)
+    assert list(found.bonds) == ["H-O"]
+    assert found.bonds["H-O"].mean == pytest.approx(atoms.get_distance(0, 1))
     with pytest.raises(ValueError, match="this molecule has none"):
-        molecule_distributions([frames], pairs[:0])
+        bond_distributions([frames], pairs[:0])
+
+
+def test_bonds_of_other_elements_have_a_distribution_of_their_own():
+    atoms = molecule("H2CO")
+    found = bond_distributions([[atoms] * 10], bond_classes(atoms).pairs)
+    assert list(found.bonds) == ["C-H", "C-O"]
+    assert found.bonds["C-O"].mean == pytest.approx(atoms.get_distance(0, 1), abs=1e-3)
+    assert found.bonds["C-H"].mean == pytest.approx(atoms.get_distance(1, 2), abs=1e-3)
