@@ -137,11 +137,9 @@ def _path_integral(folder: Path) -> Dynamics:
 
 def _beads(folder: Path, skipped: float) -> list[FloatArray]:
     """(M, N, 3) Å of each bead of a replica, without the first part of the run."""
-    found = []
-    for path in bead_files(folder):
-        frames = read_frames(path)
-        found.append(np.stack([f.positions for f in frames[int(skipped * len(frames)) :]]))
-    return found
+    beads = [read_frames(path) for path in bead_files(folder)]
+    length = min(len(frames) for frames in beads)  # of a run that goes on, some may be a frame ahead
+    return [np.stack([f.positions for f in frames[int(skipped * length) : length]]) for frames in beads]
 
 
 def rotations_onto(reference: ase.Atoms, positions: FloatArray) -> FloatArray:
