@@ -1,6 +1,7 @@
 """Several models at once: their mean, and how far they disagree."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from schnet_calc.engine.base import Engine
+from schnet_calc.engine.checks import named
 from schnet_calc.engine.compiled import CompiledEngine
+from schnet_calc.engine.cuda import CudaEngine
 from schnet_calc.engine.prediction import Prediction
 from schnet_calc.kernels.cpu.threads import map_on_threads
 from schnet_calc.structures.structure import Structure
@@ -65,7 +68,15 @@ class Committee:
         return [mean_prediction(members) for members in zip(*rows, strict=True)]
 
     def _rows(self, structures: Sequence[Structure], heads: Sequence[str]) -> list[list[Prediction]]:
-        """All members' predictions: beside each other for one small structure, which takes one thread."""
+        """All members' predictions: beside each other for one small structure, which takes one thread.
+
+        On a GPU all members are set off before the first is waited for.
+        """
+        engines = [m for m in self.members if isinstance(m, CudaEngine)]
+        if len(engines) == len(set(map(id, self.members))) == len(self.members):
+            rows = _together(engines, structures, heads)
+            if rows is not None:
+                return rows
         n_threads = min(torch.get_num_threads(), len(self.members))
         if n_threads > 1 and len(structures) == 1 and self._small(len(structures[0].numbers)):
             return map_on_threads(
@@ -79,6 +90,26 @@ class Committee:
     def hessian(self, structure: Structure) -> NDArray[np.float64]:
         """Return the (3N, 3N) mean of the members' second derivatives, eV/Å²."""
         return np.asarray(np.mean([engine.hessian(structure) for engine in self.members], axis=0))
+
+
+def _together(
+    engines: Sequence[CudaEngine], structures: Sequence[Structure], heads: Sequence[str]
+) -> list[list[Prediction]] | None:
+    """Predictions of several engines; None where a batch is too large for one call, or memory for all of them."""
+    count, places = len(structures), list(enumerate(structures))
+    batches = [list(engine._items(places, count)) for engine in engines]
+    if not count or any(
+        sum(len(item.pairs.i) for item in batch) > engine.most_pairs
+        for engine, batch in zip(engines, batches, strict=True)
+    ):
+        return None
+    with ExitStack() as held, named(0, count):
+        for engine in engines:
+            held.enter_context(engine.alone)
+        with suppress(torch.OutOfMemoryError):
+            begun = [engine.begin(batch) for engine, batch in zip(engines, batches, strict=True)]
+            return [engine.end(call, heads) for engine, call in zip(engines, begun, strict=True)]
+    return None
 
 
 def mean_prediction(members: Sequence[Prediction]) -> Prediction:

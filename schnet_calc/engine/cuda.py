@@ -7,6 +7,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,6 +38,18 @@ MOST_RECORDINGS = 64
 """Kept at a time; the one that was not used for longest goes first."""
 
 Maker = Callable[[SchNet, SplineGrid, torch.device, torch.dtype], Recordable]
+
+
+class Begun(NamedTuple):
+    """A call that has been set off."""
+
+    items: Sequence[Item]
+    numbers: NDArray[np.int64]
+    """(N,) of all atoms"""
+    sizes: Sequence[int]
+    """Atoms of each structure"""
+    recording: Recording
+    outputs: Outputs
 
 
 class CudaEngine(Engine):
@@ -78,7 +91,8 @@ class CudaEngine(Engine):
         self.grades = DeviceGrades(potential.grades, self.network, device, dtype)
         self.recordings: dict[tuple[int, int], Recording] = {}
         self.stage = Stage(device)
-        self._alone = threading.RLock()
+        self.alone = threading.RLock()
+        """Held during a call: a recording reads and writes the same memory at every one."""
 
     @property
     def pair_bytes(self) -> int:
@@ -87,21 +101,31 @@ class CudaEngine(Engine):
 
     def forget(self) -> None:
         """Drop the recordings: each holds memory of its own."""
-        with self._alone:
+        with self.alone:
             self.recordings.clear()
             torch.cuda.empty_cache()
 
     def compute(self, items: Sequence[Item], heads: Sequence[str]) -> list[Prediction]:
         """Evaluate all structures as one call."""
+        with self.alone:
+            return self.end(self.begin(items), heads)
+
+    def begin(self, items: Sequence[Item]) -> Begun:
+        """Set off a call without waiting for it; who calls this holds :attr:`alone` until :meth:`end` is done."""
         structures = [item.structure for item in items]
         numbers = np.concatenate([s.numbers for s in structures])
         positions = np.concatenate([s.positions for s in structures])
         sizes = [len(s.numbers) for s in structures]
-        with self._alone:  # a recording reads and writes the same memory at every call
-            recording, outputs = self._start(numbers, positions, [item.pairs for item in items], sizes)
+        recording, outputs = self._start(numbers, positions, [item.pairs for item in items], sizes)
+        return Begun(items, numbers, sizes, recording, outputs)
+
+    def end(self, begun: Begun, heads: Sequence[str]) -> list[Prediction]:
+        """Wait for a call, and make predictions of it."""
+        items, numbers, sizes, recording, outputs = begun
+        with plain_arithmetic(self.device):
             atomic = self._heads(outputs, heads, len(numbers))
             graded = self.grades(outputs, numbers, sizes)
-            atoms, virials = recording.finish()
+        atoms, virials = recording.finish()
         found, end = [], 0
         for k, item in enumerate(items):
             rows = slice(end, end := end + sizes[k])
@@ -124,16 +148,12 @@ class CudaEngine(Engine):
 
     def hidden_of(self, items: Sequence[Item]) -> list[dict[str, NDArray[np.float64]]]:
         """See :meth:`Engine.hidden`."""
-        structures = [item.structure for item in items]
-        numbers = np.concatenate([s.numbers for s in structures])
-        positions = np.concatenate([s.positions for s in structures])
-        sizes = [len(s.numbers) for s in structures]
-        with self._alone:
-            recording, outputs = self._start(numbers, positions, [item.pairs for item in items], sizes)
-            features = outputs.features[: len(numbers)].to("cpu", torch.float64).numpy()
-            recording.finish()
+        with self.alone:
+            begun = self.begin(items)
+            features = begun.outputs.features[: len(begun.numbers)].to("cpu", torch.float64).numpy()
+            begun.recording.finish()
         network = compiled_network(self.potential)
-        return [hidden_layers(network, x) for x in np.split(features, np.cumsum(sizes)[:-1])]
+        return [hidden_layers(network, x) for x in np.split(features, np.cumsum(begun.sizes)[:-1])]
 
     def totals(self, geometries: Geometries) -> Totals:
         """Evaluate geometries without an object for each; what may have an error to raise has one."""
@@ -146,9 +166,10 @@ class CudaEngine(Engine):
         if sum(len(p.i) for p in pairs) > self.most_pairs:
             return super().totals(geometries)
         every = np.tile(numbers, count)
-        with self._alone:
+        with self.alone:
             recording, outputs = self._start(every, positions.reshape(-1, 3), pairs, [n_atoms] * count)
-            graded = self.grades(outputs, every, [n_atoms] * count)
+            with plain_arithmetic(self.device):
+                graded = self.grades(outputs, every, [n_atoms] * count)
             atoms, virials = recording.finish()
         if not (atoms[:, 4].min() >= SHORTEST_DISTANCE and np.isfinite(atoms[:, :4].sum())):
             return super().totals(geometries)
@@ -173,11 +194,8 @@ class CudaEngine(Engine):
     def _heads(
         self, outputs: Outputs, heads: Sequence[str], n_atoms: int
     ) -> dict[str, NDArray[np.float64]]:
-        if not heads:
-            return {}
-        with plain_arithmetic(self.device):
-            found = {name: self.network.heads[name](outputs.features[:n_atoms]) for name in heads}
-            return {name: x.to("cpu", torch.float64).numpy() for name, x in found.items()}
+        found = {name: self.network.heads[name](outputs.features[:n_atoms]) for name in heads}
+        return {name: x.to("cpu", torch.float64).numpy() for name, x in found.items()}
 
     def _start(
         self,

@@ -9,8 +9,12 @@ import torch
 from schnet_calc.data import read_structure
 from schnet_calc.ipi.errors import WorkerError
 from schnet_calc.ipi.evaluator import Evaluator
-from schnet_calc.ipi.worker import ModelSpec, receive, send, serve
+from schnet_calc.ipi.wire import Reply, Request
+from schnet_calc.ipi.worker import Evaluate, ModelSpec, receive, send, serve
 from schnet_calc.model import Model
+
+STUCK = 75
+"""Status of a process that has lost its GPU."""
 
 
 def build(spec: ModelSpec) -> Evaluator:
@@ -21,6 +25,29 @@ def build(spec: ModelSpec) -> Evaluator:
     return Evaluator(model, read_structure(spec.structure), spec.energies)
 
 
+def ending_when_stuck(evaluate: Evaluate) -> Evaluate:
+    """The same, but for errors of CUDA after which a process can't use a GPU again: they end it.
+
+    The client starts another one, which evaluates the request again.
+    """
+
+    def call(request: Request) -> Reply:
+        try:
+            return evaluate(request)
+        except RuntimeError as error:
+            if is_sticky(error):
+                print(f"the GPU is lost to this process: {error}", file=sys.stderr, flush=True)
+                os._exit(STUCK)
+            raise
+
+    return call
+
+
+def is_sticky(error: RuntimeError) -> bool:
+    """Whether CUDA answers every further call with this error, too; out of memory it goes on."""
+    return "CUDA error" in str(error) and not isinstance(error, torch.OutOfMemoryError)
+
+
 def main() -> None:
     """Load the model that the first message names, then serve."""
     connection = Connection(int(sys.argv[1]))
@@ -29,7 +56,7 @@ def main() -> None:
     except Exception as error:
         send(connection, WorkerError(f"the worker could not load its model: {error}"))
     else:
-        serve(connection, evaluate)
+        serve(connection, ending_when_stuck(evaluate))
     connection.close()
     # Threads of numerical libraries have nothing left to say.
     os._exit(0)

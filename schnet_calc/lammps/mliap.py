@@ -35,6 +35,7 @@ class _GhostRows(torch.autograd.Function):
         rows = own.new_zeros(data.ntotal, own.shape[1])
         rows[: len(own)] = own
         filled = rows.clone()
+        _settle(rows)
         data.forward_exchange(rows, filled, own.shape[1])
         return filled
 
@@ -42,6 +43,7 @@ class _GhostRows(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         gradient = gradients[0].contiguous()
         summed = gradient.clone()
+        _settle(gradient)
         ctx.data.reverse_exchange(gradient, summed, gradient.shape[1])
         return summed[: ctx.n_own], None
 
@@ -142,9 +144,14 @@ class SchNetMLIAP(Base):  # type: ignore[misc, valid-type]
         """``f_i += g_ij``, ``f_j -= g_ij`` with the derivative g_ij by ``r_j - r_i``."""
         torch.as_tensor(data.eatoms)[: len(energies)] = energies
         data.energy = energies.sum()
-        if gradient.is_cuda:
-            torch.cuda.synchronize()  # LAMMPS computes on a stream of its own
+        _settle(gradient)
         data.update_pair_forces_gpu(gradient)
+
+
+def _settle(rows: Tensor) -> None:
+    """Wait until a GPU has written what LAMMPS, on a stream of its own, is about to read."""
+    if rows.is_cuda:
+        torch.cuda.current_stream(rows.device).synchronize()
 
 
 def export_mliap(

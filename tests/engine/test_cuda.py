@@ -14,6 +14,7 @@ from helpers import ethanol, mixed_structures, rattled, write_model
 from schnet_calc import SchNetCalculator
 from schnet_calc.analysis.fullerene import dodecahedron
 from schnet_calc.engine import cuda
+from schnet_calc.engine.committee import Committee
 from schnet_calc.engine.cuda import CudaEngine, roomy
 from schnet_calc.engine.recordings import plain_arithmetic
 from schnet_calc.kernels.torch.evaluation import TensorSequence
@@ -262,3 +263,32 @@ def test_cuda_equals_cpu(models, dtype, engine, atoms):
     if engine == "compiled":
         (recording,) = there.engine.recordings.values()
         assert recording.recorded
+
+
+def test_committees_are_set_off_together(members, monkeypatch):
+    """All members begin before the first is waited for; the numbers are those of each alone."""
+    committee = SchNetCalculator(members, device="cpu").engine
+    alone = [
+        CudaEngine(m.potential, torch.device("cpu"), torch.float64, make=TensorSequence)
+        for m in committee.members
+    ]
+    order = []
+    for name in ("begin", "end"):
+        original = getattr(CudaEngine, name)
+        monkeypatch.setattr(
+            CudaEngine, name, lambda *a, name=name, of=original: order.append(name) or of(*a)
+        )
+    together = Committee(alone)
+    found = together.evaluate(structures(mixed_structures()))
+    assert order == ["begin"] * 3 + ["end"] * 3
+    for a, b in zip(found, committee.evaluate(structures(mixed_structures())), strict=True):
+        np.testing.assert_allclose(a.forces, b.forces, atol=1e-8)
+        np.testing.assert_allclose(a.forces_std, b.forces_std, atol=1e-8)
+    bad = structures([ethanol(), molecule("CO")])
+    bad[1].positions[1] = bad[1].positions[0]
+    with pytest.raises(ValueError, match="structure 1: atoms 0 and 1 are at the same place"):
+        together.evaluate(bad)
+    together.memory = 60 * alone[0].pair_bytes
+    order.clear()
+    assert len(together.evaluate(structures([ethanol()] * 3))) == 3
+    assert order == ["begin", "end"] * 9
