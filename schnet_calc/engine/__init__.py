@@ -9,6 +9,7 @@ from schnet_calc.device import choose_device
 from schnet_calc.engine.base import Engine
 from schnet_calc.engine.committee import Committee
 from schnet_calc.engine.compiled import CompiledEngine
+from schnet_calc.engine.crossover import CrossoverEngine
 from schnet_calc.engine.cuda import CudaEngine
 from schnet_calc.engine.prediction import Prediction, Totals
 from schnet_calc.engine.support import supports
@@ -39,7 +40,8 @@ def make_engine(
         ``"compiled"`` (any SchNet), ``"script"`` (automatic differentiation of any model; runs the TorchScript
         of foreign files), or ``"auto"``: compiled where it can, never TorchScript of a file.
     device : str
-        ``"auto"``, ``"cpu"`` or ``"cuda[:N]"``.
+        ``"cpu"``, ``"cuda[:N]"``, or ``"auto"``: on a machine with a GPU a SchNet is evaluated there or on the
+        CPU, whichever takes less time for a batch of that size; all else, and committees, on the GPU.
     dtype : str, optional
         ``"float32"`` or ``"float64"``; that of the file by default.
     lists : NeighborLists, optional
@@ -69,7 +71,12 @@ def make_engine(
         )
         for p in potentials
     ]
-    return engines[0] if len(engines) == 1 else Committee(engines)
+    if len(engines) > 1:
+        return Committee(engines)
+    if device == "auto" and isinstance(engines[0], CudaEngine):
+        cpu = CompiledEngine(engines[0].potential, torch.device("cpu"), engines[0].dtype, lists)
+        return CrossoverEngine(cpu, engines[0])
+    return engines[0]
 
 
 def _single(
