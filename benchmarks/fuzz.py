@@ -20,6 +20,7 @@ import threading
 import time
 import traceback
 import warnings
+from functools import cached_property
 from pathlib import Path
 
 from fuzz_files import hostile_pickle, odd_arrays, odd_metadata
@@ -39,30 +40,34 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="the first case")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds for a case")
     parser.add_argument("--case", type=int, help="run this one only, here")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="of cases, all by default")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    kinds = arguments.kinds.split(",")
+    if not set(kinds) <= set(KINDS):
+        parser.error(f"kinds are {', '.join(KINDS)}, got {arguments.kinds}")
     if arguments.child:
-        serve()
+        serve(kinds)
     elif arguments.case is not None:
-        print(Fuzzer().run(arguments.case))
+        print(Fuzzer(kinds).run(arguments.case))
     else:
-        sys.exit(watch(arguments.minutes, arguments.seed, arguments.patience))
+        sys.exit(watch(arguments.minutes, arguments.seed, arguments.patience, kinds))
 
 
-def watch(minutes: float, seed: int, patience: float) -> int:
+def watch(minutes: float, seed: int, patience: float, kinds: list[str]) -> int:
     """Feed cases to children until the time is over; the number of failures."""
     counts: collections.Counter[str] = collections.Counter()
     failures = []
     end = time.monotonic() + 60 * minutes
-    case, child = seed, Child()
+    case, child = seed, Child(kinds)
     while time.monotonic() < end:
         outcome = child.ask(case, patience)
         if outcome.startswith("FAILURE"):
             failures.append((case, outcome))
             print(f"case {case}: {outcome}", flush=True)
         if not child.alive():
-            child = Child()
-        counts[f"{KINDS[case % len(KINDS)]}: {outcome.split(':')[0]}"] += 1
+            child = Child(kinds)
+        counts[f"{kinds[case % len(kinds)]}: {outcome.split(':')[0]}"] += 1
         case += 1
     child.close()
     print(f"cases {seed} to {case - 1}, {len(failures)} failures")
@@ -74,8 +79,8 @@ def watch(minutes: float, seed: int, patience: float) -> int:
 class Child:
     """A process that runs cases."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, __file__, "--child"]
+    def __init__(self, kinds: list[str]) -> None:
+        command = [sys.executable, __file__, "--child", "--kinds", ",".join(kinds)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -113,11 +118,11 @@ class Child:
         self.process.wait()
 
 
-def serve() -> None:
+def serve(kinds: list[str]) -> None:
     """Run the cases that arrive on standard input."""
     from schnet_calc.studies.bench.memory import held_at_most
 
-    fuzzer = Fuzzer()
+    fuzzer = Fuzzer(kinds)
     allowed = held_at_most() + 1024
     print("ready", flush=True)
     for line in sys.stdin:
@@ -135,7 +140,8 @@ def serve() -> None:
 class Fuzzer:
     """Makes and runs cases, with two small models of random weights."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: list[str]) -> None:
+        self.kinds = kinds
         import torch
 
         from schnet_calc.modelfile import save_model
@@ -152,7 +158,11 @@ class Fuzzer:
         shape = SchNetConfig(n_features=16, n_interactions=2, n_gaussians=16, cutoff=4.0)
         save_model(self.folder / "model.pt", SchNet(shape).double(), {1: -13.0, 6: -1000.0, 14: -7000.0})
         self.content = (self.folder / "model.pt").read_bytes()
-        self.calculators = [self._calculator("model.pt", engine) for engine in ("script", "compiled")]
+
+    @cached_property
+    def calculators(self):
+        """Of both engines."""
+        return [self._calculator("model.pt", engine) for engine in ("script", "compiled")]
 
     def _calculator(self, name: str, engine: str):
         from schnet_calc import SchNetCalculator
@@ -164,7 +174,7 @@ class Fuzzer:
         import numpy as np
 
         rng = np.random.default_rng(case)
-        kind = KINDS[case % len(KINDS)]
+        kind = self.kinds[case % len(self.kinds)]
         begun = time.process_time()
         outcome: str = getattr(self, f"_{kind}")(rng)
         if kind != "structure" and time.process_time() - begun > MOST_SECONDS:
