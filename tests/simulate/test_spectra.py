@@ -77,7 +77,7 @@ def test_isotopes_move_the_frequencies(formaldehyde):
 
 def test_spectra_of_replicas(formaldehyde, tmp_path):
     calculator, atoms = formaldehyde
-    settings = MDSettings(300.0, 0.4, 0.5, "none", interval=4)
+    settings = MDSettings(300.0, 0.4, 0.5, "none", 10.0, interval=4)
     run_replicas([atoms] * 3, calculator, settings, tmp_path)
     run = read_dynamics(tmp_path)
     assert len(run.positions) == 3
