@@ -161,8 +161,8 @@ def compare(frames: Frames, predictions: Sequence[Prediction], energy: bool = Tr
 
 def _by_grade(frames: Frames, predictions: Sequence[Prediction]) -> tuple[Graded, ...]:
     rows = np.flatnonzero(frames.labelled("forces")).tolist()
-    rows = [k for k in rows if predictions[k].grades is not None]
-    grades = np.array([np.max(predictions[k].grades) for k in rows])
+    graded = {k: float(np.max(of)) for k in rows if (of := predictions[k].grades) is not None}
+    rows, grades = list(graded), np.array(list(graded.values()))
     squares = [np.mean((predictions[k].forces - frames.forces[frames.rows(k)]) ** 2) for k in rows]
     found = []
     for low, high in pairwise(GRADES):

@@ -1,14 +1,15 @@
 """Commands that repeat the paper's tables."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App
 from rich.table import Table
 
-from schnet_calc.cli.console import Stages, command_line, out, progress_bar, write_json
-from schnet_calc.cli.options import OutputPath, Several
+from schnet_calc.cli.console import Stages, command_line, out as console, progress_bar, write_json
+from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, Several
 from schnet_calc.studies.commands.reproduce_tables import print_rows
 
 LISTED = (
@@ -66,24 +67,54 @@ def everything(
             stages=stages or tuple(STAGES),
             progress=Stages(bar),
         )
-    out.print(f"page in {path}")
+    console.print(f"page in {path}")
+
+
+@dataclass(frozen=True)
+class MD17Settings:
+    """What is trained or tested on MD17."""
+
+    data: Path | None = None
+    """Folder with md17_NAME.npz, the original files too; $SCHNET_CALC_DATA/md17 by default."""
+    configs: Path | None = None
+    """Folder with NAME.toml or default.toml; those that come with the package by default."""
+    n_train: int = 1000
+    """Frames to train on."""
+    seeds: int = 1
+    """Runs of each molecule, with another split and other first weights."""
+    steps: int | None = None
+    """In place of the configuration's."""
+    dense_steps: int | None = None
+    """Of the dense network that is trained for comparison; 0 for none. 6000, or none for shipped models."""
+    evaluate_only: bool = False
+    """Test the shipped models instead of training."""
+    physics: float = 0.0
+    """ps of dynamics at 300 K to check every model with, after relaxation and frequencies."""
+    download: bool = False
+    """Fetch the original files into the folder of the data, where they aren't there (the extra fetch)."""
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu or cuda[:N]."""
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1 or (self.evaluate_only and self.seeds > 1):
+            raise ValueError(f"{self.seeds} seeds: one or more, and one only for shipped models")
+        if self.dense_steps is None:
+            object.__setattr__(self, "dense_steps", 0 if self.evaluate_only else 6000)
+
+
+@dataclass(frozen=True)
+class MD17Output(OutputOptions):
+    """What ``reproduce md17`` writes."""
+
+    output: OutputPath = Path("runs/md17")
+    """Folder with a run per molecule; runs that are there are continued."""
 
 
 @reproduce.command
 def md17(
     *molecule: str,
-    data: Path | None = None,
-    configs: Path | None = None,
-    n_train: int = 1000,
-    seeds: int = 1,
-    steps: int | None = None,
-    dense_steps: int | None = None,
-    evaluate_only: bool = False,
-    physics: float = 0.0,
-    download: bool = False,
-    device: str = "auto",
-    output: OutputPath = Path("runs/md17"),
-    json: Path | None = None,
+    settings: Annotated[MD17Settings, Flat] = MD17Settings(),
+    out: MD17Output = MD17Output(),
 ) -> None:
     """Tables 5.3 and 5.4 at N = 1,000: train, test on the other frames, compare with the paper.
 
@@ -91,28 +122,6 @@ def md17(
     ----------
     molecule
         Names such as ethanol; all eight by default.
-    data
-        Folder with md17_NAME.npz, the original files too; $SCHNET_CALC_DATA/md17 by default.
-    configs
-        Folder with NAME.toml or default.toml; those that come with the package by default.
-    n_train
-        Frames to train on.
-    seeds
-        Runs of each molecule, with another split and other first weights.
-    steps
-        In place of the configuration's.
-    dense_steps
-        Of the dense network that is trained for comparison; 0 for none. 6000, or none for shipped models.
-    evaluate_only
-        Test the shipped models instead of training.
-    physics
-        ps of dynamics at 300 K to check every model with, after relaxation and frequencies.
-    download
-        Fetch the original files into the folder of the data, where they aren't there (the extra fetch).
-    output
-        Folder with a run per molecule; runs that are there are continued.
-    json
-        Where to write the numbers.
     """
     from schnet_calc.data.fetch import fetch_md17
     from schnet_calc.studies import md17 as study
@@ -120,40 +129,42 @@ def md17(
     from schnet_calc.studies.kept import steps_of
     from schnet_calc.studies.stability import Stability
 
-    folder = data or data_folder() / "md17"
+    folder, output = settings.data or data_folder() / "md17", out.output
     names = study.check_names(molecule)
-    if seeds < 1 or (evaluate_only and seeds > 1):
-        raise ValueError(f"{seeds} seeds: one or more, and one only for shipped models")
-    if dense_steps is None:
-        dense_steps = 0 if evaluate_only else 6000
     rows: list[study.Row] = []
     checks: dict[str, Stability] = {}
     curves: dict[str, Path] = {}
     with progress_bar() as bar:
         stages = Stages(bar)
-        for name, seed in ((n, s) for n in names for s in range(seeds)):
-            if download:
+        for name, seed in ((n, s) for n in names for s in range(settings.seeds)):
+            if settings.download:
                 fetch_md17(name, folder)
-            config = study.configuration(configs or config_folder("md17"), folder, name, n_train, seed)
-            if steps is not None:
-                config = config.changed({"steps": steps})
+            config = study.configuration(
+                settings.configs or config_folder("md17"), folder, name, settings.n_train, seed
+            )
+            if settings.steps is not None:
+                config = config.changed({"steps": settings.steps})
             place = output / (name if seed == 0 else f"{name}_seed{seed}")
-            model: str | Path = name if evaluate_only else place / "model.pt"
-            if evaluate_only:
-                tested = study.evaluate_molecule(name, config, device)
+            model: str | Path = name if settings.evaluate_only else place / "model.pt"
+            if settings.evaluate_only:
+                tested = study.evaluate_molecule(name, config, settings.device)
             else:
                 tested = study.train_molecule(config, place, command_line(), steps_of(stages, place.name))
-            dense = study.dense_baseline(config, place, dense_steps) if dense_steps else None
+            dense = (
+                study.dense_baseline(config, place, settings.dense_steps) if settings.dense_steps else None
+            )
             rows.append(study.Row(name, tested, study.PAPER[name], seed, dense))
-            if not evaluate_only:
+            if not settings.evaluate_only:
                 curves[rows[-1].name] = place / "metrics.csv"
-            if physics:
-                checks[rows[-1].name] = _physics(config, model, place, physics, device, stages)
+            if settings.physics:
+                checks[rows[-1].name] = _physics(
+                    config, model, place, settings.physics, settings.device, stages
+                )
     if curves:
         _draw_curves(curves, output / "learning_curves")
     print_rows(rows, checks)
     physical = {key: {"physics": check.to_dict()} for key, check in checks.items()}
-    write_json(json, {r.name: r.to_dict() | physical.get(r.name, {}) for r in rows})
+    write_json(out.json, {r.name: r.to_dict() | physical.get(r.name, {}) for r in rows})
 
 
 def _draw_curves(curves: dict[str, Path], path: Path) -> None:
@@ -223,7 +234,7 @@ def ablation(
         errors = variant.errors.to_dict()
         energy, force = errors["energy_mae_kcal_mol"], errors["force_mae_kcal_mol_ang"]
         table.add_row(variant.name, f"{energy:.3f}", f"{force:.3f}")
-    out.print(table)
+    console.print(table)
     figure, axes = plots.new_figure(8, 3.4, 2)
     draw_ablation(axes, found)
     plots.save_figure(figure, output / "ablation")
