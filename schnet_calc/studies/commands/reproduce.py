@@ -157,9 +157,7 @@ def md17(
             if not settings.evaluate_only:
                 curves[rows[-1].name] = place / "metrics.csv"
             if settings.physics:
-                checks[rows[-1].name] = _physics(
-                    config, model, place, settings.physics, settings.device, stages
-                )
+                checks[rows[-1].name] = _physics(config, model, place, settings, stages)
     if curves:
         _draw_curves(curves, output / "learning_curves")
     print_rows(rows, checks)
@@ -175,14 +173,15 @@ def _draw_curves(curves: dict[str, Path], path: Path) -> None:
     plots.save_figure(figure, path)
 
 
-def _physics(config: Any, model: str | Path, place: Path, time: float, device: str, stages: Stages) -> Any:
+def _physics(config: Any, model: str | Path, place: Path, settings: MD17Settings, stages: Stages) -> Any:
     """Relaxation, frequencies and dynamics of a molecule with its model."""
     from schnet_calc.studies.md17 import first_frame
     from schnet_calc.studies.stability import check_stability
 
     shown = _counts(stages, f"{place.name}, 300 K")
     start = first_frame(config)
-    return check_stability(start, model, place / "md_300K", time=time, device=device, progress=shown)
+    how = {"time": settings.physics, "device": settings.device}
+    return check_stability(start, model, place / "md_300K", progress=shown, **how)
 
 
 @reproduce.command
