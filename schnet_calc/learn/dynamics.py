@@ -205,7 +205,7 @@ def _md(
     folder: Path,
     tell: Callable[[int], None],
 ) -> Advance:
-    calculator = SchNetCalculator(list(models), device="cpu", on_doubt="ignore")
+    calculator = SchNetCalculator(list(models), device=settings.device, on_doubt="ignore")
     kelvin = settings.heat * settings.temperature
     trajectory = folder / "md.traj"
 
@@ -230,7 +230,7 @@ def _pimd(
         if time:
             options: dict[str, Any] = {
                 "resume": True,
-                "device": "cpu",
+                "device": settings.device,
                 "progress": lambda step, _: tell(step),
             }
             how = pimd_settings(settings, time)

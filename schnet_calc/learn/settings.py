@@ -1,10 +1,11 @@
 """What a run of learning is asked for, with defaults for molecules of 3 to 25 atoms."""
 
 import math
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-MAY_CHANGE = {"budget", "workers", "timeout", "rounds", "accuracy", "check"}
+MAY_CHANGE = {"budget", "workers", "timeout", "rounds", "accuracy", "check", "device"}
 """Settings with which a run may go on that began with others."""
 
 
@@ -60,13 +61,19 @@ class LearnSettings:
     """Relax the start structures with the reference first."""
     seed: int = 0
     """Of all random numbers."""
+    device: str = "cpu"
+    """Of trainings and dynamics: cpu, cuda[:N] or auto."""
 
     def __post_init__(self) -> None:
         free = {"relax", "seed", "reference_steps", "check", "accuracy", "start", "steps_per_label"}
         for item in fields(self):
             value = getattr(self, item.name)
+            if isinstance(value, str):
+                continue
             if not math.isfinite(value) or value < 0 or (value == 0 and item.name not in free):
                 raise ValueError(f"{item.name} must be positive and finite, got {value}")
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
+            raise ValueError(f"device is 'auto', 'cpu' or 'cuda[:N]', got {self.device!r}")
         if self.members < 2:
             raise ValueError(f"a committee has at least two members, got {self.members}")
         if self.heat < 1:

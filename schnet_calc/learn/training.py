@@ -114,7 +114,7 @@ def training_config(
         validate_every=max(steps // 10, 1),
         checkpoint_minutes=0.5,
         spline_spacing=0.03,
-        device="cpu",
+        device=settings.device,
         threads=max(1, (os.cpu_count() or 1) // settings.members),
         seed=settings.seed,
     )

@@ -53,6 +53,10 @@ def test_later_rounds_are_shorter(labelled, tmp_path):
 
 
 def test_steps_follow_the_labels(labelled, tmp_path):
+    config = training_config(tmp_path, labelled, LearnSettings(device="cuda:1"), False)
+    assert config.training.device == "cuda:1"
+    with pytest.raises(ValueError, match="device is 'auto', 'cpu' or 'cuda"):
+        LearnSettings(device="gpu")
     config = training_config(tmp_path, labelled, LearnSettings(steps_per_label=1000), False)
     assert config.training.steps == 1000 * len(labelled)
 
