@@ -4,7 +4,7 @@
 
 Sixty oscillators in each of twenty replicas at 300 K, PILE-L. Exact are normal modes (harmonic, with the time step)
 and powers of a matrix (Morse, with the harmonic part of what the time step changes). The last column says how many
-standard errors ours is off. With --i-pi a run of i-PI on the same wells stands beside it, for a tenth of the samples.
+standard errors ours is off. With --i-pi a run of i-PI on the same wells stands beside it, a tenth as long.
 """
 
 import argparse
