@@ -26,7 +26,8 @@ def number(value: float, tolerance: float) -> str:
     digits = 2
     while digits < 9 and tolerance < 10.0 ** (1 - digits):
         digits += 1
-    return f"{value:.{digits}f}"
+    text = f"{value:.{digits}f}"
+    return text if tolerance else text.rstrip("0").rstrip(".")
 
 
 def line(row: Row, outcome: Outcome | None) -> str:
