@@ -180,8 +180,8 @@ def _physics(config: Any, model: str | Path, place: Path, settings: MD17Settings
 
     shown = _counts(stages, f"{place.name}, 300 K")
     start = first_frame(config)
-    how = {"time": settings.physics, "device": settings.device}
-    return check_stability(start, model, place / "md_300K", progress=shown, **how)
+    folder, time = place / "md_300K", settings.physics
+    return check_stability(start, model, folder, time=time, device=settings.device, progress=shown)
 
 
 @reproduce.command
