@@ -17,7 +17,7 @@ from schnet_calc.modelfile.importers.pickle_stack import Inert, Stack
 
 LONGEST = 2**26
 """Bytes of a pickle; weights are stored beside it."""
-MOST_STEPS = 300_000
+MOST_STEPS = 200_000
 """Instructions of all pickles of a file; a model has some ten thousand."""
 MOST_ARGUMENTS = 20
 """Of a function that is rebuilt here."""
