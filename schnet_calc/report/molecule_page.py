@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from schnet_calc.analysis.molecules import BondDistributions, bond_distributions
+from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.modelfile import load_potential
 from schnet_calc.report.molecule import BondClasses, bond_classes, molecule_data
 from schnet_calc.report.page import Commands, Page, Part, Section, Text, write_page
@@ -22,6 +23,7 @@ from schnet_calc.report.sections import (
     vibration_tables,
 )
 from schnet_calc.simulate.modes import NormalModes
+from schnet_calc.simulate.settings import MDSettings
 
 ENOUGH = 50
 """Frames that a distribution takes at least."""
@@ -168,18 +170,13 @@ def _commands(found: Findings) -> list[str]:
     if found.relaxation:
         lines.append(["relax", "START.xyz", "--model", model, "-o", "relaxed.xyz"])
     if found.modes is not None:
-        reference = ["--reference", found.comparison["reference"]] if found.comparison else []
-        lines.append(["modes", "relaxed.xyz", "--model", model, *reference, "-o", "modes"])
-    options = ("thermostat", "temperature", "timestep", "time_constant", "seed")
+        lines.append(["modes", "relaxed.xyz", "--model", model, *_mode_options(found), "-o", "modes"])
     for name, run, settings in found.runs:
-        time, kept = run.table()["time_ps"][-1], {k: settings[k] for k in (*options, "interval")}
-        kept |= {k: v for k, v in settings.items() if k == "equilibrate"}
-        lines.append(["md", "relaxed.xyz", "--model", model, "--time", time, *_flags(kept), "-o", name])
+        given = {**settings, "time": float(run.table()["time_ps"][-1])}
+        lines.append(["md", "relaxed.xyz", "--model", model, *_flags(MDSettings, given), "-o", name])
     if found.pimd is not None:
-        settings = vars(found.pimd.settings)
-        kept = {k: settings[k] for k in ("time", "beads", *options)}
-        folder = found.pimd.directory.name
-        lines.append(["pimd", "relaxed.xyz", "--model", model, *_flags(kept), "-o", folder])
+        given, folder = vars(found.pimd.settings), found.pimd.directory.name
+        lines.append(["pimd", "relaxed.xyz", "--model", model, *_flags(PIMDSettings, given), "-o", folder])
     lines.append(["report", "."])
     return [shlex.join(["schnet-calc", *map(_plain, line)]) for line in lines]
 

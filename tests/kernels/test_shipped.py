@@ -62,7 +62,10 @@ def test_shipped_code_says_what_numba_compiles(tmp_path):
 @pytest.mark.parametrize("width", ["narrow", "wide"])
 def test_shipped_code_is_that_of_these_sources(width):
     """If not, nothing is wrong but slow: run ``python benchmarks/ship_kernels.py``."""
-    with zipfile.ZipFile(shipped.ARCHIVE.with_name(f"{width}.zip")) as archive:
+    path = shipped.ARCHIVE.with_name(f"{width}.zip")
+    if not path.exists():
+        pytest.skip("not made yet: numba compiles")
+    with zipfile.ZipFile(path) as archive:
         index = json.loads(archive.read(shipped.INDEX))
         assert set(index["returned"]) <= set(archive.namelist())
     assert index["sources"] == shipped.SOURCES
