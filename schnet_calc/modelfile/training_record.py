@@ -66,7 +66,7 @@ RULES: dict[str, tuple[Check, str]] = {
     "distance_range_ang": (_is_range, "two numbers of Å"),
     "config": (lambda x: isinstance(x, dict), "an object"),
     "domain": (
-        lambda x: isinstance(x, dict) and {"shortest_ang", "coordination"} <= set(x),
+        lambda x: isinstance(x, dict) and None not in (x.get("shortest_ang"), x.get("coordination")),
         "an object with shortest_ang and coordination",
     ),
     "source": (lambda x: isinstance(x, dict), "an object"),

@@ -62,6 +62,7 @@ DOMAIN = {"shortest_ang": {"H-C": 1.0}, "coordination": {"C": [3, 4]}}
         ({"validation_errors": {"x": "low"}}, r"training\.validation_errors must be numbers by name"),
         ({"distance_range_ang": [1]}, r"training\.distance_range_ang must be two numbers"),
         ({"domain": []}, r"training\.domain must be an object with"),
+        ({"domain": DOMAIN | {"coordination": None}}, r"training\.domain must be an object with"),
         ({"domain": {"coordination": {}}}, r"training\.domain must be an object with"),
         (
             {"domain": DOMAIN | {"coordination": {"C": 3}}},
