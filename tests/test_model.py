@@ -233,11 +233,6 @@ def test_names_joined_by_plus_are_several(models, tmp_path, monkeypatch):
     assert model_sources("a+b.pt") == ["a+b.pt"]
 
 
-def test_old_names_of_engines_are_taken(models):
-    model = load_model(models["float64"], device="cpu", engine="fused")
-    assert model.engine.name == "compiled"
-
-
 def test_pickles_count_on(models, tmp_path):
     """Settings, and how many structures have been doubted."""
     model = load_model([models["float64"]] * 2, on_doubt=tmp_path / "x.extxyz", max_forces_std=0.5)

@@ -60,7 +60,7 @@ def test_what_does_not_match_is_named(ethanol_modes):
         compare_modes(ethanol_modes, water)
     with pytest.raises(
         ValueError,
-        match=r"one of GFN2-xTB, .* a functional and a basis .* or the name of an ASE",
+        match=r"a method of tblite \(GFN2-xTB, .* a functional and a basis .* the name of an ASE",
     ):
         reference_calculator("CCSD(T)")
     assert isinstance(reference_calculator("emt"), EMT)

@@ -160,4 +160,4 @@ def test_npt_as_a_run(relaxed, tmp_path):
     with pytest.raises(ValueError, match="a pressure needs a crystal"):
         run_md(molecule("H2O"), calculator, settings(1.0, 0.0), tmp_path / "water")
     with pytest.raises(ValueError, match="asks for the thermostat nose-hoover, got langevin"):
-        MDSettings(300, 1.0, pressure=1.0)
+        MDSettings(300, 1.0, thermostat="langevin", pressure=1.0)
