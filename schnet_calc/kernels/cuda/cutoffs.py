@@ -27,7 +27,8 @@ def envelope(d, constants, KIND: tl.constexpr):
     if KIND == 4:  # switch
         onset, width = tl.load(constants + 5), tl.load(constants + 7)
         u = tl.minimum(tl.maximum((d - onset) / width, 1e-3), 0.999)
-        fading = 1.0 / (1.0 + tl.exp(1.0 / (1.0 - u) - 1.0 / u))
+        exponent = tl.minimum(1.0 / (1.0 - u) - 1.0 / u, 80.0)  # beyond, float32 has no room
+        fading = 1.0 / (1.0 + tl.exp(exponent))
         steepness = (1.0 / ((1.0 - u) * (1.0 - u)) + 1.0 / (u * u)) / width
         within = inside & (d > onset)
         factor = tl.where(within, fading, factor)
