@@ -121,8 +121,9 @@ def test_a_page_of_any_molecule(ethanol_folder):
         "Left out: copies (replicas in one run), other (another model).",
         "Conserved quantity and temperature of the beads",
         "PBE+vdW-TS",
-        "schnet-calc pimd relaxed.xyz --model ethanol --time 0.05 --beads 2 --thermostat pile_g",
-        "--time-constant 100 --seed 0 --interval 10 -o 'my nve'",
+        "schnet-calc pimd relaxed.xyz --model ethanol --temperature 300 --time 0.05 --beads 2 --timestep 0.5",
+        "--timestep 0.5 --thermostat none --interval 5 --seed 0",
+        "-o 'my nve'",
     ):
         assert text in page, text
     assert re.search(r"DTNN has its minimum 0\.0[01]\d Å from the model's", page)

@@ -93,6 +93,7 @@ def test_more_processes_than_frames_in_a_batch(monkeypatch):
 
 def test_every_process_takes_its_own_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setenv("LOCAL_RANK", "3")
     assert local_device("auto") == "cuda:3"
     assert local_device("cpu") == "cpu"
