@@ -76,6 +76,14 @@ def _portable(argument: str) -> str:
     return option + equals + value
 
 
+class Note(ProgressColumn):
+    """What a stage says beside how far it is, if anything."""
+
+    def render(self, task: Task) -> Text:
+        """One line."""
+        return Text(str(task.fields.get("note", "")))
+
+
 class Pace(ProgressColumn):
     """How fast a task goes, and how long it still takes."""
 
@@ -109,7 +117,7 @@ def progress_bar() -> Iterator[Progress]:
         BarColumn(bar_width=10),
         MofNCompleteColumn(),
         Pace(),
-        TextColumn("{task.fields[note]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        Note(table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
     )
     with Progress(*columns, console=err, disable=not err.is_terminal, expand=True) as progress:
         yield progress

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from schnet_calc.cli import console
-from schnet_calc.cli.console import Stages, pace, progress_bar
+from schnet_calc.cli.console import Note, Stages, pace, progress_bar
 
 
 @pytest.fixture
@@ -60,3 +60,10 @@ def test_bars_are_legible_in_80_columns(monkeypatch):
     assert "17999/18000" in last
     assert len(last.rstrip()) <= 80
     assert "left" in last or "- " in last
+
+
+def test_a_task_without_a_note_is_shown():
+    progress = Progress(Note())
+    for fields in ({}, {"note": "loss 0.1"}):
+        progress.add_task("frames", total=2, **fields)
+    assert [progress.columns[0].render(task).plain for task in progress.tasks] == ["", "loss 0.1"]
