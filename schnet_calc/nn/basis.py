@@ -68,7 +68,7 @@ class CutoffFunction(nn.Module):
     cutoff : float
         Distance from which on it is zero, Å.
     kind : str
-        One of :data:`~schnet_calc.nn.config.CUTOFF_FUNCTIONS`.
+        One of ``schnet_calc.nn.config.CUTOFF_FUNCTIONS``.
     onset : float
         Where ``switch`` begins to fall, Å.
     """

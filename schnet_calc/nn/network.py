@@ -136,7 +136,7 @@ class Network(nn.Module):
 class DistanceNetwork(Network):
     """A network that sees distances alone: a subclass writes :meth:`filter_values` and :meth:`refine`.
 
-    Its insides can be looked at by :mod:`schnet_calc.insight`.
+    Its insides can be looked at by ``schnet_calc.insight``.
     """
 
     def representation(self, numbers: Tensor, vectors: Tensor, pairs: Tensor) -> Tensor:
