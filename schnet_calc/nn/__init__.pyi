@@ -35,6 +35,7 @@ from .registry import (
 )
 from .schnet import (
     CFConv as CFConv,
+    ContinuousFilterNetwork as ContinuousFilterNetwork,
     FilterNetwork as FilterNetwork,
     Interaction as Interaction,
     SchNet as SchNet,

@@ -62,17 +62,14 @@ class Interaction(nn.Module):
         return refinement
 
 
-@register("SchNet", SchNetConfig)
-class SchNet(DistanceNetwork):
-    """Atomic energies of a batch of structures (thesis Section 4.3).
+class ContinuousFilterNetwork(DistanceNetwork):
+    """Filters and interactions of a SchNet; subclasses write :meth:`refine`.
 
     Parameters
     ----------
     config : SchNetConfig
         Hyperparameters.
     """
-
-    compiled: ClassVar[bool] = True
 
     def __init__(self, config: SchNetConfig) -> None:
         super().__init__(config)
@@ -90,6 +87,19 @@ class SchNet(DistanceNetwork):
         for network in self.filters:
             filters.append(network(basis) * envelope)
         return filters
+
+
+@register("SchNet", SchNetConfig)
+class SchNet(ContinuousFilterNetwork):
+    """Atomic energies of a batch of structures (thesis Section 4.3).
+
+    Parameters
+    ----------
+    config : SchNetConfig
+        Hyperparameters.
+    """
+
+    compiled: ClassVar[bool] = True
 
     def refine(self, x: Tensor, filters: list[Tensor], pairs: Tensor) -> Tensor:
         """Return the (N, F) features after all interaction blocks (thesis Eq. 4.7)."""
