@@ -132,12 +132,10 @@ class Model:
 
         Raises
         ------
-        BadStructureError, NotFiniteError
-            A structure that no model, or not this one, can take; the error's ``index`` is its place.
+        BadStructureError, NotFiniteError, MemoryError
+            As for :meth:`Engine.evaluate`; the error's ``index`` is the structure's place.
         DoubtfulStructureError
             With ``on_doubt="stop"``.
-        MemoryError
-            There is too little memory, even for one structure at a time.
         """
         batch = [s if isinstance(s, Structure) else Structure.from_atoms(s) for s in structures]
         predictions = self.engine.evaluate(batch, properties)

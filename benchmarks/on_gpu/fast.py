@@ -10,6 +10,7 @@ import torch
 from on_gpu import Trial
 from on_gpu.engines import calculator_of, engine_of, milliseconds, random_potential, structures
 from schnet_calc import SchNetCalculator
+from schnet_calc.engine.recordings import Joined
 from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.studies.bench.cases import cage, diamond, md_step
 
@@ -29,12 +30,12 @@ def parts_of_a_call(trial: Trial) -> dict[str, Any]:
     found["eager, s"] = _once(lambda: engine.evaluate(batch))
     found["recording, s"] = _once(lambda: engine.evaluate(batch))
     (recording,) = engine.recordings.values()
-    numbers, positions, sizes = batch[0].numbers, batch[0].positions, [len(atoms)]
     pairs = [engine.lists.pairs(0, batch[0], engine.cutoff)]
+    joined = Joined(batch[0].numbers, batch[0].positions, pairs, [len(atoms)])
     steps: dict[str, Callable[[], object]] = {
         "list": lambda: NeighborLists().pairs(0, batch[0], engine.cutoff),
-        "upload": lambda: (recording._load(numbers, positions, pairs, sizes), _wait(trial)),
-        "call on arrays": lambda: (recording.start(numbers, positions, pairs, sizes), recording.finish()),
+        "upload": lambda: (recording._load(joined), _wait(trial)),
+        "call on arrays": lambda: (recording.start(joined), recording.finish()),
         "engine": lambda: engine.evaluate(batch),
         "step of ASE": md_step(atoms, calculator),
         "step of ASE on the CPU": md_step(

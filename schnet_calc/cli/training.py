@@ -78,7 +78,9 @@ def train(
     _check_labels(run, strict)
     with progress_bar() as bar:
         stages = Stages(bar)
-        bar.console.print(f"training on {len(run.train)} frames, validating on {len(run.validation)}")
+        bar.console.print(
+            f"training on {len(run.data.train)} frames, validating on {len(run.data.validation)}"
+        )
 
         def report(run: "Run", errors: Any) -> None:
             if errors is not None:

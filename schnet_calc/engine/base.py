@@ -61,6 +61,10 @@ class Engine(ABC):
         """(Z,) reference energies by atomic number, eV; not a number for elements that aren't known."""
         for z in potential.elements:
             self.offsets[z] = potential.reference_energies[z]
+        self.set_up()
+
+    def set_up(self) -> None:  # noqa: B027 - some have nothing
+        """Make what the arithmetic needs of the potential; called once, by the constructor."""
 
     @property
     def pair_bytes(self) -> int:

@@ -6,32 +6,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from schnet_calc.engine.base import Engine, Item
+from schnet_calc.engine.base import Item
 from schnet_calc.engine.checks import SHORTEST_DISTANCE, all_sound, check_finite, check_shortest
-from schnet_calc.engine.differences import hessian_by_differences
 from schnet_calc.engine.grading import error_bar, grades_of_heads, hidden_layers
 from schnet_calc.engine.prediction import Prediction, Totals, read_heads
-from schnet_calc.engine.support import compiled_network
+from schnet_calc.engine.support import TabulatedEngine
 from schnet_calc.kernels.cpu.arrays import Prepared
 from schnet_calc.kernels.cpu.parallel import Evaluated, evaluate_joined, evaluate_many, evaluate_one
 from schnet_calc.kernels.cpu.weights import network_arrays
-from schnet_calc.kernels.splines.quintic import TOLERANCE, choose_grid
-from schnet_calc.modelfile import Potential
 from schnet_calc.structures.geometries import Geometries
-from schnet_calc.structures.neighbors import ALL_PAIRS_LIMIT, NeighborLists, all_pairs
+from schnet_calc.structures.neighbors import ALL_PAIRS_LIMIT, all_pairs
 from schnet_calc.structures.structure import Structure
 
 
-class CompiledEngine(Engine):
-    """Evaluates a SchNet from tables of its filters, on as many threads as torch may use.
+class CompiledEngine(TabulatedEngine):
+    """Evaluates a SchNet on the CPU, on as many threads as torch may use; see :class:`TabulatedEngine`."""
 
-    Raises
-    ------
-    ValueError
-        The model is no SchNet of this package.
-    """
-
-    name = "compiled"
     atoms_per_thread = 24
     """Atoms that a thread has at least where several share one structure."""
     large = 500
@@ -39,21 +29,13 @@ class CompiledEngine(Engine):
     most_pairs = 2**19  # type: ignore[assignment]
     """Pairs in one compiled call, about: it takes a second or less, so long Ctrl-C may have to wait."""
 
-    def __init__(
-        self,
-        potential: Potential,
-        device: torch.device,
-        dtype: torch.dtype,
-        lists: NeighborLists | None = None,
-    ) -> None:
-        super().__init__(potential, device, dtype, lists)
-        self.network = compiled_network(potential)
-        closest, _ = potential.metadata.distance_range or (0.0, 0.0)
-        grid, self.force_error = choose_grid(self.network, potential.elements, closest, TOLERANCE[dtype])
-        """Largest error of a force component that the tables cause, measured when they were made, eV/Å."""
-        graded = potential.grades.energy if potential.grades else None
-        self._graded = graded
-        self.weights = network_arrays(self.network, grid, dtype, graded.scaled() if graded else ())
+    def set_up(self) -> None:
+        """Lay out the weights as the kernels read them."""
+        super().set_up()
+        grades = self.potential.grades
+        self._graded = graded = grades.energy if grades else None
+        scaled = graded.scaled() if graded else ()
+        self.weights = network_arrays(self.network, self.grid, self.dtype, scaled)
 
     def threads_for(self, n_atoms: int) -> int:
         """Return the number of threads that share one structure."""
@@ -160,10 +142,6 @@ class CompiledEngine(Engine):
         x = torch.from_numpy(found.features[:, :n_features].astype(np.float64))
         with torch.no_grad():
             return {name: self.network.heads[name](x).numpy() for name in heads}
-
-    def hessian(self, structure: Structure) -> NDArray[np.float64]:
-        """Return (3N, 3N) second derivatives of the energy of one structure, eV/Å²; differences of forces."""
-        return hessian_by_differences(self, structure)
 
 
 def _prepared(structure: Structure, item: Item) -> Prepared:

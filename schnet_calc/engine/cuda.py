@@ -13,22 +13,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from schnet_calc.engine.base import Engine, Item
+from schnet_calc.engine.base import Item
 from schnet_calc.engine.checks import SHORTEST_DISTANCE, all_sound, check_finite, check_shortest
-from schnet_calc.engine.differences import hessian_by_differences
 from schnet_calc.engine.grading import DeviceGrades, hidden_layers
 from schnet_calc.engine.prediction import Prediction, Totals, read_heads
-from schnet_calc.engine.recordings import Recordable, Recording, Stage, plain_arithmetic
-from schnet_calc.engine.support import compiled_network
+from schnet_calc.engine.recordings import Joined, Recordable, Recording, Stage, plain_arithmetic
+from schnet_calc.engine.support import TabulatedEngine, compiled_network
 from schnet_calc.kernels.cuda.batch import Batch, Outputs
 from schnet_calc.kernels.splines.cubic import SplineGrid
-from schnet_calc.kernels.splines.quintic import TOLERANCE, choose_grid
 from schnet_calc.kernels.torch.evaluation import TensorSequence
 from schnet_calc.modelfile import Potential
 from schnet_calc.nn import SchNet
 from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.neighbors import ALL_PAIRS_LIMIT, SKIN, HalfPairs, NeighborLists, all_pairs
-from schnet_calc.structures.structure import Structure
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +49,7 @@ class Begun(NamedTuple):
     outputs: Outputs
 
 
-class CudaEngine(Engine):
+class CudaEngine(TabulatedEngine):
     """Evaluates a SchNet on a GPU, a recording for each size of batch; on the CPU it runs unrecorded.
 
     Parameters
@@ -62,14 +59,7 @@ class CudaEngine(Engine):
     make : callable, optional
         :class:`~schnet_calc.kernels.cuda.sequence.FusedSequence` or
         :class:`~schnet_calc.kernels.torch.evaluation.TensorSequence`; by default the first where there is Triton.
-
-    Raises
-    ------
-    ValueError
-        The model is no SchNet of this package.
     """
-
-    name = "compiled"
 
     def __init__(
         self,
@@ -80,13 +70,7 @@ class CudaEngine(Engine):
         make: Maker | None = None,
     ) -> None:
         super().__init__(potential, device, dtype, lists)
-        network = compiled_network(potential)
-        closest, _ = potential.metadata.distance_range or (0.0, 0.0)
-        grid, self.force_error = choose_grid(network, potential.elements, closest, TOLERANCE[dtype])
-        """Largest error of a force component that the tables cause, measured when they were made, eV/Å."""
-        self.sequence = (
-            make(network, grid, device, dtype) if make else best_sequence(network, grid, device, dtype)
-        )
+        self.sequence = (make or best_sequence)(self.network, self.grid, device, dtype)
         self.network = self.sequence.network
         self.grades = DeviceGrades(potential.grades, self.network, device, dtype)
         self.recordings: dict[tuple[int, int], Recording] = {}
@@ -113,11 +97,13 @@ class CudaEngine(Engine):
     def begin(self, items: Sequence[Item]) -> Begun:
         """Set off a call without waiting for it; who calls this holds :attr:`alone` until :meth:`end` is done."""
         structures = [item.structure for item in items]
-        numbers = np.concatenate([s.numbers for s in structures])
-        positions = np.concatenate([s.positions for s in structures])
-        sizes = [len(s.numbers) for s in structures]
-        recording, outputs = self._start(numbers, positions, [item.pairs for item in items], sizes)
-        return Begun(items, numbers, sizes, recording, outputs)
+        joined = Joined(
+            np.concatenate([s.numbers for s in structures]),
+            np.concatenate([s.positions for s in structures]),
+            [item.pairs for item in items],
+            [len(s.numbers) for s in structures],
+        )
+        return Begun(items, joined.numbers, joined.sizes, *self._start(joined))
 
     def end(self, begun: Begun, heads: Sequence[str]) -> list[Prediction]:
         """Wait for a call, and make predictions of it."""
@@ -165,11 +151,11 @@ class CudaEngine(Engine):
         pairs = self._pairs(geometries)
         if sum(len(p.i) for p in pairs) > self.most_pairs:
             return super().totals(geometries)
-        every = np.tile(numbers, count)
+        joined = Joined(np.tile(numbers, count), positions.reshape(-1, 3), pairs, [n_atoms] * count)
         with self.alone:
-            recording, outputs = self._start(every, positions.reshape(-1, 3), pairs, [n_atoms] * count)
+            recording, outputs = self._start(joined)
             with plain_arithmetic(self.device):
-                graded = self.grades(outputs, every, [n_atoms] * count)
+                graded = self.grades(outputs, joined.numbers, joined.sizes)
             atoms, virials = recording.finish()
         if not (atoms[:, 4].min() >= SHORTEST_DISTANCE and np.isfinite(atoms[:, :4].sum())):
             return super().totals(geometries)
@@ -197,19 +183,13 @@ class CudaEngine(Engine):
         found = {name: self.network.heads[name](outputs.features[:n_atoms]) for name in heads}
         return {name: x.to("cpu", torch.float64).numpy() for name, x in found.items()}
 
-    def _start(
-        self,
-        numbers: NDArray[np.int64],
-        positions: NDArray[np.float64],
-        pairs: Sequence[HalfPairs],
-        sizes: Sequence[int],
-    ) -> tuple[Recording, Outputs]:
+    def _start(self, joined: Joined) -> tuple[Recording, Outputs]:
         """Set off a call; once more without the other recordings where memory is short."""
         for attempt in (1, 2):
             try:
                 with plain_arithmetic(self.device):
-                    recording = self._recording(pairs, sizes)
-                    return recording, recording.start(numbers, positions, pairs, sizes)
+                    recording = self._recording(joined.pairs, joined.sizes)
+                    return recording, recording.start(joined)
             except torch.OutOfMemoryError:
                 if attempt == 2:
                     raise
@@ -237,10 +217,6 @@ class CudaEngine(Engine):
         ):
             del self.recordings[next(iter(self.recordings))]
         return kept
-
-    def hessian(self, structure: Structure) -> NDArray[np.float64]:
-        """Return (3N, 3N) second derivatives of the energy of one structure, eV/Å²; differences of forces."""
-        return hessian_by_differences(self, structure)
 
 
 def best_sequence(

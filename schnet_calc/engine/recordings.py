@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -26,6 +26,19 @@ WARM_UP = 3
 """Calls before a recording, as CUDA graphs want."""
 _ONE_RECORDS = threading.Lock()
 """Two recordings at a time would see each other's allocations."""
+
+
+class Joined(NamedTuple):
+    """Structures one after the other, before they are on the device."""
+
+    numbers: NDArray[np.int64]
+    """(N,) of all atoms"""
+    positions: NDArray[np.float64]
+    """(N, 3) Å"""
+    pairs: Sequence[HalfPairs]
+    """Of each structure"""
+    sizes: Sequence[int]
+    """Atoms of each structure"""
 
 
 class Recordable(Protocol):
@@ -137,27 +150,9 @@ class Recording:
         """Bytes that it keeps for itself on the device."""
         return self.batch.nbytes + (sum(x.nbytes for x in self._outputs) if self._outputs else 0)
 
-    def start(
-        self,
-        numbers: NDArray[np.int64],
-        positions: NDArray[np.float64],
-        pairs: Sequence[HalfPairs],
-        sizes: Sequence[int],
-    ) -> Outputs:
-        """Set off an evaluation; outputs are overwritten by the next one.
-
-        Parameters
-        ----------
-        numbers : array
-            (N,) of all atoms.
-        positions : array
-            (N, 3) Å.
-        pairs : sequence of HalfPairs
-            Of each structure.
-        sizes : sequence of int
-            Atoms of each structure.
-        """
-        self._load(numbers, positions, pairs, sizes)
+    def start(self, joined: Joined) -> Outputs:
+        """Set off an evaluation; outputs are overwritten by the next one."""
+        self._load(joined)
         self.calls += 1
         # What comes once is not worth a recording.
         if self._graph is None and self._recordable and self.calls > 1:
@@ -189,13 +184,8 @@ class Recording:
             self._recordable = False
             logger.warning("a CUDA graph could not be recorded, kernels are started one by one: %s", error)
 
-    def _load(
-        self,
-        numbers: NDArray[np.int64],
-        positions: NDArray[np.float64],
-        pairs: Sequence[HalfPairs],
-        sizes: Sequence[int],
-    ) -> None:
+    def _load(self, joined: Joined) -> None:
+        numbers, positions, pairs, sizes = joined
         n_atoms = len(numbers)
         self._going[:n_atoms] = torch.from_numpy(np.ascontiguousarray(positions))
         self.batch.positions.copy_(self._going, non_blocking=True)

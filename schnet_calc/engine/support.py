@@ -1,9 +1,15 @@
-"""Which models the fast engines evaluate."""
+"""Which models the fast engines evaluate, and what all of these engines have."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from schnet_calc.engine.base import Engine
+from schnet_calc.engine.differences import hessian_by_differences
+from schnet_calc.kernels.splines.quintic import TOLERANCE, choose_grid
 from schnet_calc.modelfile import Potential
 from schnet_calc.nn import ARCHITECTURES, SchNet
+from schnet_calc.structures.structure import Structure
 
 
 def supports(potential: Potential) -> bool:
@@ -27,3 +33,28 @@ def compiled_network(potential: Potential) -> SchNet:
     network = potential.network()
     assert isinstance(network, SchNet)
     return network.to(torch.float64)
+
+
+class TabulatedEngine(Engine):
+    """Evaluates a SchNet from tables of its filters, which are splines of the distance.
+
+    Raises
+    ------
+    ValueError
+        The model is no SchNet of this package.
+    """
+
+    name = "compiled"
+
+    def set_up(self) -> None:
+        """Read the network in float64, and choose the knots of its tables."""
+        self.network = compiled_network(self.potential)
+        closest, _ = self.potential.metadata.distance_range or (0.0, 0.0)
+        self.grid, self.force_error = choose_grid(
+            self.network, self.potential.elements, closest, TOLERANCE[self.dtype]
+        )
+        """Largest error of a force component that the tables cause, measured when they were made, eV/Å."""
+
+    def hessian(self, structure: Structure) -> NDArray[np.float64]:
+        """Return (3N, 3N) second derivatives of the energy of one structure, eV/Å²; differences of forces."""
+        return hessian_by_differences(self, structure)

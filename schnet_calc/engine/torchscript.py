@@ -12,12 +12,10 @@ from schnet_calc.engine.base import Engine, Item
 from schnet_calc.engine.checks import check_finite, check_shortest
 from schnet_calc.engine.grading import error_bar
 from schnet_calc.engine.prediction import Prediction, read_heads
-from schnet_calc.modelfile import Potential
 from schnet_calc.modelfile.grades import HeadGrades, head_widths
 from schnet_calc.modelfile.torchscript import load_torchscript
 from schnet_calc.nn import Network
 from schnet_calc.structures.graph import Graph, build_graph, deformed, join_graphs
-from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.structures.structure import Structure
 
 
@@ -30,17 +28,11 @@ class TorchScriptEngine(Engine):
 
     name = "script"
 
-    def __init__(
-        self,
-        potential: Potential,
-        device: torch.device,
-        dtype: torch.dtype,
-        lists: NeighborLists | None = None,
-    ) -> None:
-        super().__init__(potential, device, dtype, lists)
-        network = potential.network()
-        module: nn.Module = load_torchscript(potential) if network is None else network
-        self.module: Any = module.to(device, dtype)
+    def set_up(self) -> None:
+        """Make the network anew, or load the TorchScript."""
+        network = self.potential.network()
+        module: nn.Module = load_torchscript(self.potential) if network is None else network
+        self.module: Any = module.to(self.device, self.dtype)
         self._hidden: dict[str, Tensor] = {}
         for name, _ in head_widths(network) if network is not None else ():
             self._watch(name)

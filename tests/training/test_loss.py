@@ -10,8 +10,8 @@ from schnet_calc.data import read_frames
 from schnet_calc.training import TrainingConfig
 from schnet_calc.training.atomic_energies import fit_atomic_energies
 from schnet_calc.training.loss import learning_rate, loss_function, mean_squares, terms
-from schnet_calc.training.metrics import Comparison
 from schnet_calc.training.soap import SOAP
+from schnet_calc.training.validation import Comparison
 
 
 def off_by(batch, energy, force):

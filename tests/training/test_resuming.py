@@ -36,11 +36,11 @@ def test_resumed_equals_uninterrupted(config, data, tmp_path, device, optimizer)
     resumed = Run(config(data, device=device, optimizer=optimizer), tmp_path / "part", resume=True)
     assert resumed.step == 20
     resumed.run()
-    for name, value in whole.average.state_dict().items():
+    for name, value in whole.optimisation.average.state_dict().items():
         # Sums over pairs come in no fixed order on CUDA.
         tolerance = 0 if device == "cpu" else 1e-4
         torch.testing.assert_close(
-            resumed.average.state_dict()[name], value, atol=tolerance, rtol=tolerance
+            resumed.optimisation.average.state_dict()[name], value, atol=tolerance, rtol=tolerance
         )
     if device == "cuda":
         return

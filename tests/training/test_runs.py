@@ -50,9 +50,9 @@ def test_narrow_gaussians_get_a_finer_grid(config, data, tmp_path):
     """Validation with tables must equal the exported network, however narrow its basis."""
     run = Run(config(data, model={"n_gaussians": 120}, steps=10, spline_spacing=0.1), tmp_path)
     run.run()
-    batch = run.validation.batch(np.arange(4))
+    batch = run.data.validation.batch(np.arange(4))
     exact = predict_autograd(run.network, batch)["forces"]
-    off = (run.predict(run.network, batch)["forces"] - exact).abs().max()
+    off = (run.optimisation.predict(run.network, batch)["forces"] - exact).abs().max()
     assert float(off.detach()) < 2e-2 * float(exact.abs().max().detach())
 
 
@@ -60,7 +60,7 @@ def test_forces_alone_then_the_constant(config, data, tmp_path):
     """With rho = 0 the energy's constant is fitted afterwards (thesis Section 5.3)."""
     run = Run(config(data, rho=0.0, reference="none", steps=20), tmp_path)
     run.run()
-    assert abs(run.constant) > 0.1
+    assert abs(run.progress.constant) > 0.1
     export_model(tmp_path, tmp_path / "model.pt")
     frames = run.frames.select(run.split.train)
     calculator = SchNetCalculator(tmp_path / "model.pt")
@@ -87,7 +87,9 @@ def test_a_dtnn_is_trained_resumed_and_exported_like_a_schnet(config, data, tmp_
         Run(settings(), tmp_path / "part").run(kill)
     resumed = Run(settings(), tmp_path / "part", resume=True)
     resumed.run()
-    torch.testing.assert_close(resumed.average.state_dict(), whole.average.state_dict(), atol=0, rtol=0)
+    torch.testing.assert_close(
+        resumed.optimisation.average.state_dict(), whole.optimisation.average.state_dict(), atol=0, rtol=0
+    )
     with pytest.raises(ValueError, match=r"model\."):
         Run(config(data, steps=40, ema=0.9), tmp_path / "whole", resume=True)
     with pytest.raises(ValueError, match="n_factors is no setting of data, training or a SchNet"):
@@ -117,7 +119,7 @@ def test_start_from_a_model(config, data, tmp_path):
 
 def test_early_stopping(config, data, tmp_path):
     run = Run(config(data, steps=1000, learning_rate=1e-12, patience=2), tmp_path)
-    run.best = 0.0
+    run.progress.best = 0.0
     run.run()
     assert run.step == 20
 

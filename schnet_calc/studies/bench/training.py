@@ -225,24 +225,20 @@ def make_run(
 
 def step_of(run: Run) -> Call:
     """Return a whole step: batch, forces, gradient, clipping, optimiser, average of the weights."""
-
-    def step() -> None:
-        run.make_step()
-        run.step += 1
-
-    return step
+    return run.make_step
 
 
 def _parts(run: Run, seconds: float) -> dict[str, float]:
     """Where the time of a step goes, ms."""
-    batch = run.train.batch(np.arange(run.config.training.batch_size))
+    data, fit = run.data, run.optimisation
+    batch = data.train.batch(np.arange(data.batch_size))
 
     def loss() -> torch.Tensor:
-        return loss_function(run.predict(run.network, batch), batch, run.terms)
+        return loss_function(fit.predict(fit.network, batch), batch, data.terms)
 
     calls: dict[str, Call] = {
         "whole": step_of(run),
-        "batch": lambda: run.train.batch(np.arange(run.config.training.batch_size)),
+        "batch": lambda: data.train.batch(np.arange(data.batch_size)),
         "forward": loss,
         "both": lambda: loss().backward(),  # type: ignore[no-untyped-call]
     }

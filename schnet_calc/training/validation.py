@@ -1,4 +1,8 @@
-"""What a network says of held-out frames during training, held against their labels."""
+"""What a network says of held-out frames during training, held against their labels.
+
+It takes the loss's predictor and terms, since the network under training is no model file yet;
+:func:`schnet_calc.training.evaluation.compare` takes what a model file says of structures.
+"""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -46,7 +50,7 @@ class Comparison(NamedTuple):
 
 
 @torch.no_grad()
-def compare(
+def validate(
     network: Network,
     batches: Batches,
     predict: Predict,
@@ -54,7 +58,23 @@ def compare(
     n_frames: int,
     device: torch.device,
 ) -> Comparison:
-    """Compare the predictions of the first frames with their labels."""
+    """Compare the predictions of the first frames with their labels.
+
+    Parameters
+    ----------
+    network : Network
+        On the device.
+    batches : Batches
+        Labelled frames.
+    predict : callable
+        Predictions of a batch by name.
+    terms : list of Term
+        Of the loss.
+    n_frames : int
+        At most so many.
+    device : torch.device
+        Where to.
+    """
     n_frames = min(n_frames, len(batches))
     off: dict[str, list[FloatArray]] = defaultdict(list)
     squares: dict[str, list[FloatArray]] = defaultdict(list)

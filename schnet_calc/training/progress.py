@@ -1,0 +1,64 @@
+"""How far a run has come."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from schnet_calc.analysis.errors import Errors
+
+
+@dataclass
+class Progress:
+    """Counters of a run, which its checkpoints keep."""
+
+    step: int = 0
+    """Updates of the weights."""
+    stale: int = 0
+    """Validations since the best one."""
+    best: float = math.inf
+    """Lowest loss over the validation frames."""
+    seconds: float = 0.0
+    """Of training, earlier parts of the run included."""
+    constant: float = 0.0
+    """eV per atom, added where forces alone are trained on."""
+    errors: Errors = field(default_factory=lambda: Errors({}))
+    """Of the last validation."""
+    loss_sum: float = 0.0
+    """Of the steps since then."""
+    loss_steps: int = 0
+    """How many these are."""
+
+    @property
+    def loss(self) -> float:
+        """Mean since the last validation."""
+        return self.loss_sum / max(self.loss_steps, 1)
+
+    def add(self, loss: float) -> None:
+        """Count a step with its loss."""
+        self.step += 1
+        self.loss_sum, self.loss_steps = self.loss_sum + loss, self.loss_steps + 1
+
+    def improved(self, score: float) -> bool:
+        """Count a validation; return whether none was as good."""
+        self.stale += 1
+        if score < self.best:
+            self.best, self.stale = score, 0
+        return self.stale == 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for a checkpoint."""
+        return {
+            "step": self.step,
+            "best": self.best,
+            "stale": self.stale,
+            "seconds": self.seconds,
+            "loss": [self.loss_sum, self.loss_steps],
+            "validation": self.errors.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> "Progress":
+        """Return what :meth:`to_dict` described; errors and constant come with the next validation."""
+        loss_sum, loss_steps = state.get("loss", (0.0, 0))
+        names = ("step", "best", "stale", "seconds")
+        return cls(**{n: state[n] for n in names}, loss_sum=loss_sum, loss_steps=loss_steps)
