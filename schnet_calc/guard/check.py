@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.guard.bonds import RADII, judge, none_outside, reach, survey
 from schnet_calc.guard.domain import Domain, composition
+from schnet_calc.guard.environments import environments, in_words
 from schnet_calc.guard.shapes import Shapes
 from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.neighbors import ALL_PAIRS_LIMIT, HalfPairs, all_pairs
@@ -62,6 +63,8 @@ class DomainCheck:
             what = f"neighbours of {chemical_symbols[species.elements[kind]]}"
             low, high = species.low[odd, kind], species.high[odd, kind]
             found.append(_neighbors(numbers, odd, counts[odd, kind], low, high, what))
+        elif (strange := self._strange(structure, pairs)) is not None:
+            found.append(in_words(*strange))
         most = self.domain.fragments
         if most is not None and parts > most and not structure.pbc.any():
             found.append(f"{parts} separate molecules, in the training data at most {most}")
@@ -79,9 +82,24 @@ class DomainCheck:
         first = Structure(numbers, positions[0], cells[0], pbc)
         species, most = self._of(first), self.domain.fragments
         rest = (*all_pairs(len(numbers)), RADII, self.domain.shortest, SLACK, *species.ranges)
-        return not self._whole(first) and none_outside(
+        if self._whole(first) or not none_outside(
             len(numbers) if most is None else most, numbers, species.index, positions, *rest
-        )
+        ):
+            return False
+        pairs = all_pairs(len(numbers))
+        return all(self._strange(first._replace(positions=p), pairs) is None for p in positions)
+
+    def _strange(self, structure: Structure, pairs: HalfPairs) -> tuple[str, int] | None:
+        """An atom that binds to what no atom of its element does in the training data, and which it is."""
+        known = self.domain.environments
+        if known is None or structure.pbc.any():
+            return None
+        species, numbers = self._of(structure), structure.numbers
+        counts, _ = survey(numbers, species.index, species.count, structure.positions, *pairs, RADII)
+        for atom, name in enumerate(environments(numbers, species.elements, counts)):
+            if name is not None and name not in known:
+                return name, atom
+        return None
 
     def _of(self, structure: Structure) -> "_Species":
         """What follows from the atomic numbers; the last is kept, since the same atoms come again."""
@@ -104,6 +122,9 @@ class DomainCheck:
         most = self.domain.most_atoms
         if self.all_pairs and most is not None and len(species.index) > most:
             found.append(f"{len(species.index)} atoms, in the training data at most {most}")
+        fewest = self.domain.fewest_atoms
+        if known is None and fewest is not None and len(species.index) < fewest:
+            found.append(f"{len(species.index)} atoms, in the training data at least {fewest}")
         return found
 
     def _too_close(self, numbers: NDArray[np.int64], a: int, b: int, distance: float) -> str:

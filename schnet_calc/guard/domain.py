@@ -14,6 +14,7 @@ from ase.formula import Formula
 from numpy.typing import NDArray
 
 from schnet_calc.guard.bonds import NO_BOND, RADII, SIZE, fragments, reach, survey
+from schnet_calc.guard.environments import MOST_ENVIRONMENTS, checked, environments
 from schnet_calc.guard.shapes import ShapeSurvey, checked_ranges
 from schnet_calc.structures.neighbors import SkinList
 from schnet_calc.structures.structure import Structure
@@ -49,6 +50,10 @@ class Domain:
     """Of every structure: one for singlets."""
     shapes: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Ranges of bond lengths and angles, see :class:`~schnet_calc.guard.shapes.Shapes`."""
+    fewest_atoms: int | None = None
+    """Of a structure that isn't periodic; None where nothing is known."""
+    environments: frozenset[str] | None = None
+    """What atoms bind to, see :mod:`~schnet_calc.guard.environments`; of molecules of many compositions alone."""
 
     @classmethod
     def of(cls, structures: Iterable[Structure]) -> "Domain":
@@ -76,12 +81,12 @@ class Domain:
                 np.maximum.at(high[:, z], s.numbers, counts[:, k])
             low[np.ix_(elements, everyone)] = np.minimum(low[np.ix_(elements, everyone)], 0.0)
             shapes.add(s, pairs)
-            whole.add(s, fragments(len(s.numbers), pairs.i, pairs.j, distances))
+            whole.add(s, fragments(len(s.numbers), pairs.i, pairs.j, distances), elements, counts)
         known = np.flatnonzero(np.isfinite(fewest))
         kinds = {
             (int(a), int(b)): (float(low[a, b]), float(max(high[a, b], 0.0))) for a in known for b in known
         }
-        return cls(shortest, fewest, most, kinds, *whole.found(), shapes=shapes.ranges())
+        return cls(shortest, fewest, most, kinds, **whole.found(), shapes=shapes.ranges())
 
     @classmethod
     def joined(cls, domains: Iterable["Domain"]) -> "Domain":
@@ -93,13 +98,15 @@ class Domain:
             np.min([d.fewest for d in parts], axis=0),
             np.max([d.most for d in parts], axis=0),
             _joined_ranges(list(kinds)) if all(kinds) else {},
-            frozenset().union(*(f for f in formulas if f)) if None not in formulas else None,
+            _union(formulas),
             _largest([d.fragments for d in parts]),
             _largest([d.most_atoms for d in parts]),
             _any([d.odd_electrons for d in parts]),
             parts[0].charge,
             parts[0].multiplicity,
             _joined_ranges([d.shapes for d in parts]),
+            _smallest([d.fewest_atoms for d in parts]),
+            _union([d.environments for d in parts]),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,6 +138,10 @@ class Domain:
         if self.odd_electrons is not None:
             values["odd_electrons"] = self.odd_electrons
         values |= {"charge": self.charge, "multiplicity": self.multiplicity}
+        if self.fewest_atoms is not None:
+            values["fewest_atoms"] = self.fewest_atoms
+        if self.environments is not None:
+            values["environments"] = sorted(self.environments)
         if self.shapes:
             values["shapes"] = {name: list(x) for name, x in self.shapes.items()}
         return values
@@ -158,6 +169,7 @@ class Domain:
                     kinds[atomic_numbers[symbol], atomic_numbers[other]] = float(low), float(high)
             formulas, parts = values.get("formulas"), values.get("fragments")
             size, odd = values.get("most_atoms"), values.get("odd_electrons")
+            fewest, bound = values.get("fewest_atoms"), values.get("environments")
             formulas = None if formulas is None else frozenset(map(str, formulas))
             return cls(
                 domain.shortest,
@@ -171,34 +183,54 @@ class Domain:
                 int(values.get("charge", 0)),
                 int(values.get("multiplicity", 1)),
                 checked_ranges(values.get("shapes", {})),
+                None if fewest is None else int(fewest),
+                None if bound is None else checked(bound),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ValueError(f"the domain in the model file is none ({error!r})") from error
 
 
 class _Wholes:
-    """Collects compositions, and of molecules their fragments, sizes and numbers of electrons."""
+    """Collects compositions, and of molecules their sizes, fragments, electrons and what atoms bind to."""
 
     def __init__(self) -> None:
         self.formulas: set[str] = set()
-        self.parts, self.most_atoms, self.odd = 0, 0, False
+        self.parts, self.odd, self.periodic = 0, False, False
+        self.sizes: set[int] = set()
+        self.environments: set[str | None] = set()
 
-    def add(self, structure: Structure, n_fragments: int) -> None:
+    def add(
+        self,
+        structure: Structure,
+        n_fragments: int,
+        elements: NDArray[np.int64],
+        counts: NDArray[np.float64],
+    ) -> None:
+        """Look at a structure with so many molecules; numbers of neighbours (N, K) of its elements (K,)."""
         if len(self.formulas) <= MOST_FORMULAS:
             self.formulas.add(composition(structure))
-        if not structure.pbc.any():
-            self.parts = max(self.parts, n_fragments)
-            self.most_atoms = max(self.most_atoms, len(structure.numbers))
-            self.odd = self.odd or bool(structure.numbers.sum() % 2)
+        self.periodic = self.periodic or bool(structure.pbc.any())
+        if structure.pbc.any():
+            return
+        self.parts = max(self.parts, n_fragments)
+        self.sizes.add(len(structure.numbers))
+        self.odd = self.odd or bool(structure.numbers.sum() % 2)
+        if len(self.environments) <= MOST_ENVIRONMENTS:
+            self.environments.update(environments(structure.numbers, elements, counts))
 
-    def found(self) -> tuple[frozenset[str] | None, int | None, int | None, bool | None]:
+    def found(self) -> dict[str, Any]:
+        """Return the values of a :class:`Domain` by name."""
         few = 0 < len(self.formulas) <= MOST_FORMULAS
-        return (
-            frozenset(self.formulas) if few else None,
-            self.parts or None,
-            self.most_atoms or None,
-            self.odd if self.most_atoms else None,
-        )
+        known = self.environments - {None}
+        bound = not (few or self.periodic) and 0 < len(known) <= MOST_ENVIRONMENTS
+        return {
+            "formulas": frozenset(self.formulas) if few else None,
+            "fragments": self.parts or None,
+            "most_atoms": max(self.sizes, default=None),
+            "fewest_atoms": min(self.sizes, default=None),
+            "odd_electrons": self.odd if self.sizes else None,
+            "environments": frozenset(name for name in known if name) if bound else None,
+        }
 
 
 def _joined_ranges(several: list[dict[Any, tuple[float, float]]]) -> dict[Any, tuple[float, float]]:
@@ -214,6 +246,17 @@ def _joined_ranges(several: list[dict[Any, tuple[float, float]]]) -> dict[Any, t
 def _largest(values: list[int | None]) -> int | None:
     known = [x for x in values if x is not None]
     return max(known) if known and len(known) == len(values) else None
+
+
+def _smallest(values: list[int | None]) -> int | None:
+    known = [x for x in values if x is not None]
+    return min(known) if known and len(known) == len(values) else None
+
+
+def _union(values: list[frozenset[str] | None]) -> frozenset[str] | None:
+    """All of what each part knows; nothing if a part knows nothing."""
+    known = [x for x in values if x is not None]
+    return frozenset().union(*known) if known and len(known) == len(values) else None
 
 
 def _any(values: list[bool | None]) -> bool | None:

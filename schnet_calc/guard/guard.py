@@ -3,6 +3,8 @@
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import ase
@@ -19,7 +21,7 @@ from schnet_calc.guard.electrons import odd_state
 from schnet_calc.modelfile import Potential
 from schnet_calc.nn.heads import UNKNOWN
 from schnet_calc.structures.geometries import Geometries
-from schnet_calc.structures.neighbors import NeighborLists
+from schnet_calc.structures.neighbors import HalfPairs, NeighborLists
 from schnet_calc.structures.structure import Structure
 
 ACTIONS = ("ignore", "warn", "stop")
@@ -78,8 +80,7 @@ class ExtrapolationGuard:
         self.on_doubt, self.max_forces_std = on_doubt, max_forces_std
         self.count = 0
         """Doubtful structures so far."""
-        self.reasons: list[str] = []
-        """For doubt in the structures of the last evaluation; empty if there are none."""
+        self._doubts: list[_Doubt] = []
         domain = known_domain(potentials)
         graded = any(p.grades is not None for p in potentials)
         silent = domain is None and not graded and max_forces_std is None
@@ -128,24 +129,27 @@ class ExtrapolationGuard:
         """
         if self.on_doubt == "ignore":
             return
-        self.reasons = []
+        self._doubts = []
         graded = [p.grades for p in predictions] if grades is None else grades
         for k, structure in enumerate(structures):
-            found, grade = list(states[k]) if states else [], graded[k]
+            found, grade, pairs = list(states[k]) if states else [], graded[k], None
             if self._check is not None:
                 pairs = lists.pairs(k, structure, self._check.reach(structure))
                 found += self._check.reasons(structure, pairs)
-            if grade is not None and grade.max(initial=0.0) > 1.0:
-                found.append(grade_in_words(structure.numbers, grade))
-                worst = worst_atoms(grade)
-                if self._check is not None and (odd := self._check.odd_shape(structure, pairs, worst)):
-                    found.append(odd)
+            spread = []
             if self.max_forces_std is not None:
-                found += self._disagreement(predictions[k], self.max_forces_std)
-            if found:
+                spread = self._disagreement(predictions[k], self.max_forces_std)
+            if grade is None or not grade.max(initial=0.0) > 1.0:
+                grade = None
+            if found or spread or grade is not None:
                 which = f"structure {k}: " if len(structures) > 1 else ""
-                self.reasons += [which + reason for reason in found]
-                self._act(k, structure, which + "; ".join(found))
+                self._doubts.append(_Doubt(which, found, spread, grade, structure, pairs, self._check))
+                self._act(k, self._doubts[-1])
+
+    @property
+    def reasons(self) -> list[str]:
+        """For doubt in the structures of the last evaluation; empty if there are none."""
+        return [doubt.which + reason for doubt in self._doubts for reason in doubt.reasons]
 
     def odd_state(self, atoms: ase.Atoms) -> list[str]:
         """Say which charge or spin of a structure the training data don't have; empty where doubts are ignored."""
@@ -161,7 +165,7 @@ class ExtrapolationGuard:
 
         Grades are (B, N), or None where the model has none.
         """
-        self.reasons = []
+        self._doubts = []
         doubted = grades is not None and bool(grades.max(initial=0.0) > 1.0)
         if doubted or (self._check is not None and not self._check.holds(geometries)):
             each = [None] * len(geometries.positions) if grades is None else list(grades)
@@ -177,21 +181,60 @@ class ExtrapolationGuard:
             f"max_forces_std is {limit:g}"
         ]
 
-    def _act(self, index: int, structure: Structure, text: str) -> None:
+    def _act(self, index: int, doubt: "_Doubt") -> None:
         self.count += 1
         if self.on_doubt == "stop":
-            error = DoubtfulStructureError(f"the structure is outside of what the model knows: {text}")
+            error = DoubtfulStructureError(
+                f"the structure is outside of what the model knows: {doubt.text}"
+            )
             error.index = index
             raise error
         if self.file is not None and self.count <= MOST_WRITTEN:
+            structure = doubt.structure
             atoms = ase.Atoms(
                 structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc
             )
-            atoms.info["doubt"] = text
+            atoms.info["doubt"] = doubt.text
             ase.io.write(self.file, atoms, append=True, format="extxyz")
         if math.log10(self.count).is_integer():
             times = "" if self.count == 1 else f" (the {self.count}th such structure)"
-            logger.warning("the structure is outside of what the model knows%s: %s", times, text)
+            logger.warning("the structure is outside of what the model knows%s: %s", times, doubt.text)
+
+
+@dataclass
+class _Doubt:
+    """Why a structure is doubted; what a grade means in words is found when somebody asks."""
+
+    which: str
+    """Its name in a batch."""
+    found: list[str]
+    """By the training data's extent."""
+    spread: list[str]
+    """By a committee."""
+    grades: NDArray[np.float64] | None
+    """(N,) if one is above the limit."""
+    structure: Structure
+    pairs: HalfPairs | None
+    check: DomainCheck | None
+
+    def __post_init__(self) -> None:
+        # Whose positions may be those of a simulation, which goes on.
+        self.structure = self.structure._replace(positions=self.structure.positions.copy())
+
+    @cached_property
+    def reasons(self) -> list[str]:
+        """All of them; with a grade goes the bond or angle that is farthest outside."""
+        graded = []
+        if self.grades is not None:
+            graded.append(grade_in_words(self.structure.numbers, self.grades))
+            if self.check is not None and self.pairs is not None:
+                graded.append(self.check.odd_shape(self.structure, self.pairs, worst_atoms(self.grades)))
+        return [reason for reason in (*self.found, *graded, *self.spread) if reason]
+
+    @property
+    def text(self) -> str:
+        """All in a line."""
+        return self.which + "; ".join(self.reasons)
 
 
 def worst_atoms(grades: NDArray[np.float64]) -> list[int]:
@@ -204,7 +247,7 @@ def grade_in_words(
 ) -> str:
     """Name the worst of atoms (N,) whose grades are above one; tags are other names than their places."""
     worst = worst_atoms(grades)
-    if grades[worst[0]] >= UNKNOWN:
+    if grades[worst[0]] == UNKNOWN:
         symbol = chemical_symbols[numbers[worst[0]]]
         return f"the data that the model's grades were made from hold no {symbol}"
     names = worst if tags is None else tags[worst].tolist()

@@ -65,12 +65,11 @@ class Shapes:
         if not self.ranges:
             return ""
         bonds, angles = bonds_and_angles(structure.numbers, structure.positions, *pairs, RADII)
-        symbols = [chemical_symbols[z] for z in structure.numbers]
+        symbols = {k: chemical_symbols[z] for k, z in enumerate(structure.numbers.tolist())}
+        near = [rows[np.isin(rows[:, :-1], atoms).any(axis=1)].tolist() for rows in (bonds, angles)]
         worst, text = 0.0, ""
-        for row, unit, scale in [*((b, " Å", 1.0) for b in bonds), *((a, "°", 60.0) for a in angles)]:
-            members, value = [int(k) for k in row[:-1]], float(row[-1])
-            if not set(members) & set(atoms):
-                continue
+        for row, unit, scale in [*((b, " Å", 1.0) for b in near[0]), *((a, "°", 60.0) for a in near[1])]:
+            members, value = [int(k) for k in row[:-1]], row[-1]
             if len(members) == 3:
                 members = [members[1], members[0], members[2]]
             low, high = self.ranges.get(_name([symbols[k] for k in members]), (value, value))

@@ -78,4 +78,7 @@ DOMAIN_RULES: dict[str, tuple[Check, str]] = {
     "neighbors": (_object_of(_object_of(_is_range, _is_symbol), _is_symbol), "two numbers by two symbols"),
     "formulas": (_are_texts, "a list of compositions"),
     "fragments": (_is_count, "a whole number"),
+    "most_atoms": (_is_count, "a whole number"),
+    "fewest_atoms": (_is_count, "a whole number"),
+    "environments": (_are_texts, "a list of neighbours of atoms"),
 }

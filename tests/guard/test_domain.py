@@ -10,6 +10,7 @@ from helpers import rattled
 from schnet_calc.guard.bonds import NO_BOND, RADII
 from schnet_calc.guard.check import SLACK, DomainCheck
 from schnet_calc.guard.domain import MOST_FORMULAS, Domain
+from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.structures.structure import Structure
 
@@ -133,3 +134,59 @@ def test_coordination_is_continuous(domain):
     assert check[0] == 1
     assert check[-1] == 0
     assert np.abs(np.diff(check)).max() < 0.03
+
+
+MANY = [
+    molecule(name)
+    for name in [
+        *("H2O", "CH4", "NH3", "C2H2", "C2H4", "C2H6", "HCN", "H2CO", "CH3OH", "CH3CH2OH", "CH3OCH3"),
+        *("H2CCO", "CH3CHO", "HCOOH", "H3CNH2", "CH3CN", "CH3COOH", "C6H6", "N2H4", "CH3CONH2"),
+        *("CH3CH2NH2", "HCOOCH3", "C3H8"),
+    ]
+]
+
+
+def test_a_fragment_of_a_molecule_is_none(tmp_path):
+    """Of data of many compositions: what atoms bind to, and how small a molecule may be."""
+    domain = extent(*MANY)
+    assert domain.formulas is None
+    assert domain.fewest_atoms == 3
+    assert {"N(H3)", "C(H1N1)", "O(C1)", "H(C1)"} <= domain.environments
+    for atoms in MANY:
+        assert reasons(domain, atoms) == []
+    assert reasons(domain, molecule("NH")) == [
+        "2 atoms, in the training data at least 3",
+        "atom 0 (N) is bonded to 1 H and nothing else, as no N of the training data is",
+    ]
+    assert "(C) is bonded to 2 H and nothing else" in reasons(domain, molecule("CH2_s1A1d"))[0]
+    assert len(reasons(domain, ase.Atoms("O"))) == 2
+    again = Domain.from_dict(domain.to_dict())
+    assert (again.environments, again.fewest_atoms) == (domain.environments, 3)
+    both = Domain.joined([domain, extent(molecule("NH"), *MANY)])
+    assert reasons(both, molecule("NH")) == []
+    assert Domain.joined([domain, extent(molecule("NH"))]).environments is None
+    with pytest.raises(ValueError, match="are no neighbours of an atom"):
+        Domain.from_dict({**domain.to_dict(), "environments": ["N(Xx3)"]})
+
+
+def test_a_bond_that_breaks_is_no_environment():
+    """Neither bonded nor apart: numbers of neighbours and grades say what there is to say."""
+    domain = extent(*MANY)
+    ethane = molecule("C2H6")
+    length = ethane.get_distance(0, 1)
+    for factor in (1.0, 1.1, 1.3, 2.5):
+        atoms = ethane.copy()
+        direction = atoms.positions[1] - atoms.positions[0]
+        atoms.positions[[1, 5, 6, 7]] += (factor - 1.0) * direction
+        assert atoms.get_distance(0, 1) == pytest.approx(factor * length)
+        found = [r for r in reasons(domain, atoms) if "bonded to 3 H and nothing else" in r]
+        assert bool(found) == (factor == 2.5)
+
+
+def test_beads_are_held_against_environments_too():
+    check = DomainCheck(extent(*MANY))
+    imide = molecule("NH") + molecule("H2O")  # no smaller than the others
+    imide.positions[2:] += 1.5
+    for atoms in (molecule("H2O"), molecule("CH2_s1A1d"), imide):
+        doubted = bool(reasons(check.domain, atoms))
+        assert check.holds(Geometries.from_atoms([atoms, atoms])) is not doubted
