@@ -39,17 +39,21 @@ class MetatomicSchNet(torch.nn.Module):
         As it is evaluated; its type is that of the systems.
     offsets : Tensor
         (Z,), eV, by atomic number.
+    total : Tensor
+        (H, H), the error bar of a sum f (H,) of last hidden layers is ``|total f|``, eV; (0, 0) if there is none.
     cutoff : float
         Å; infinite where all pairs of a molecule count.
     """
 
     offsets: Tensor
+    total: Tensor
 
-    def __init__(self, network: Network, offsets: Tensor, cutoff: float) -> None:
+    def __init__(self, network: Network, offsets: Tensor, total: Tensor, cutoff: float) -> None:
         super().__init__()
         self.network = network
         self.all_pairs = cutoff == math.inf
         self.register_buffer("offsets", offsets)
+        self.register_buffer("total", total)
         self.list = NeighborListOptions(
             cutoff=1.0 if self.all_pairs else cutoff, full_list=True, strict=True, requestor="schnet_calc"
         )
@@ -69,36 +73,33 @@ class MetatomicSchNet(torch.nn.Module):
     ) -> Dict[str, TensorMap]:  # noqa: UP006
         """Return what is asked for of each system; the arguments are metatomic's."""
         results: Dict[str, TensorMap] = {}  # noqa: UP006
-        if "energy" not in outputs:
-            return results
-        atomic: List[Tensor] = []  # noqa: UP006
+        energies: List[Tensor] = []  # noqa: UP006
+        layers: List[Tensor] = []  # noqa: UP006
         labels: List[Tensor] = []  # noqa: UP006
         for k, system in enumerate(systems):
-            energies = self.energies(system)
-            atoms = torch.arange(len(system), device=energies.device)
+            features = self.features(system)
+            atoms = torch.arange(len(system), device=features.device)
             if selected_atoms is not None:
                 chosen = selected_atoms.values
                 atoms = chosen[chosen[:, 0] == k][:, 1].to(torch.int64)
-            atomic.append(energies.index_select(0, atoms))
+            energies.append(self.energies(system, features).index_select(0, atoms))
+            if "energy_uncertainty" in outputs:
+                layers.append(self.network.hidden(features).index_select(0, atoms))
             labels.append(torch.stack([torch.full_like(atoms, k), atoms], dim=1))
-        values, samples = torch.cat(atomic), torch.cat(labels).to(torch.int32)
-        names = ["system", "atom"]
-        if outputs["energy"].sample_kind != "atom":
-            values = torch.zeros(len(systems), dtype=values.dtype, device=values.device).index_add(
-                0, samples[:, 0].to(torch.int64), values
-            )
-            samples = torch.arange(len(systems), dtype=torch.int32, device=values.device).reshape(-1, 1)
-            names = ["system"]
-        one = torch.zeros(1, 1, dtype=torch.int32, device=values.device)
-        components: List[Labels] = []  # noqa: UP006
-        block = TensorBlock(
-            values.reshape(-1, 1), Labels(names, samples), components, Labels(["energy"], one)
-        )
-        results["energy"] = TensorMap(Labels(["_"], one), [block])
+        samples = torch.cat(labels).to(torch.int32)
+        if "energy" in outputs:
+            of_atoms = outputs["energy"].sample_kind == "atom"
+            values = per_sample(torch.cat(energies).reshape(-1, 1), samples, len(systems), of_atoms)
+            results["energy"] = as_map(values, samples, of_atoms)
+        if "energy_uncertainty" in outputs:
+            of_atoms = outputs["energy_uncertainty"].sample_kind == "atom"
+            layer = per_sample(torch.cat(layers), samples, len(systems), of_atoms)
+            bars = torch.linalg.vector_norm(layer @ self.total.T, dim=1, keepdim=True)
+            results["energy_uncertainty"] = as_map(bars, samples, of_atoms)
         return results
 
-    def energies(self, system: System) -> Tensor:
-        """Return the energies (N,) of the atoms of one system, eV."""
+    def features(self, system: System) -> Tensor:
+        """Return the last features (N, F) of the atoms of one system."""
         numbers = system.types.to(torch.int64)
         if self.all_pairs:
             away = torch.ones(len(system), len(system), device=numbers.device)
@@ -109,9 +110,47 @@ class MetatomicSchNet(torch.nn.Module):
             pairs = block.samples.values[:, :2].T.to(torch.int64)
             images = block.samples.values[:, 2:].to(system.positions.dtype)
             shifts = images @ system.cell
-        one = torch.zeros_like(numbers)
-        found: Tensor = self.network(numbers, system.positions, pairs, shifts, one)
-        return found + self.offsets.index_select(0, numbers)
+        positions = system.positions
+        vectors = positions.index_select(0, pairs[1]) + shifts - positions.index_select(0, pairs[0])
+        found: Tensor = self.network.representation(numbers, vectors, pairs)
+        return found
+
+    def energies(self, system: System, features: Tensor) -> Tensor:
+        """Return the energies (N,) of the atoms of one system, eV, from their features (N, F)."""
+        numbers = system.types.to(torch.int64)
+        return self.network.read_energies(features, torch.zeros_like(numbers)) + self.offsets.index_select(
+            0, numbers
+        )
+
+
+def per_sample(values: Tensor, samples: Tensor, n_systems: int, of_atoms: bool) -> Tensor:
+    """Return values (N, K) of atoms, whose samples are (N, 2), or their sums (B, K) over each system."""
+    if of_atoms:
+        return values
+    zeros = torch.zeros(n_systems, values.shape[1], dtype=values.dtype, device=values.device)
+    return zeros.index_add(0, samples[:, 0].to(torch.int64), values)
+
+
+def as_map(values: Tensor, samples: Tensor, of_atoms: bool) -> TensorMap:
+    """Return one number per system (B, 1) or per atom (N, 1) as metatomic wants it.
+
+    Parameters
+    ----------
+    values : Tensor
+        The numbers.
+    samples : Tensor
+        int32 (N, 2): system and atom of each atom.
+    of_atoms : bool
+        Whether the numbers are those of atoms.
+    """
+    names = ["system", "atom"]
+    if not of_atoms:
+        samples = torch.arange(len(values), dtype=torch.int32, device=values.device).reshape(-1, 1)
+        names = ["system"]
+    one = torch.zeros(1, 1, dtype=torch.int32, device=values.device)
+    components: List[Labels] = []  # noqa: UP006
+    block = TensorBlock(values, Labels(names, samples), components, Labels(["energy"], one))
+    return TensorMap(Labels(["_"], one), [block])
 
 
 def export_metatomic(
@@ -132,6 +171,7 @@ def export_metatomic(
     -------
     AtomisticModel
         What was written: output ``energy`` of systems or atoms, in eV and Å; forces and stress are its derivatives.
+        If the file has error bars, also ``energy_uncertainty``, eV: a standard deviation.
 
     Raises
     ------
@@ -153,10 +193,12 @@ def export_metatomic(
     offsets = torch.zeros(MAX_ATOMIC_NUMBER + 1, dtype=kind)
     for number, energy in potential.reference_energies.items():
         offsets[number] = energy
-    wrapped = MetatomicSchNet(network.to(kind), offsets, potential.cutoff).eval()
+    graded = None if potential.grades is None else potential.grades.energy
+    total = torch.zeros(0, 0) if graded is None else torch.from_numpy(graded.total)
+    wrapped = MetatomicSchNet(network.to(kind), offsets, total.to(kind), potential.cutoff).eval()
     reach = potential.cutoff * network.config.n_interactions
     capabilities = ModelCapabilities(
-        outputs={"energy": ModelOutput(unit="eV", sample_kind="atom", description="atomic energies")},
+        outputs=_outputs(uncertain=bool(total.numel())),
         atomic_types=potential.elements,
         interaction_range=reach,
         length_unit="Angstrom",
@@ -171,3 +213,12 @@ def export_metatomic(
         exported = AtomisticModel(wrapped, about, capabilities)
         exported.save(str(path))
     return exported
+
+
+def _outputs(uncertain: bool) -> dict[str, ModelOutput]:
+    """What a model can be asked for; each also summed over the atoms of a system."""
+    found = {"energy": ModelOutput(unit="eV", sample_kind="atom", description="atomic energies")}
+    if uncertain:
+        about = "standard deviation from the last hidden layer"
+        found["energy_uncertainty"] = ModelOutput(unit="eV", sample_kind="atom", description=about)
+    return found

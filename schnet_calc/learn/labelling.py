@@ -1,5 +1,6 @@
 """The reference with a memory: what is computed once is kept, whoever asks for it."""
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -7,10 +8,10 @@ import ase
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 
-from schnet_calc.learn.executors import ExecutorLabeller
-from schnet_calc.learn.pool import Labeller
+from schnet_calc.learn.executors import Labeller
 from schnet_calc.learn.store import DONE, FAILED, LabelStore
 
+logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int, str], None]
 """Called with a stage, how much of it is done, how much there is, and a note."""
 HOPELESS = 10
@@ -24,15 +25,13 @@ class Reference:
     ----------
     store : LabelStore
         Where labels are kept.
-    labeller : Labeller or ExecutorLabeller
+    labeller : Labeller
         What computes them.
     progress : callable
         See :data:`Progress`.
     """
 
-    def __init__(
-        self, store: LabelStore, labeller: Labeller | ExecutorLabeller, progress: Progress
-    ) -> None:
+    def __init__(self, store: LabelStore, labeller: Labeller, progress: Progress) -> None:
         self.store, self.labeller, self.progress = store, labeller, progress
         self.round = 0
         """That new structures belong to."""
@@ -62,6 +61,8 @@ class Reference:
             if answer.reason:
                 failed += 1
                 self.store.fail(answer.key, answer.reason, answer.seconds)
+                row = self.store.entries[answer.key].row
+                logger.warning("row %d of %s has no label: %s", row, self.store.path, answer.reason)
                 if failed == done == min(HOPELESS, max(len(waiting), 2)):
                     raise RuntimeError(f"the reference failed {failed} times in a row: {answer.reason}")
             else:

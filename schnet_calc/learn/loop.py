@@ -1,7 +1,8 @@
 """The loop: label, train, run, doubt, choose, and again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,9 @@ import ase
 
 from schnet_calc.folders import locked
 from schnet_calc.learn.dynamics import Say
-from schnet_calc.learn.executors import ExecutorLabeller, open_executor
+from schnet_calc.learn.executors import Labeller, Source, local_labeller, open_dask
 from schnet_calc.learn.labelling import Progress, Reference
 from schnet_calc.learn.learner import Learner
-from schnet_calc.learn.pool import Labeller
 from schnet_calc.learn.result import LearnResult
 from schnet_calc.learn.settings import LearnSettings
 from schnet_calc.references.sources import name_of
@@ -91,19 +91,32 @@ def learn(
     if bad:
         raise ValueError(f"i-PI can't be told of models in {directory}: there is a {bad[0]!r} in the name")
     told, heard = progress or (lambda *_: None), say or (lambda _: None)
-    with (
-        locked(directory, LOCK),
-        open_executor(executor, scheduler) as cluster,
-        _labeller(calculator, settings, cluster) as labeller,
-    ):
+    with locked(directory, LOCK), _workers(calculator, settings, executor, scheduler) as (labeller, trains):
         learner = Learner(starts, name_of(calculator), directory, settings, resume, told, heard)
-        learner.executor = None if cluster is None else cluster[0]
+        learner.executor = trains
         return learner.run(Reference(learner.store, labeller, told))
 
 
-def _labeller(
-    source: Any, settings: LearnSettings, cluster: tuple[Executor, Callable[[], int]] | None
-) -> Labeller | ExecutorLabeller:
-    if cluster is None:
-        return Labeller(source, settings.workers, settings.timeout)
-    return ExecutorLabeller(source, *cluster, timeout=settings.timeout)
+@contextmanager
+def _workers(
+    source: Any, settings: LearnSettings, kind: str, scheduler: str
+) -> Iterator[tuple[Labeller, Executor | None]]:
+    """What labels, and what trains: None for processes of this machine.
+
+    Raises
+    ------
+    ValueError
+        Another kind than local and dask, no address for dask, or one without dask.
+    """
+    if kind not in ("local", "dask"):
+        raise ValueError(f"executor is local or dask, got {kind!r}")
+    if (kind == "dask") != bool(scheduler):
+        raise ValueError(
+            f"executor dask and the address of its scheduler go together, got {kind} {scheduler!r}"
+        )
+    if kind == "local":
+        with local_labeller(source, settings.workers, settings.timeout) as labeller:
+            yield labeller, None
+        return
+    with open_dask(scheduler) as (executor, slots):
+        yield Labeller(Source.pack(source), executor, slots, settings.timeout), executor

@@ -1,5 +1,7 @@
 """Model files as metatomic's, driven by its ASE calculator: the numbers of this package."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -20,12 +22,12 @@ def driven(tmp_path_factory):
     """Calculators of metatomic by the model's name."""
     folder = tmp_path_factory.mktemp("metatomic")
 
-    def make(name, dtype="float64"):
+    def make(name, dtype="float64", **options):
         from schnet_calc.metatomic import export_metatomic
 
         path = folder / "model.pt"
         export_metatomic(name, path, dtype)
-        return ase_calculator.MetatomicCalculator(str(path))
+        return ase_calculator.MetatomicCalculator(str(path), **options)
 
     return make
 
@@ -86,6 +88,36 @@ def test_energies_of_atoms_and_of_chosen_ones(tmp_path):
         options = ModelEvaluationOptions(length_unit="angstrom", outputs=outputs, selected_atoms=selected)
         found = exported([system], options, check_consistency=True)["energy"].block().values
         np.testing.assert_allclose(found.detach().numpy().ravel(), known, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "atoms"), [("ethanol", ethanol()), ("silicon", skewed_silicon())])
+def test_uncertainties_are_the_error_bars(driven, name, atoms):
+    from metatomic.torch import ModelOutput
+
+    ours = SchNetCalculator(name, device="cpu", dtype="float64", engine="script", on_doubt="warn")
+    (found,) = ours.evaluate([atoms])
+    wanted = {"energy_uncertainty": ModelOutput(unit="eV", sample_kind="system")}
+    theirs = driven(name, additional_outputs=wanted, uncertainty_threshold=None)
+    theirs.get_potential_energy(atoms)
+    (bar,) = theirs.additional_outputs["energy_uncertainty"].block().values.detach().numpy().ravel()
+    assert bar == pytest.approx(found.energy_std, rel=1e-5)
+
+
+def test_their_calculator_warns_of_uncertain_atoms(driven):
+    atoms, strange = ethanol(), ethanol()
+    strange.positions[0] += [0.4, 0.0, 0.0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        driven("ethanol").get_potential_energy(atoms)
+    with pytest.warns(UserWarning, match="uncertainties are larger than the threshold"):
+        driven("ethanol", uncertainty_threshold=0.02).get_potential_energy(strange)
+
+
+def test_without_error_bars_there_is_no_uncertainty(tmp_path):
+    from schnet_calc.metatomic import export_metatomic
+
+    outputs = export_metatomic("ethanol_dtnn", tmp_path / "m.pt").capabilities().outputs
+    assert list(outputs) == ["energy"]
 
 
 def ase_calculator_lists(system, wanted, atoms):

@@ -1,6 +1,5 @@
 """Labels and trainings by executors of others: the same as on one machine, also when a worker is killed."""
 
-import json
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -9,10 +8,11 @@ import pytest
 from ase.calculators.emt import EMT
 
 from helpers import rattled
-from schnet_calc.learn.executors import ATTEMPTS, ExecutorLabeller, open_executor
+from schnet_calc.learn.executors import ATTEMPTS, Labeller, Source, open_dask
 from schnet_calc.learn.labelling import Reference
 from schnet_calc.learn.loop import learn
 from schnet_calc.learn.store import DONE, FAILED, PLANNED, LabelStore
+from schnet_calc.modelfile import load_potential
 
 KILLED_ONCE = """
 import os
@@ -38,8 +38,7 @@ def quiet(*_):
 
 def labels(path, labeller, structures):
     store = LabelStore(path)
-    with labeller:
-        Reference(store, labeller, quiet).label(structures, "modes")
+    Reference(store, labeller, quiet).label(structures, "modes")
     return store
 
 
@@ -55,7 +54,8 @@ def test_any_executor_labels(tmp_path, water):
     structures = rattled(water, 5)
     with ThreadPoolExecutor(2) as executor:
         same(
-            labels(tmp_path / "l.db", ExecutorLabeller("emt", executor, lambda: 2), structures), structures
+            labels(tmp_path / "l.db", Labeller(Source.pack("emt"), executor, lambda: 2), structures),
+            structures,
         )
 
 
@@ -77,7 +77,7 @@ class Losing(ThreadPoolExecutor):
 def test_lost_structures_go_out_again(tmp_path, water, losses, caplog):
     with Losing(1) as executor:
         executor.left = losses
-        labeller = ExecutorLabeller("emt", executor, lambda: 1)
+        labeller = Labeller(Source.pack("emt"), executor, lambda: 1)
         store = labels(tmp_path / "l.db", labeller, rattled(water, 2))
     kept = losses < ATTEMPTS
     assert (store.count(DONE), store.count(FAILED)) == ((2, 0) if kept else (1, 1))
@@ -87,19 +87,17 @@ def test_lost_structures_go_out_again(tmp_path, water, losses, caplog):
 
 def test_what_can_not_be_is_named(tmp_path, water):
     with ThreadPoolExecutor(1) as executor:
-        with pytest.raises(ValueError, match="can't be sent to other processes"):
-            ExecutorLabeller(lambda: EMT(), executor, lambda: 1)
         path = tmp_path / "broken.py"
         path.write_text("def calculator():\n    raise ImportError('no licence')\n")
         with pytest.raises(RuntimeError, match=r"broken can't be made: .*no licence"):
-            list(ExecutorLabeller(path, executor, lambda: 1).label([("k", water)]))
+            list(Labeller(Source.pack(path), executor, lambda: 1).label([("k", water)]))
     for kind, address, words in (
         ("slurm", "", "local or dask"),
         ("dask", "", "go together"),
         ("local", "x", "go together"),
     ):
-        with pytest.raises(ValueError, match=words), open_executor(kind, address):
-            pass
+        with pytest.raises(ValueError, match=words):
+            learn(water, "emt", tmp_path / "run", executor=kind, scheduler=address)
 
 
 @pytest.fixture
@@ -119,26 +117,44 @@ def test_a_worker_of_dask_that_is_killed_in_a_label(tmp_path, water, cluster):
     source.write_text(KILLED_ONCE)
     structures = rattled(water, 8)
     structures[3].info["kill"] = str(tmp_path / "mark")
-    with open_executor("dask", cluster.scheduler_address) as found:
-        assert found is not None
-        store = labels(tmp_path / "l.db", ExecutorLabeller(source, *found), structures)
+    with open_dask(cluster.scheduler_address) as found:
+        store = labels(tmp_path / "l.db", Labeller(Source.pack(source), *found), structures)
     assert (tmp_path / "mark").exists()
     same(store, structures)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+def test_a_label_that_kills_three_workers_is_put_aside(tmp_path, water, cluster, caplog):
+    source = tmp_path / "killed.py"
+    source.write_text(KILLED_ONCE.replace("Path(mark).touch()", "pass"))
+    structures = rattled(water, 6)
+    structures[3].info["kill"] = str(tmp_path / "never")
+    with open_dask(cluster.scheduler_address) as found:
+        store = labels(tmp_path / "l.db", Labeller(Source.pack(source), *found), structures)
+    assert (store.count(DONE), store.count(FAILED), store.count(PLANNED)) == (5, 1, 0)
+    assert "lost again and again with its worker: KilledWorker" in store.failures()[0]
+    assert "row 4 of" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_learning_on_two_workers_is_learning_on_one_machine(tmp_path, water, cluster, tiny):
-    """The same labels, and models of the same errors."""
+    """The same labels, to the last bit, and the same models."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     for name, where in (
-        ("here", {}),
+        ("here", {"workers": 2}),
         ("there", {"executor": "dask", "scheduler": cluster.scheduler_address}),
     ):
         learn(water, "emt", tmp_path / name, **{**tiny, "rounds": 1}, **where)
-    stores = [LabelStore(tmp_path / name / "labels.db") for name in ("here", "there")]
-    assert set(stores[0].entries) == set(stores[1].entries)
-    first = [json.loads((tmp_path / n / "learn.json").read_text())["rounds"][0] for n in ("here", "there")]
-    for round_ in first:
-        del round_["seconds"]
-    assert first[0] == first[1]
+    here, there = tmp_path / "here", tmp_path / "there"
+    ours, theirs = LabelStore(here / "labels.db"), LabelStore(there / "labels.db")
+    assert ours.count(DONE) == theirs.count(DONE) > 24
+    assert set(ours.entries) == set(theirs.entries)
+    for key in ours.entries:
+        one, other = ours.result(key), theirs.result(key)
+        assert one.calc.results["energy"] == other.calc.results["energy"]
+        np.testing.assert_array_equal(one.calc.results["forces"], other.calc.results["forces"])
+    for k in range(2):
+        weights = [load_potential(home / f"model_{k}.pt").sha256 for home in (here, there)]
+        assert weights[0] == weights[1]

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -11,8 +12,8 @@ import pytest
 from ase.calculators.emt import EMT
 
 from helpers import rattled, skewed_silicon
+from schnet_calc.learn.executors import Source, local_labeller
 from schnet_calc.learn.labelling import Reference
-from schnet_calc.learn.pool import Labeller
 from schnet_calc.learn.store import DONE, FAILED, PLANNED, LabelStore
 
 TROUBLE = """
@@ -27,6 +28,8 @@ class Troubled(EMT):
             raise RuntimeError("the SCF did not converge")
         if what == "die":
             os._exit(7)
+        if what == "stop":
+            os._exit(0)
         if what == "hang":
             time.sleep(100)
         super().calculate(atoms, properties, system_changes)
@@ -53,7 +56,7 @@ def calculator():
 RUN = """
 import sys
 from ase.build import molecule
-from schnet_calc.learn.pool import Labeller
+from schnet_calc.learn.executors import local_labeller
 from schnet_calc.learn.labelling import Reference
 from schnet_calc.learn.store import LabelStore
 
@@ -61,7 +64,7 @@ structures = []
 for seed in range(24):
     structures.append(molecule("H2O"))
     structures[-1].rattle(0.05, seed=seed)
-with Labeller(sys.argv[1], workers=2) as labeller:
+with local_labeller(sys.argv[1], workers=2) as labeller:
     Reference(LabelStore(sys.argv[2]), labeller, lambda *_: None).label(structures, "modes")
 """
 
@@ -73,7 +76,7 @@ def quiet(*_):
 def test_labels_are_those_of_the_calculator(tmp_path, water):
     store = LabelStore(tmp_path / "labels.db")
     structures = rattled(water, 5)
-    with Labeller(EMT(), workers=2) as labeller:
+    with local_labeller(EMT(), workers=2) as labeller:
         Reference(store, labeller, quiet).label(structures, "modes")
     for atoms, found in zip(structures, store.labelled(), strict=True):
         atoms.calc = EMT()
@@ -86,28 +89,44 @@ def test_crystals_have_stresses(tmp_path):
     crystal = skewed_silicon()
     crystal.numbers[:] = 29
     store = LabelStore(tmp_path / "labels.db")
-    with Labeller("emt") as labeller:
+    with local_labeller("emt") as labeller:
         (key,) = Reference(store, labeller, quiet).label([crystal], "modes")
     crystal.calc = EMT()
     np.testing.assert_allclose(store.result(key).calc.results["stress"], crystal.get_stress())
 
 
-def test_trouble_is_recorded_and_passed_over(tmp_path, water):
+def labels_of_troubled(tmp_path, water, troubles, timeout):
+    """The store after structures with troubles, of two processes."""
     path = tmp_path / "troubled.py"
     path.write_text(TROUBLE)
-    troubles = ["", "raise", "die", "hang", "nan", ""]
     structures = rattled(water, len(troubles))
     for atoms, trouble in zip(structures, troubles, strict=True):
         atoms.info["trouble"] = trouble
     store = LabelStore(tmp_path / "labels.db")
-    with Labeller(path, workers=2, timeout=2.0) as labeller:
+    with local_labeller(path, workers=2, timeout=timeout) as labeller:
         Reference(store, labeller, quiet).label(structures, "modes")
-    assert (store.count(DONE), store.count(FAILED), store.count(PLANNED)) == (2, 4, 0)
+    return store
+
+
+def test_trouble_is_recorded_and_passed_over(tmp_path, water, caplog):
+    store = labels_of_troubled(tmp_path, water, ["", "raise", "hang", "nan", ""], 1.0)
+    assert (store.count(DONE), store.count(FAILED), store.count(PLANNED)) == (2, 3, 0)
     reasons = "\n".join(store.failures())
     assert "RuntimeError: the SCF did not converge" in reasons
-    assert "its process ended with status 7" in reasons
-    assert "no result within 2 s" in reasons
+    assert "no result within 1 s" in reasons
     assert "forces is not finite" in reasons
+    assert "row 3 of" in caplog.text
+
+
+@pytest.mark.slow
+def test_structures_that_kill_their_processes_are_put_aside(tmp_path, water, caplog):
+    store = labels_of_troubled(tmp_path, water, ["", "die", "stop", ""], 60.0)
+    assert (store.count(DONE), store.count(FAILED), store.count(PLANNED)) == (2, 2, 0)
+    reasons = "\n".join(store.failures())
+    assert "lost 3 times with its worker: it ended with status 7" in reasons
+    assert "lost 3 times with its worker: it ended with status 255" in reasons  # 0 ends no label
+    assert "row 2 of" in caplog.text
+    assert "row 3 of" in caplog.text
 
 
 def test_nothing_but_failures_ends_the_run(tmp_path, water):
@@ -117,7 +136,7 @@ def test_nothing_but_failures_ends_the_run(tmp_path, water):
     for atoms in structures:
         atoms.info["trouble"] = "raise"
     with (
-        Labeller(path) as labeller,
+        local_labeller(path) as labeller,
         pytest.raises(RuntimeError, match=r"failed 10 times in a row: .*SCF did not converge"),
     ):
         Reference(LabelStore(tmp_path / "labels.db"), labeller, quiet).label(structures, "modes")
@@ -127,17 +146,26 @@ def test_a_reference_that_can_not_be_made(tmp_path, water):
     path = tmp_path / "broken.py"
     path.write_text("def calculator():\n    raise ImportError('no licence')\n")
     with (
-        Labeller(path) as labeller,
+        local_labeller(path) as labeller,
         pytest.raises(RuntimeError, match=r"broken can't be made: .*no licence"),
     ):
         list(labeller.label([("k", water)]))
-    with Labeller(lambda: EMT()) as labeller, pytest.raises(ValueError, match="can't be sent"):
-        list(labeller.label([("k", water)]))
+    unfit = EMT()
+    unfit.lock = threading.Lock()
+    with pytest.raises(ValueError, match="EMT can't be sent to other processes"):
+        Source.pack(unfit)
+
+
+def test_functions_of_scripts_are_sent_as_they_are(water):
+    with local_labeller(lambda: EMT()) as labeller:
+        (found,) = labeller.label([("k", water)])
+    assert found.key == "k"
+    assert not found.reason
 
 
 def test_the_remembering_calculator_computes_once(tmp_path, water):
     store = LabelStore(tmp_path / "labels.db")
-    with Labeller("emt") as labeller:
+    with local_labeller("emt") as labeller:
         reference = Reference(store, labeller, quiet)
         water.calc = reference.calculator("relaxation")
         energy = water.get_potential_energy()
