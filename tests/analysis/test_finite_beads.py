@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from ase import units
 
-from schnet_calc.analysis.finite_beads import harmonic_averages, quantum_energies, trotter_averages
+from schnet_calc.analysis.finite_beads import (
+    HBAR,
+    harmonic_averages,
+    harmonic_gyration,
+    quantum_energies,
+    trotter_averages,
+    trotter_gyration,
+)
 from schnet_calc.analysis.path_integrals import harmonic_energy
 
 QUANTUM, KELVIN = 0.1, 300.0
@@ -23,6 +30,27 @@ def test_three_ways_to_the_same_averages(beads):
     assert exact.kinetic == pytest.approx(found.kinetic_virial[0], rel=1e-5)
     ends = [harmonic_averages(np.array([QUANTUM]), KELVIN + d, beads).energy[0] for d in (-0.5, 0.5)]
     assert exact.heat_capacity == pytest.approx((ends[1] - ends[0]) / units.kB, rel=1e-4)
+    assert found.heat_capacity[0] == pytest.approx((ends[1] - ends[0]) / units.kB, rel=1e-4)
+
+
+@pytest.mark.parametrize("beads", [1, 2, 4, 16])
+def test_two_ways_to_a_radius_of_gyration(beads):
+    """By Gaussian modes and by powers of a matrix on a grid."""
+    grid = np.linspace(-0.9, 0.9, 61)
+    found = trotter_gyration(grid, 0.5 * (QUANTUM / HBAR * grid) ** 2, 1.0, KELVIN, beads)
+    assert found == pytest.approx(harmonic_gyration(QUANTUM, 1.0, KELVIN, beads), rel=1e-5)
+
+
+def test_gaussian_modes_have_the_mean_radius_of_their_samples():
+    """With a time step, too."""
+    beads, step = 4, 1.0
+    springs = 2 * beads * units.kB * KELVIN * np.sin(np.pi * np.arange(1, beads) / beads)
+    shares = HBAR**2 * units.kB * KELVIN / (QUANTUM**2 + springs**2)
+    modes = np.random.default_rng(0).normal(size=(200_000, 3, 3)) * np.sqrt(shares)
+    radii = np.sqrt((modes**2).sum(axis=(1, 2)))
+    exact = harmonic_gyration(QUANTUM, 1.0, KELVIN, beads)
+    assert abs(radii.mean() - exact) < 4 * radii.std() / np.sqrt(len(radii))
+    assert 1e-3 < harmonic_gyration(QUANTUM, 1.0, KELVIN, beads, step) / exact - 1 < 1e-2
 
 
 def test_many_beads_are_quantum_mechanics():
