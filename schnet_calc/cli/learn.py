@@ -30,8 +30,6 @@ def learn(
     reference: str = "gfn2-xtb",
     calculator: Path | None = None,
     resume: bool = False,
-    executor: str = "local",
-    scheduler: str = "",
     settings: Annotated[LearnSettings, Flat] = LearnSettings(),
     out: LearnOutput = LearnOutput(),
 ) -> None:
@@ -47,10 +45,6 @@ def learn(
         Instead: a Python file that defines calculator(), which returns an ASE calculator.
     resume
         Go on with the run in the folder, wherever it was interrupted.
-    executor
-        local, processes of this machine, or dask, the workers of a cluster; they must see the output's folder.
-    scheduler
-        Address of dask's scheduler (tcp://host:8786), or the .json file that it wrote.
     """
     if not structures:
         raise ValueError("there is no structure to start from: name a file")
@@ -68,8 +62,6 @@ def learn(
             out.output,
             resume=resume,
             progress=stages,
-            executor=executor,
-            scheduler=scheduler,
             say=lambda line: bar.console.print(escape(line), soft_wrap=True),
             **settings.to_dict(),
         )

@@ -74,7 +74,7 @@ class Committee:
         """
         engines = [m for m in self.members if isinstance(m, CudaEngine)]
         if len(engines) == len(set(map(id, self.members))) == len(self.members):
-            rows = _together(engines, structures, heads)
+            rows = _all_at_once(engines, structures, heads)
             if rows is not None:
                 return rows
         n_threads = min(torch.get_num_threads(), len(self.members))
@@ -92,7 +92,7 @@ class Committee:
         return np.asarray(np.mean([engine.hessian(structure) for engine in self.members], axis=0))
 
 
-def _together(
+def _all_at_once(
     engines: Sequence[CudaEngine], structures: Sequence[Structure], heads: Sequence[str]
 ) -> list[list[Prediction]] | None:
     """Predictions of several engines; None where a batch is too large for one call, or memory for all of them."""

@@ -5,16 +5,19 @@ from a baseline where every pair is as far apart as the network can see.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import ase
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.integrate import quad_vec
+from torch import Tensor
 
 from schnet_calc.engine import TorchScriptEngine
 from schnet_calc.insight.loading import Model, open_network, open_potential
 from schnet_calc.nn import DistanceNetwork
+from schnet_calc.structures.graph import Graph
 from schnet_calc.structures.structure import Structure
 
 METHODS = ("integrated", "gradient")
@@ -67,37 +70,41 @@ def attribute(
         raise ValueError(f"tolerance must be positive, got {tolerance} eV")
     potential = open_potential(model)
     network = open_network(potential, DistanceNetwork)
-    graph = TorchScriptEngine(potential, torch.device("cpu"), torch.float64).graph(
-        Structure.from_atoms(atoms)
-    )
-    pairs, _ = graph.directed()
+    engine = TorchScriptEngine(potential, torch.device("cpu"), torch.float64)
+    graph = engine.graph(Structure.from_atoms(atoms))
+    energy = _PairEnergy(network, graph)
     distances = torch.linalg.vector_norm(graph.vectors(), dim=1)
-    sight = (
-        network.config.cutoff
-        if np.isfinite(potential.cutoff)
-        else max(network.config.stop, float(distances.max()))
-    )
-    far = torch.full_like(distances, sight)
-
-    def energy(d: torch.Tensor) -> torch.Tensor:
-        return network.energies(graph.numbers, torch.cat((d, d)), pairs, graph.system).sum()
-
-    def gradient(d: torch.Tensor) -> torch.Tensor:
-        d = d.detach().requires_grad_()
-        return torch.autograd.grad(energy(d), d)[0] if len(d) else d.detach()
-
+    far = torch.full_like(distances, network.config.cutoff)
+    if not np.isfinite(potential.cutoff):
+        far.fill_(max(network.config.stop, float(distances.max())))
     if method == "gradient":
-        shares = gradient(distances) * distances
+        pairs = (energy.gradient(distances) * distances).numpy()
     else:
         path = distances - far
-        along, _ = quad_vec(lambda t: (gradient(far + t * path) * path).numpy(), 0.0, 1.0, epsabs=tolerance)
-        shares = torch.from_numpy(along)
-    values = shares.numpy()
+        pairs, _ = quad_vec(
+            lambda t: (energy.gradient(far + t * path) * path).numpy(), 0.0, 1.0, epsabs=tolerance
+        )
     i, j = graph.i.numpy(), graph.j.numpy()
     per_atom = np.zeros(len(atoms))
-    np.add.at(per_atom, i, 0.5 * values)
-    np.add.at(per_atom, j, 0.5 * values)
+    np.add.at(per_atom, i, 0.5 * pairs)
+    np.add.at(per_atom, j, 0.5 * pairs)
     with torch.no_grad():
-        return Attribution(
-            i, j, distances.numpy(), values, per_atom, float(energy(distances)), float(energy(far))
-        )
+        ends = float(energy(distances)), float(energy(far))
+    return Attribution(i, j, distances.numpy(), pairs, per_atom, *ends)
+
+
+class _PairEnergy(NamedTuple):
+    """The energy of a structure as a function of the distances (P,) of its unordered pairs, Å."""
+
+    network: DistanceNetwork
+    graph: Graph
+
+    def __call__(self, d: Tensor) -> Tensor:
+        graph = self.graph
+        pairs, _ = graph.directed()
+        return self.network.energies(graph.numbers, torch.cat((d, d)), pairs, graph.system).sum()
+
+    def gradient(self, d: Tensor) -> Tensor:
+        """(P,) eV/Å."""
+        d = d.detach().requires_grad_()
+        return torch.autograd.grad(self(d), d)[0] if len(d) else d.detach()

@@ -1,15 +1,15 @@
 """The reference with a memory: what is computed once is kept, whoever asks for it."""
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ase
 import numpy as np
-from ase.calculators.calculator import Calculator, all_changes
 
 from schnet_calc.learn.executors import Labeller
 from schnet_calc.learn.store import DONE, FAILED, LabelStore
+from schnet_calc.references.reference_calculator import ReferenceCalculator
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int, str], None]
@@ -75,7 +75,7 @@ class Reference:
         return RememberedCalculator(self, kind)
 
 
-class RememberedCalculator(Calculator):
+class RememberedCalculator(ReferenceCalculator):
     """An ASE calculator that looks a structure up before it has it computed.
 
     Parameters
@@ -92,12 +92,7 @@ class RememberedCalculator(Calculator):
         super().__init__()
         self.reference, self.kind = reference, kind
 
-    def calculate(
-        self,
-        atoms: ase.Atoms | None = None,
-        properties: Collection[str] = ("energy",),
-        system_changes: Sequence[str] = tuple(all_changes),
-    ) -> None:
+    def compute(self) -> dict[str, Any]:
         """Look a structure up or label it.
 
         Raises
@@ -105,7 +100,6 @@ class RememberedCalculator(Calculator):
         RuntimeError
             The reference has no result for it.
         """
-        super().calculate(atoms, list(properties), list(system_changes))
         (key,) = self.reference.label([self.atoms], self.kind)
         found = self.reference.store.result(key)
         if found is None:
@@ -113,6 +107,5 @@ class RememberedCalculator(Calculator):
             assert status in (FAILED, DONE)
             reason = self.reference.store.failures()[-1]
             raise RuntimeError(f"the reference has no result for a structure of its own dynamics: {reason}")
-        self.results: dict[str, Any] = {k: np.copy(v) for k, v in found.calc.results.items()}
-        self.results["energy"] = float(self.results["energy"])
-        self.results["free_energy"] = self.results["energy"]
+        results: dict[str, Any] = {k: np.copy(v) for k, v in found.calc.results.items()}
+        return results | {"energy": float(results["energy"])}

@@ -16,7 +16,13 @@ from schnet_calc.learn.doubt import Judge
 from schnet_calc.learn.dynamics import Exploration, Say, explore
 from schnet_calc.learn.labelling import Progress, Reference
 from schnet_calc.learn.outlook import after_round, before_training
-from schnet_calc.learn.proof import check_frequencies, check_on_dynamics, check_stability, try_on_dynamics
+from schnet_calc.learn.proof import (
+    LastDynamics,
+    check_frequencies,
+    check_on_dynamics,
+    check_stability,
+    try_on_dynamics,
+)
 from schnet_calc.learn.result import LearnResult, Round, committee_text
 from schnet_calc.learn.settings import LearnSettings
 from schnet_calc.learn.start import Minimum, find_minima, label_start_set
@@ -191,9 +197,8 @@ class Learner:
         folder, models = self._folder(found.number), self._models(found.number)
         reference.round = found.number
         with self._timed("labels"):
-            found.own_mae = try_on_dynamics(
-                models, starts, reference, settings, found.number, left, folder, self.say
-            )
+            dynamics = LastDynamics(starts, settings, folder, reference, self.say)
+            found.own_mae = try_on_dynamics(models, dynamics, found.number, left)
         if found.own_mae is not None:
             self.say(f"round {found.number}: error on its own dynamics {1e3 * found.own_mae:.1f} meV/Å")
 
@@ -260,9 +265,8 @@ class Learner:
         with self._timed("proof"):
             starts = [m.atoms for m in minima]
             every = [self._models(k) for k in range(number + 1)]
-            dynamics = check_on_dynamics(
-                every, starts, reference, self.settings, self.rounds[-1].limit, folder, self.say
-            )
+            last = LastDynamics(starts, self.settings, folder, reference, self.say)
+            dynamics = check_on_dynamics(every, last, self.rounds[-1].limit)
             proof = {
                 "dynamics": dynamics,
                 "stability": check_stability(models, starts[0], self.settings, folder / "nve"),

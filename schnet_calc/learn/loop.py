@@ -30,8 +30,6 @@ def learn(
     resume: bool = False,
     progress: Progress | None = None,
     say: Say | None = None,
-    executor: str = "local",
-    scheduler: str = "",
     **options: Any,
 ) -> LearnResult:
     """Learn a potential for dynamics at a temperature, with labels where the model itself asks for them.
@@ -51,14 +49,9 @@ def learn(
         Called with a stage, how much of it is done, how much there is, and a note.
     say : callable, optional
         Told in a line what happens.
-    executor : str
-        What labels and trains: ``"local"``, processes of this machine, or ``"dask"``, a cluster's workers, which
-        must see the folder.
-    scheduler : str
-        Address of dask's scheduler, or the file that it wrote.
     **options
         Fields of :class:`~schnet_calc.learn.settings.LearnSettings`: ``temperature``, ``beads``, ``time``,
-        ``budget``, ``workers`` ...
+        ``budget``, ``workers``, ``executor`` ...
 
     Returns
     -------
@@ -86,21 +79,23 @@ def learn(
     starts = [atoms] if isinstance(atoms, ase.Atoms) else list(atoms)
     if not starts:
         raise ValueError("there is no structure to start from")
-    directory = Path(directory).resolve()
-    bad = [c for c in UNFIT if c in str(directory)]
-    if bad:
-        raise ValueError(f"i-PI can't be told of models in {directory}: there is a {bad[0]!r} in the name")
+    directory = _checked(Path(directory).resolve())
     told, heard = progress or (lambda *_: None), say or (lambda _: None)
-    with locked(directory, LOCK), _workers(calculator, settings, executor, scheduler) as (labeller, trains):
+    with locked(directory, LOCK), _workers(calculator, settings) as (labeller, trains):
         learner = Learner(starts, name_of(calculator), directory, settings, resume, told, heard)
         learner.executor = trains
         return learner.run(Reference(learner.store, labeller, told))
 
 
+def _checked(directory: Path) -> Path:
+    bad = [c for c in UNFIT if c in str(directory)]
+    if bad:
+        raise ValueError(f"i-PI can't be told of models in {directory}: there is a {bad[0]!r} in the name")
+    return directory
+
+
 @contextmanager
-def _workers(
-    source: Any, settings: LearnSettings, kind: str, scheduler: str
-) -> Iterator[tuple[Labeller, Executor | None]]:
+def _workers(source: Any, settings: LearnSettings) -> Iterator[tuple[Labeller, Executor | None]]:
     """What labels, and what trains: None for processes of this machine.
 
     Raises
@@ -108,6 +103,7 @@ def _workers(
     ValueError
         Another kind than local and dask, no address for dask, or one without dask.
     """
+    kind, scheduler = settings.executor, settings.scheduler
     if kind not in ("local", "dask"):
         raise ValueError(f"executor is local or dask, got {kind!r}")
     if (kind == "dask") != bool(scheduler):

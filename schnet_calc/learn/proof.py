@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ase
 import ase.io
@@ -32,14 +32,34 @@ LEAST = 5
 """Labels below which nothing can be said."""
 
 
+class LastDynamics(NamedTuple):
+    """The dynamics of a round, and what labels some of their frames."""
+
+    starts: Sequence[ase.Atoms]
+    settings: LearnSettings
+    """How many frames are labelled."""
+    folder: Path
+    """Of the round."""
+    reference: Reference
+    """What labels."""
+    say: Say
+    """Told why the dynamics ended early, if it did."""
+
+    def late_frames(self, models: Sequence[Path]) -> list[ase.Atoms]:
+        """Return all frames without the beginnings, which models are there to run again."""
+        runs = trajectories(
+            models, self.starts, self.settings, self.folder, self.say, self.reference.progress
+        )
+        return [frame for frames in runs for frame in frames[int(EARLY * len(frames)) :]]
+
+    def labelled(self, structures: Sequence[ase.Atoms], kind: str) -> list[ase.Atoms]:
+        """Return those that could be labelled."""
+        keys = self.reference.label(structures, kind)
+        return [a for a in map(self.reference.store.result, keys) if a is not None]
+
+
 def check_on_dynamics(
-    rounds: Sequence[Sequence[Path]],
-    starts: Sequence[ase.Atoms],
-    reference: Reference,
-    settings: LearnSettings,
-    limit: float,
-    folder: Path,
-    say: Say,
+    rounds: Sequence[Sequence[Path]], dynamics: LastDynamics, limit: float
 ) -> dict[str, Any]:
     """Label a random sample of the last dynamics, for no other purpose, and compare all committees there were.
 
@@ -47,32 +67,26 @@ def check_on_dynamics(
     ----------
     rounds : sequence of sequences of Path
         The model files of every round.
-    starts : sequence of Atoms
-        Of the dynamics.
-    reference : Reference
-        What labels.
-    settings : LearnSettings
-        How many structures.
+    dynamics : LastDynamics
+        Of the last round.
     limit : float
         eV/Å, of the committee's standard deviation, from which on there is doubt.
-    folder : Path
-        Of the last round.
-    say : callable
-        Told why the dynamics ended early, if it did.
 
     Returns
     -------
     dict
         Plain values for JSON: errors and calibration of the last committee, force errors of all.
     """
-    frames = _late_frames(rounds[-1], starts, reference, settings, folder, say)
-    _, picked = _samples(frames, settings, len(rounds) - 1)
-    labelled = _labelled(picked, KIND, reference)
+    frames = dynamics.late_frames(rounds[-1])
+    _, picked = _samples(frames, dynamics.settings, len(rounds) - 1)
+    labelled = dynamics.labelled(picked, KIND)
     if len(labelled) < LEAST:
-        say(f"{len(labelled)} of {len(picked)} structures of the dynamics have labels: too few for a proof")
+        dynamics.say(
+            f"{len(labelled)} of {len(picked)} structures of the dynamics have labels: too few for a proof"
+        )
         return {"n_frames": len(labelled)}
     judged = Judge(rounds[-1]).judge(frames, limit)
-    path = folder / "check.extxyz"
+    path = dynamics.folder / "check.extxyz"
     ase.io.write(path, labelled, format="extxyz")
     found = assess(list(rounds[-1]), read_frames(path), device="cpu")
     calibrated = [Judge(models).calibrate(labelled) for models in rounds]
@@ -87,16 +101,7 @@ def check_on_dynamics(
     }
 
 
-def try_on_dynamics(
-    models: Sequence[Path],
-    starts: Sequence[ase.Atoms],
-    reference: Reference,
-    settings: LearnSettings,
-    number: int,
-    most: int,
-    folder: Path,
-    say: Say,
-) -> float | None:
+def try_on_dynamics(models: Sequence[Path], dynamics: LastDynamics, number: int, most: int) -> float | None:
     """Label a few structures of a round's dynamics, to learn whether another round is needed.
 
     Validation structures are hotter and farther from each other than what the model will meet. These here
@@ -106,8 +111,8 @@ def try_on_dynamics(
     ----------
     models : sequence of Path
         The committee.
-    starts, reference, settings, folder, say
-        As for :func:`check_on_dynamics`.
+    dynamics : LastDynamics
+        Of the round.
     number : int
         Of the round.
     most : int
@@ -118,22 +123,9 @@ def try_on_dynamics(
     float or None
         Mean absolute error of force components, eV/Å; None where too few have labels.
     """
-    picked, _ = _samples(_late_frames(models, starts, reference, settings, folder, say), settings, number)
-    labelled = _labelled(picked[:most], TRIAL, reference) if min(most, len(picked)) >= LEAST else []
+    picked, _ = _samples(dynamics.late_frames(models), dynamics.settings, number)
+    labelled = dynamics.labelled(picked[:most], TRIAL) if min(most, len(picked)) >= LEAST else []
     return Judge(models).calibrate(labelled).force_mae if len(labelled) >= LEAST else None
-
-
-def _late_frames(
-    models: Sequence[Path],
-    starts: Sequence[ase.Atoms],
-    reference: Reference,
-    settings: LearnSettings,
-    folder: Path,
-    say: Say,
-) -> list[ase.Atoms]:
-    """All frames of a round's last dynamics, without the beginnings."""
-    runs = trajectories(models, starts, settings, folder, say, reference.progress)
-    return [frame for frames in runs for frame in frames[int(EARLY * len(frames)) :]]
 
 
 def _samples(
@@ -144,11 +136,6 @@ def _samples(
     n_trial = min(settings.check // 2, len(frames) // 3)
     trial, proof = order[:n_trial], order[n_trial : n_trial + settings.check]
     return [frames[k] for k in trial], [frames[k] for k in proof]
-
-
-def _labelled(structures: Sequence[ase.Atoms], kind: str, reference: Reference) -> list[ase.Atoms]:
-    keys = reference.label(structures, kind)
-    return [a for a in map(reference.store.result, keys) if a is not None]
 
 
 def check_stability(

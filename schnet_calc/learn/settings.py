@@ -5,7 +5,17 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-MAY_CHANGE = {"budget", "workers", "timeout", "rounds", "accuracy", "check", "device"}
+MAY_CHANGE = {
+    "budget",
+    "workers",
+    "timeout",
+    "rounds",
+    "accuracy",
+    "check",
+    "device",
+    "executor",
+    "scheduler",
+}
 """Settings with which a run may go on that began with others."""
 
 
@@ -63,6 +73,11 @@ class LearnSettings:
     """Of all random numbers."""
     device: str = "cpu"
     """Of trainings and dynamics: cpu, cuda[:N] or auto."""
+    executor: str = "local"
+    """What labels and trains: local, processes of this machine, or dask, the workers of a cluster, which must see
+    the output's folder."""
+    scheduler: str = ""
+    """Address of dask's scheduler (tcp://host:8786), or the .json file that it wrote."""
 
     def __post_init__(self) -> None:
         free = {"relax", "seed", "reference_steps", "check", "accuracy", "start", "steps_per_label"}

@@ -1,23 +1,18 @@
 """Density functionals and MP2 of PySCF as a reference that pip can install: ``"PBE/def2-SVP"``."""
 
 import warnings
-from collections.abc import Collection, Sequence
 from typing import Any
 
-import ase
 import numpy as np
 from ase import units
-from ase.calculators.calculator import (
-    CalculationFailed,
-    Calculator,
-    CalculatorSetupError,
-    all_changes,
-)
+from ase.calculators.calculator import CalculationFailed, CalculatorSetupError
+
+from schnet_calc.references.reference_calculator import ReferenceCalculator
 
 DEBYE = units.Debye
 
 
-class PySCF(Calculator):
+class PySCF(ReferenceCalculator):
     """Energy, analytic forces and dipole of a molecule with PySCF.
 
     Parameters
@@ -61,12 +56,7 @@ class PySCF(Calculator):
         self._density: Any = None  # of the last structure, where the next one starts from
         self._numbers: list[int] = []
 
-    def calculate(
-        self,
-        atoms: ase.Atoms | None = None,
-        properties: Collection[str] = ("energy",),
-        system_changes: Sequence[str] = tuple(all_changes),
-    ) -> None:
+    def compute(self) -> dict[str, Any]:
         """Compute energy, forces and, but for MP2, the dipole.
 
         Raises
@@ -76,7 +66,6 @@ class PySCF(Calculator):
         CalculationFailed
             The orbitals don't converge.
         """
-        super().calculate(atoms, list(properties), list(system_changes))
         field = self._field()
         energy = field.kernel(dm0=self._start())
         if not field.converged:  # far from a minimum; slower, and nearly always to an end
@@ -93,13 +82,13 @@ class PySCF(Calculator):
             solved.kernel()
             energy = solved.e_tot
         slope = solved.nuc_grad_method().kernel()
-        self.results = {
+        results = {
             "energy": float(energy) * units.Hartree,
-            "free_energy": float(energy) * units.Hartree,
             "forces": -np.asarray(slope) * units.Hartree / units.Bohr,
         }
         if solved is field:
-            self.results["dipole"] = np.asarray(field.dip_moment(unit="Debye", verbose=0)) * DEBYE
+            results["dipole"] = np.asarray(field.dip_moment(unit="Debye", verbose=0)) * DEBYE
+        return results
 
     def _field(self) -> Any:
         """The mean field of the molecule, not converged."""

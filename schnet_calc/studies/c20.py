@@ -13,12 +13,7 @@ import numpy as np
 from ase import units
 from numpy.typing import NDArray
 
-from schnet_calc.analysis import (
-    Cluster,
-    bonds,
-    clusters,
-    shells,
-)
+from schnet_calc.analysis import Cluster, bonds, clusters, shells
 from schnet_calc.analysis.fullerene import Distributions, distributions, dodecahedron
 from schnet_calc.analysis.path_integrals import PathIntegralEstimators
 from schnet_calc.calculator import SchNetCalculator
@@ -29,7 +24,10 @@ from schnet_calc.simulate.md_files import MDRun, MDSettings
 from schnet_calc.simulate.modes import NormalModes, normal_modes
 from schnet_calc.simulate.pimd import PIMDRun, run_pimd
 from schnet_calc.simulate.relax import Relaxation, relax
+from schnet_calc.studies.c20_settings import C20Settings
 
+Progress = Callable[[str, int, int], None]
+"""Called with the name of a stage, steps done and steps in all."""
 THESIS_FMAX = 1e-4 * units.kcal / units.mol
 """eV/Å: the thesis's threshold of 1e-4 kcal/mol/Å."""
 LONGEST_BOND = 1.75
@@ -112,37 +110,16 @@ def c20_reference() -> dict[str, Any]:
 
 
 def study_c20(
-    model: str | Path,
-    directory: str | Path,
-    *,
-    time: float = 10.0,
-    nve_time: float = 2.0,
-    pimd_time: float = 2.0,
-    beads: int = 8,
-    temperature: float = 300.0,
-    seed: int = 0,
-    device: str = "auto",
-    progress: Callable[[str, int, int], None] | None = None,
+    directory: str | Path, settings: C20Settings | None = None, progress: Progress | None = None
 ) -> C20Study:
     """Run the study and leave its trajectories in a folder.
 
     Parameters
     ----------
-    model : str or path
-        A model of C20.
     directory : path
         For the relaxed structure and the trajectories; runs found there are continued.
-    time, nve_time, pimd_time : float
-        Length of the classical runs with Langevin thermostat and without, and of the path-integral
-        run, ps.
-    beads : int
-        Of the path-integral run.
-    temperature : float
-        K.
-    seed : int
-        Of the first displacements and the velocities.
-    device : str
-        As for the calculator.
+    settings : C20Settings, optional
+        Which model, and how much is simulated.
     progress : callable, optional
         Called with the name of the stage, steps done and steps in all.
 
@@ -158,69 +135,87 @@ def study_c20(
     directory = Path(directory)
     report = progress or (lambda stage, done, total: None)
     with locked(directory):
-        precise = SchNetCalculator(model, device=device, dtype="float64")
-        _same_study(directory / "study.json", {"model_sha256": precise.potential.sha256, "seed": seed})
-        relaxation, minima = _lowest(seed, precise, report)
-        ase.io.write(directory / "c20_relaxed.xyz", relaxation.atoms)
-        modes = normal_modes(relaxation.atoms, precise)
-        report("normal modes", 1, 1)
-        pairs, lengths = bonds(relaxation.atoms, LONGEST_BOND)
-        how = PIMDSettings(beads=beads, temperature=temperature, time=pimd_time, seed=seed + 1)
-        nve, nvt = _dynamics(relaxation.atoms, model, directory, (nve_time, time), how, device, report)
-        pimd = run_pimd(
-            relaxation.atoms,
-            model,
-            how,
-            directory / "pimd",
-            resume=True,
-            device=device,
-            progress=lambda step, _: report("PIMD", step, how.n_steps),
-        )
-        return C20Study(
-            temperature=temperature,
-            seed=seed,
-            relaxation=relaxation,
-            minima=minima,
-            bond_pairs=pairs,
-            bond_lengths=lengths,
-            bond_classes=clusters(lengths, BOND_GAP),
-            shells=shells(relaxation.atoms),
-            modes=modes,
-            nve=nve,
-            nvt=nvt,
-            classical=distributions([nvt.late_frames()]),
-            pimd=pimd,
-            quantum=distributions(pimd.late_beads()),
-            estimators=pimd.estimators(),
-            reference=c20_reference(),
-        )
+        return _study(directory, settings or C20Settings(), report)
+
+
+def _study(directory: Path, settings: C20Settings, report: Progress) -> C20Study:
+    precise = SchNetCalculator(settings.model, device=settings.device, dtype="float64")
+    identity = {"model_sha256": precise.potential.sha256, "seed": settings.seed}
+    _same_study(directory / "study.json", identity)
+    relaxation, minima = _lowest(settings.seed, precise, report)
+    atoms = relaxation.atoms
+    ase.io.write(directory / "c20_relaxed.xyz", atoms)
+    modes = normal_modes(atoms, precise)
+    report("normal modes", 1, 1)
+    pairs, lengths = bonds(atoms, LONGEST_BOND)
+    nve, nvt = _dynamics(atoms, directory, settings, report)
+    pimd = _path_integrals(atoms, directory, settings, report)
+    return C20Study(
+        temperature=settings.temperature,
+        seed=settings.seed,
+        relaxation=relaxation,
+        minima=minima,
+        bond_pairs=pairs,
+        bond_lengths=lengths,
+        bond_classes=clusters(lengths, BOND_GAP),
+        shells=shells(atoms),
+        modes=modes,
+        nve=nve,
+        nvt=nvt,
+        classical=distributions([nvt.late_frames()]),
+        pimd=pimd,
+        quantum=distributions(pimd.late_beads()),
+        estimators=pimd.estimators(),
+        reference=c20_reference(),
+    )
+
+
+def _path_integrals(atoms: ase.Atoms, directory: Path, settings: C20Settings, report: Progress) -> PIMDRun:
+    how = PIMDSettings(
+        beads=settings.beads,
+        temperature=settings.temperature,
+        time=settings.quantum_time,
+        seed=settings.seed + 1,
+    )
+    return run_pimd(
+        atoms,
+        settings.model,
+        how,
+        directory / "pimd",
+        resume=True,
+        device=settings.device,
+        progress=lambda step, _: report("PIMD", step, how.n_steps),
+    )
 
 
 def _dynamics(
-    atoms: ase.Atoms,
-    model: str | Path,
-    directory: Path,
-    times: tuple[float, float],
-    quantum: PIMDSettings,
-    device: str,
-    report: Callable[[str, int, int], None],
+    atoms: ase.Atoms, directory: Path, settings: C20Settings, report: Progress
 ) -> tuple[MDRun, MDRun]:
-    """Classical runs without and with a thermostat, ps each, at the temperature of the path integrals."""
-    calculator, kelvin, seed = SchNetCalculator(model, device=device), quantum.temperature, quantum.seed - 1
-
-    def run(name: str, settings: MDSettings) -> MDRun:
-        def show(step: int, _: ase.Atoms) -> None:
-            report(name.replace("_", " "), max(step, 0), settings.n_steps)
-
-        return run_md(atoms, calculator, settings, directory / name, resume=True, progress=show)
-
-    warm = min(1.0, times[0])
-    nve = run("md_nve", MDSettings(kelvin, times[0], thermostat="none", seed=seed, equilibrate=warm))
-    return nve, run("md_nvt", MDSettings(kelvin, times[1], seed=seed))
+    """Classical runs without and with a thermostat, at the temperature of the path integrals."""
+    calculator = SchNetCalculator(settings.model, device=settings.device)
+    kelvin, seed, free = settings.temperature, settings.seed, settings.free_time
+    runs = {
+        "md_nve": MDSettings(kelvin, free, thermostat="none", seed=seed, equilibrate=min(1.0, free)),
+        "md_nvt": MDSettings(kelvin, settings.classical_time, seed=seed),
+    }
+    nve, nvt = (
+        run_md(
+            atoms,
+            calculator,
+            how,
+            directory / name,
+            resume=True,
+            progress=lambda step, _, name=name, how=how: report(  # type: ignore[misc]
+                name.replace("_", " "), max(step, 0), how.n_steps
+            ),
+        )
+        for name, how in runs.items()
+    )
+    return nve, nvt
 
 
 def _lowest(
-    seed: int, calculator: SchNetCalculator, report: Callable[[str, int, int], None]
+    seed: int, calculator: SchNetCalculator, report: Progress
 ) -> tuple[Relaxation, NDArray[np.float64]]:
     """The relaxation that ends lowest, and the energies above it where all of them end, eV."""
     report("relaxation", 0, N_STARTS)

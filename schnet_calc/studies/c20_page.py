@@ -8,41 +8,22 @@ import numpy as np
 from ase import units
 
 from schnet_calc.report.molecule import BondClasses, molecule_data
-from schnet_calc.report.page import Commands, Page, Part, Section, Table, Text, write_page
+from schnet_calc.report.page import Page, Part, Section, Table, Text
 from schnet_calc.report.sections import (
     distribution_parts,
     dynamics_parts,
     mode_parts,
-    model_section,
     path_integral_parts,
     structure_parts,
 )
 from schnet_calc.studies.c20 import C20Study
+from schnet_calc.studies.study_page import StudyPage
 
 
-def write_c20_report(
-    study: C20Study, directory: str | Path, metadata: dict[str, Any], model_name: str, command: str
-) -> Path:
-    """Write the figures (PNG, SVG), ``c20.json`` and ``index.html`` of a study.
-
-    Parameters
-    ----------
-    study : C20Study
-        Its numbers.
-    directory : path
-        Where to.
-    metadata : dict
-        Of the model file.
-    model_name, command : str
-        As the reader would type them.
-
-    Returns
-    -------
-    Path
-        Of the page.
-    """
-    directory = Path(directory)
-    numbers = {**study.to_dict(), "model": metadata}
+def write_c20_report(study: C20Study, place: StudyPage) -> Path:
+    """Write the figures (PNG, SVG), ``c20.json`` and ``index.html``; return the path of the page."""
+    directory = place.directory
+    numbers = {**study.to_dict(), "model": place.metadata}
     (directory / "c20.json").write_text(json.dumps(numbers, indent=1))
     relaxed = study.relaxation.atoms
     names = ["C-C"] * len(study.bond_classes)
@@ -50,7 +31,7 @@ def write_c20_report(
     page = Page(
         title=f"C20, from a dodecahedron to {study.temperature:g} K",
         lead=(
-            f"The study of Section 5.3 of K. T. Schütt's thesis, repeated with the model {model_name}. "
+            f"The study of Section 5.3 of K. T. Schütt's thesis, repeated with the model {place.model_name}. "
             f"It is compared with a surrogate, which labelled the data of this package's own models: "
             f"{study.reference['source']}"
         ),
@@ -62,13 +43,12 @@ def write_c20_report(
             Section(
                 "Path integrals", path_integral_parts(study.pimd, study.estimators, relaxed, directory)
             ),
-            Section("Beside the thesis", [_comparison(study, metadata), Text(THESIS, soft=True)]),
-            model_section(metadata, model_name),
-            Section("To repeat it", [Commands([command]), Text(_seeds(study), soft=True)]),
+            Section("Beside the thesis", [_comparison(study, place.metadata), Text(THESIS, soft=True)]),
+            *place.last_sections(Text(_seeds(study), soft=True)),
         ],
         molecule=molecule_data(relaxed, classes, study.modes),
     )
-    return write_page(page, directory / "index.html")
+    return place.write(page)
 
 
 THESIS = (

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from schnet_calc.plots.style import COLORS, plain
 from schnet_calc.studies.ablation import Variant
 from schnet_calc.studies.alchemy import AlchemicalStudy
-from schnet_calc.studies.learning_curve import Point
+from schnet_calc.studies.learning_curve import LearningPoint
 
 
 def draw_alchemy(axes: Axes, study: AlchemicalStudy) -> Axes:
@@ -23,10 +23,10 @@ def draw_alchemy(axes: Axes, study: AlchemicalStudy) -> Axes:
 
 
 def draw_data_efficiency(
-    axes: Axes, points: Sequence[Point], published: Mapping[tuple[str, int, int], float]
+    axes: Axes, points: Sequence[LearningPoint], published: Mapping[tuple[str, int, int], float]
 ) -> Axes:
     """Test errors against the number of training molecules, a line per network; rings for published ones."""
-    lines: dict[tuple[str, int], list[Point]] = {}
+    lines: dict[tuple[str, int], list[LearningPoint]] = {}
     for point in points:
         lines.setdefault((point.architecture, point.n_interactions), []).append(point)
     for k, ((name, n_interactions), mine) in enumerate(sorted(lines.items())):

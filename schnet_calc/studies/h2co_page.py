@@ -7,35 +7,17 @@ import numpy as np
 
 from schnet_calc import plots
 from schnet_calc.report.molecule import bond_classes, molecule_data
-from schnet_calc.report.page import Commands, Page, Part, Section, Table, Text, save_picture, write_page
-from schnet_calc.report.sections import mode_parts, model_section
+from schnet_calc.report.page import Page, Part, Section, Table, Text, save_picture
+from schnet_calc.report.sections import mode_parts
 from schnet_calc.studies.h2co import MEASURED, MEASURED_KM_MOL, NAMES, H2COStudy, Isotopologue, whole
+from schnet_calc.studies.study_page import StudyPage
 
 LEVEL = "CCSD(T)-F12B/aug-cc-pVTZ-F12"
 
 
-def write_h2co_report(
-    study: H2COStudy, directory: str | Path, metadata: dict[str, object], model_name: str, command: str
-) -> Path:
-    """Write ``h2co.json``, figures and ``index.html``.
-
-    Parameters
-    ----------
-    study : H2COStudy
-        Its numbers.
-    directory : path
-        Where to.
-    metadata : dict
-        Of the model file.
-    model_name, command : str
-        As the reader would type them.
-
-    Returns
-    -------
-    Path
-        Of the page.
-    """
-    directory = Path(directory)
+def write_h2co_report(study: H2COStudy, place: StudyPage) -> Path:
+    """Write ``h2co.json``, figures and ``index.html``; return the path of the page."""
+    directory = place.directory
     (directory / "h2co.json").write_text(json.dumps(study.to_dict(), indent=1))
     light = study.molecules[0]
     atoms = light.modes.atoms
@@ -45,18 +27,14 @@ def write_h2co_report(
         title="Formaldehyde, from labels to its infrared spectrum",
         lead=(
             f"Harmonic frequencies, VPT2, classical dynamics and path integrals (TRPMD, {study.beads} beads, "
-            f"{study.temperature:g} K) with the model {model_name}, trained on {LEVEL}, "
+            f"{study.temperature:g} K) with the model {place.model_name}, trained on {LEVEL}, "
             "beside measured fundamentals."
         ),
         headline=_headline(study),
-        sections=[
-            *sections,
-            model_section(metadata, model_name),
-            Section("To repeat it", [Commands([command])]),
-        ],
+        sections=[*sections, *place.last_sections()],
         molecule=molecule_data(atoms, bond_classes(atoms), light.modes),
     )
-    return write_page(page, directory / "index.html")
+    return place.write(page)
 
 
 def _headline(study: H2COStudy) -> list[tuple[str, str]]:

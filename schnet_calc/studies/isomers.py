@@ -42,7 +42,7 @@ MODELS = {
 
 
 @dataclass(frozen=True)
-class Row:
+class IsomerErrors:
     """A model on frames that it was not trained with."""
 
     trained_on: str
@@ -77,7 +77,7 @@ def isomer_rows(
     directory: str | Path | None = None,
     steps: int | None = None,
     progress: Progress | None = None,
-) -> list[Row]:
+) -> list[IsomerErrors]:
     """Test energies alone against energies and forces, on known and on unknown molecules: Table 5.5.
 
     Parameters
@@ -118,13 +118,17 @@ def isomer_rows(
     return rows + [_mean_row(kind, frames) for kind, frames in sets.items()]
 
 
-def _row(name: str, kind: str, tested: Evaluation) -> Row:
+def _row(name: str, kind: str, tested: Evaluation) -> IsomerErrors:
     errors = tested.errors.to_dict()
-    return Row(name, kind, errors["energy_mae_kcal_mol"], errors["force_mae_kcal_mol_ang"], tested.n_frames)
+    return IsomerErrors(
+        name, kind, errors["energy_mae_kcal_mol"], errors["force_mae_kcal_mol_ang"], tested.n_frames
+    )
 
 
-def _mean_row(kind: str, frames: Frames) -> Row:
+def _mean_row(kind: str, frames: Frames) -> IsomerErrors:
     """Row of the mean of the energies, all isomers having the same atoms, and of no forces."""
     energies, forces = frames.labels["energy"], frames.labels["forces"]
     energy = float(np.abs(energies - energies.mean()).mean()) / KCAL_MOL
-    return Row("mean predictor", kind, energy, float(np.abs(forces).mean()) / KCAL_MOL, len(frames))
+    return IsomerErrors(
+        "mean predictor", kind, energy, float(np.abs(forces).mean()) / KCAL_MOL, len(frames)
+    )

@@ -1,9 +1,11 @@
 """Trainings of a study, each done once: what it reached is kept in its folder."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from schnet_calc.folders import replace_json
 from schnet_calc.training import Evaluation, RunConfig
@@ -15,40 +17,47 @@ Progress = Callable[[str, int, int], None]
 """Called with a label, how much is done, and how much there is."""
 
 
-def kept_point(
-    config: RunConfig,
-    folder: Path,
-    describe: Callable[[Evaluation], dict[str, Any]],
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Train and test, or go on with the run in the folder; a run that is done is only read.
+@dataclass(frozen=True)
+class KeptPoint(ABC):
+    """What a training reached, as plain values."""
 
-    Parameters
-    ----------
-    config : RunConfig
-        Of the training.
-    folder : Path
-        Gets the run, and ``point.json`` when it is done.
-    describe : callable
-        Takes the evaluation on the test frames; its plain values are kept, ``"steps"`` among them.
-    progress : callable, optional
-        Told how it goes.
-    """
-    kept = folder / POINT
-    if kept.exists():
-        point: dict[str, Any] = json.loads(kept.read_text())
-        if point["steps"] == config.training.steps:
-            return point
-    tested = train(config, folder, resume=True, progress=steps_of(progress, folder.name))
-    assert tested is not None
-    point = describe(tested)
-    replace_json(kept, point)
-    return point
+    @classmethod
+    @abstractmethod
+    def of(cls, config: RunConfig, tested: Evaluation) -> Self:
+        """Take what counts from an evaluation on the test frames."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
 
-def read_points(directory: str | Path) -> list[dict[str, Any]]:
-    """Return the trainings in a folder that are done, in the order of their names."""
-    return [json.loads(path.read_text()) for path in sorted(Path(directory).glob(f"*/{POINT}"))]
+    @classmethod
+    def read_all(cls, directory: str | Path) -> list[Self]:
+        """Return the trainings in a folder that are done, in the order of their names."""
+        return [cls(**json.loads(path.read_text())) for path in sorted(Path(directory).glob(f"*/{POINT}"))]
+
+    @classmethod
+    def reached(cls, config: RunConfig, folder: Path, progress: Progress | None = None) -> Self:
+        """Train and test, or go on with the run in the folder; a run that is done is only read.
+
+        Parameters
+        ----------
+        config : RunConfig
+            Of the training.
+        folder : Path
+            Gets the run, and ``point.json`` when it is done.
+        progress : callable, optional
+            Told how it goes.
+        """
+        kept = folder / POINT
+        if kept.exists():
+            point: dict[str, Any] = json.loads(kept.read_text())
+            if point["steps"] == config.training.steps:
+                return cls(**point)
+        tested = train(config, folder, resume=True, progress=steps_of(progress, folder.name))
+        assert tested is not None
+        found = cls.of(config, tested)
+        replace_json(kept, found.to_dict())
+        return found
 
 
 def steps_of(progress: Progress | None, label: str) -> Callable[[Any, Any], None] | None:

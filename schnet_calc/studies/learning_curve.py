@@ -1,14 +1,13 @@
 """Errors on QM9 against the number of training molecules: Figure 4.6 of the thesis, and Table 1 of the paper."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from schnet_calc.analysis.errors import KCAL_MOL
-from schnet_calc.studies import kept
 from schnet_calc.studies.configs import config_folder
-from schnet_calc.studies.kept import Progress, kept_point
+from schnet_calc.studies.kept import KeptPoint, Progress
 from schnet_calc.training import Evaluation, RunConfig
 
 SIZES = (1000, 10_000, 50_000, 110_000)
@@ -29,7 +28,7 @@ N_TEST = 10_831
 
 
 @dataclass(frozen=True)
-class Point:
+class LearningPoint(KeptPoint):
     """A network trained on so many molecules."""
 
     architecture: str
@@ -39,9 +38,16 @@ class Point:
     error: float
     """Mean absolute error of U0 on unseen molecules, kcal/mol."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
+    @classmethod
+    def of(cls, config: RunConfig, tested: Evaluation) -> "LearningPoint":
+        """Take the error of the energy."""
+        return cls(
+            config.to_dict()["model"]["architecture"],
+            config.model.n_interactions,
+            int(config.data.n_train or 0),
+            config.training.steps,
+            tested.errors["energy"].mae / KCAL_MOL,
+        )
 
 
 def run_learning_curve(
@@ -51,7 +57,7 @@ def run_learning_curve(
     steps: int = 20_000,
     data: str | Path | None = None,
     progress: Progress | None = None,
-) -> list[Point]:
+) -> list[LearningPoint]:
     """Train and test every network on every number of molecules; what is there is continued, or only read.
 
     Parameters
@@ -74,11 +80,11 @@ def run_learning_curve(
         for n_train in sizes:
             config = configuration(architecture, n_interactions, n_train, steps, data)
             name = f"{architecture}_T{n_interactions}_N{n_train}"
-            found.append(_point(config, Path(directory) / name, progress))
+            found.append(LearningPoint.reached(config, Path(directory) / name, progress))
     return found
 
 
-def read_points(directory: str | Path) -> list[Point]:
+def read_points(directory: str | Path) -> list[LearningPoint]:
     """Return the trainings in a folder that are done, in the order of their names.
 
     Parameters
@@ -86,7 +92,7 @@ def read_points(directory: str | Path) -> list[Point]:
     directory : path
         As for :func:`run_learning_curve`.
     """
-    return [Point(**values) for values in kept.read_points(directory)]
+    return LearningPoint.read_all(directory)
 
 
 def configuration(
@@ -108,17 +114,3 @@ def configuration(
     if data is not None:
         changes["file"] = str(data)
     return RunConfig.from_toml(config_folder("qm9") / "u0.toml").changed(changes)
-
-
-def _point(config: RunConfig, folder: Path, progress: Progress | None) -> Point:
-    def describe(tested: Evaluation) -> dict[str, Any]:
-        point = Point(
-            config.to_dict()["model"]["architecture"],
-            config.model.n_interactions,
-            int(config.data.n_train or 0),
-            config.training.steps,
-            tested.errors["energy"].mae / KCAL_MOL,
-        )
-        return point.to_dict()
-
-    return Point(**kept_point(config, folder, describe, progress))

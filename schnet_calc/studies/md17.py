@@ -42,7 +42,7 @@ PAPER = {
 
 
 @dataclass(frozen=True)
-class Row:
+class MoleculeErrors:
     """One molecule of the table."""
 
     molecule: str

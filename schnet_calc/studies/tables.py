@@ -19,7 +19,7 @@ from schnet_calc.training.setup import new_split, read_data
 from schnet_calc.training.workflow import train
 
 
-class Row(NamedTuple):
+class ThesisRow(NamedTuple):
     """A row of a published table."""
 
     table: str
@@ -45,7 +45,7 @@ UNITS = {
 }
 ROWS = {
     "qm9": (
-        Row(
+        ThesisRow(
             "4.2",
             "QM9, N = 110,000, T = 6",
             "qm9",
@@ -53,18 +53,18 @@ ROWS = {
             {"energy, kcal/mol": 0.32},
             "U0; molecules at their minima",
         ),
-        Row("4.2", "U at 298 K", "qm9_u298", ("qm9/u298.toml",), {"energy, kcal/mol": 0.44}),
-        Row("4.2", "H", "qm9_h298", ("qm9/h298.toml",), {"energy, kcal/mol": 0.32}),
-        Row("4.2", "G", "qm9_g298", ("qm9/g298.toml", "qm9/g298_2.toml"), {"energy, kcal/mol": 0.32}),
-        Row(
+        ThesisRow("4.2", "U at 298 K", "qm9_u298", ("qm9/u298.toml",), {"energy, kcal/mol": 0.44}),
+        ThesisRow("4.2", "H", "qm9_h298", ("qm9/h298.toml",), {"energy, kcal/mol": 0.32}),
+        ThesisRow("4.2", "G", "qm9_g298", ("qm9/g298.toml", "qm9/g298_2.toml"), {"energy, kcal/mol": 0.32}),
+        ThesisRow(
             "4.2",
             "dipole, latent charges",
             "qm9_dipole",
             ("qm9/dipole.toml", "qm9/dipole_2.toml"),
             {"dipole_length, D": 0.033},
         ),
-        Row("4.2", "gap", "qm9_gap", ("qm9/gap.toml",), {"gap, kcal/mol": 1.45}),
-        Row(
+        ThesisRow("4.2", "gap", "qm9_gap", ("qm9/gap.toml",), {"gap, kcal/mol": 1.45}),
+        ThesisRow(
             "4.2",
             "HOMO, LUMO and gap in one network",
             "qm9_orbitals",
@@ -72,7 +72,7 @@ ROWS = {
             {"homo, kcal/mol": 0.95, "lumo, kcal/mol": 0.78, "gap, kcal/mol": 1.45},
             "theirs one network each",
         ),
-        Row(
+        ThesisRow(
             "4.2",
             "sums and R²",
             "qm9_sums",
@@ -87,14 +87,14 @@ ROWS = {
         ),
     ),
     "materials": (
-        Row(
+        ThesisRow(
             "4.3",
             "crystals, N = 3,000",
             "materials_3000",
             ("materials/3000.toml",),
             {"formation_energy, eV/atom": 0.127},
         ),
-        Row(
+        ThesisRow(
             "4.3",
             "crystals, N = 30,000",
             "materials",
@@ -104,14 +104,14 @@ ROWS = {
         ),
     ),
     "c20": (
-        Row(
+        ThesisRow(
             "5.6",
             "T = 3, F = 128",
             "c20",
             tuple(f"c20/{part}.toml" for part in ("1_adam", "2_soap", "3_cosine", "4_cosine", "5_cosine")),
             {"energy, kcal/mol": 0.188, "forces, kcal/mol/Å": 0.197},
         ),
-        Row(
+        ThesisRow(
             "5.6",
             "T = 6, F = 128",
             "c20_accurate",
@@ -127,7 +127,7 @@ ROWS = {
 class Tested:
     """A row and what the shipped model reaches."""
 
-    row: Row
+    row: ThesisRow
     evaluation: Evaluation
 
     @property
@@ -152,13 +152,13 @@ class Tested:
 
 
 def configuration(
-    row: Row, data: str | Path | None, folder: str | Path | None = None, part: int = -1
+    row: ThesisRow, data: str | Path | None, folder: str | Path | None = None, part: int = -1
 ) -> RunConfig:
     """Return the configuration that the model of a row was trained with, for data in another place maybe.
 
     Parameters
     ----------
-    row : Row
+    row : ThesisRow
         Of a table.
     data : path, optional
         The data.
@@ -233,7 +233,9 @@ def evaluated_rows(
     return found
 
 
-def _trained(row: Row, data: str | Path | None, directory: Path, folder: str | Path | None) -> Evaluation:
+def _trained(
+    row: ThesisRow, data: str | Path | None, directory: Path, folder: str | Path | None
+) -> Evaluation:
     """Train all parts, or go on with them."""
     before: Path | None = None
     for part, name in enumerate(row.configs):

@@ -1,7 +1,7 @@
 """All weights of a network in one vector: what a step does to each of them is one operation, not a hundred.
 
 Layers of one kind lie side by side, block after block, so that all blocks' weights are one tensor without a
-copy (:func:`schnet_calc.kernels.torch.stacks.together`), and so are matrices of one shape, for SOAP.
+copy (:func:`schnet_calc.kernels.torch.stacks.stacked`), and so are matrices of one shape, for SOAP.
 """
 
 import re

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from schnet_calc.compat import adam_update
-from schnet_calc.kernels.torch.rotated_adam import Turned, rotated_adam, turned
+from schnet_calc.kernels.torch.rotated_adam import AdamStep, Eigenvectors, eigenvectors, rotated_adam
 
 SAMPLE = 5
 """Steps between two gradients that go into the preconditioner."""
@@ -48,7 +48,7 @@ class SOAP(torch.optim.Optimizer):
     ) -> None:
         defaults = {"lr": lr, "betas": betas, "eps": eps, "frequency": frequency, "largest": largest}
         super().__init__(list(parameters), defaults)
-        self._kept: dict[Tensor, Turned] = {}
+        self._kept: dict[Tensor, Eigenvectors] = {}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -82,17 +82,18 @@ class SOAP(torch.optim.Optimizer):
             _turn(state, exactly=count == 1)
         left, right = state["q_left"], state["q_right"]
         if weights.device.type == "cpu":
-            turn = self._turned(parameter, left, right)
-            rotated_adam(weights, gradient, moments, turn, group["lr"], group["betas"], group["eps"], count)
+            turn = self._prepared(parameter, left, right)
+            adam = AdamStep(group["lr"], group["betas"], group["eps"], count)
+            rotated_adam(weights, gradient, moments, turn, adam)
         else:
             update = adam_update(left.mT @ gradient @ right, *moments, count, group)
             weights.add_(left @ update @ right.mT)
 
-    def _turned(self, parameter: Tensor, left: Tensor, right: Tensor) -> Turned:
+    def _prepared(self, parameter: Tensor, left: Tensor, right: Tensor) -> Eigenvectors:
         """The eigenvectors as compiled loops read them, prepared where they are new."""
         kept = self._kept.get(parameter)
         if kept is None or kept.left is not left or kept.right is not right:
-            kept = self._kept[parameter] = turned(left, right)
+            kept = self._kept[parameter] = eigenvectors(left, right)
         return kept
 
 

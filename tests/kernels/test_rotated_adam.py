@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from schnet_calc.kernels.torch.rotated_adam import rotated_adam, turned
+from schnet_calc.kernels.torch.rotated_adam import AdamStep, eigenvectors, rotated_adam
 
 BETAS, RATE, EPS = (0.9, 0.98), 0.1, 1e-6
 
@@ -17,13 +17,13 @@ def test_steps(shape, dtype, tolerance, n_threads, threads):
     n, rows, columns = shape
     left = torch.linalg.qr(torch.randn(n, rows, rows, dtype=dtype)).Q.contiguous()
     right = torch.linalg.qr(torch.randn(n, columns, columns, dtype=dtype)).Q.contiguous()
-    weights, turn = torch.randn(shape, dtype=dtype), turned(left, right)
+    weights, turn = torch.randn(shape, dtype=dtype), eigenvectors(left, right)
     expected = weights.clone()
     moments = torch.zeros(shape, dtype=dtype), torch.zeros(shape, dtype=dtype)
     mean, square = (m.clone() for m in moments)
     for count in (1, 2, 3):
         gradient = torch.randn(shape, dtype=dtype)
-        rotated_adam(weights, gradient, moments, turn, RATE, BETAS, EPS, count)
+        rotated_adam(weights, gradient, moments, turn, AdamStep(RATE, BETAS, EPS, count))
         inside = left.mT @ gradient @ right
         mean = BETAS[0] * mean + (1 - BETAS[0]) * inside
         square = BETAS[1] * square + (1 - BETAS[1]) * inside**2

@@ -23,6 +23,7 @@ from schnet_calc.studies.c20 import (
     dodecahedron,
     study_c20,
 )
+from schnet_calc.studies.c20_settings import C20Settings
 from schnet_calc.training.evaluation import evaluate
 
 
@@ -81,6 +82,6 @@ def test_two_studies_never_share_a_folder(tmp_path):
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(FolderInUseError, match=f"process {holder.pid}"):
-            study_c20("c20", tmp_path, device="cpu")
+            study_c20(tmp_path, C20Settings(device="cpu"))
         holder.kill()
     assert not (tmp_path / "study.json").exists()

@@ -8,7 +8,7 @@ import pytest
 from helpers import ethanol
 from schnet_calc.analysis.errors import KCAL_MOL
 from schnet_calc.studies import c20_selection
-from schnet_calc.studies.c20_selection import PAPER, Network, configuration, read_rows
+from schnet_calc.studies.c20_selection import PAPER, SelectedNetwork, configuration, read_rows
 from schnet_calc.studies.reproduction.pieces import run_stage
 from schnet_calc.studies.reproduction.stages import trained_stages
 
@@ -28,11 +28,11 @@ def springs(tmp_path):
 
 
 def test_networks_are_those_of_the_thesis():
-    config = configuration(Network(3, 64, 0.001), 50, "c20.npz")
+    config = configuration(SelectedNetwork(3, 64, 0.001), 50, "c20.npz")
     assert (config.model.n_interactions, config.model.n_features) == (3, 64)
     assert (config.training.rho, config.training.steps, config.data.file) == (0.001, 50, "c20.npz")
     assert len(PAPER) == 7
-    assert min(p.force for p in PAPER.values()) == PAPER[Network(6, 128, 0.0)].force
+    assert min(p.force for p in PAPER.values()) == PAPER[SelectedNetwork(6, 128, 0.0)].force
 
 
 def test_what_is_done_is_read_and_shown(run, springs, tmp_path, monkeypatch):
@@ -54,12 +54,15 @@ def test_the_page_reads_it(tmp_path):
     folder = tmp_path / "c20_selection"
     stage = trained_stages(tmp_path)["c20_selection"]
     assert "no trainings" in run_stage("s", stage, tmp_path, None, lambda *_: None)["missing"]
-    for network in (Network(6, 128, 0.1), Network(3, 64, 0.01)):
+    for network in (SelectedNetwork(6, 128, 0.1), SelectedNetwork(3, 64, 0.01)):
         values = {**network._asdict(), "steps": 9, "energy": 0.5, "force": 0.25}
         place = folder / f"{network.rho}"
         place.mkdir(parents=True)
         (place / "point.json").write_text(json.dumps(values))
-    assert [r.network for r in read_rows(folder)] == [Network(3, 64, 0.01), Network(6, 128, 0.1)]
+    assert [r.network for r in read_rows(folder)] == [
+        SelectedNetwork(3, 64, 0.01),
+        SelectedNetwork(6, 128, 0.1),
+    ]
     (table,) = run_stage("s", stage, tmp_path, None, lambda *_: None)["found"]["Table 5.6"]
     assert table["rows"][0] == ["3", "64", "0.01", "0.500", "0.228", "0.250", "0.401", "9"]
 

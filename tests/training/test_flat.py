@@ -8,7 +8,7 @@ import torch
 
 from helpers import random_network
 from schnet_calc.kernels.splines.cubic import SplineGrid
-from schnet_calc.kernels.torch.stacks import together
+from schnet_calc.kernels.torch.stacks import stacked
 from schnet_calc.training import Run, TrainingConfig
 from schnet_calc.training.checkpoint import load_checkpoint, save_checkpoint
 from schnet_calc.training.flat import FlatWeights
@@ -61,18 +61,18 @@ def test_gradients_go_into_the_vector(batch, name, how):
 def test_layers_of_one_kind_are_one_tensor_without_a_copy():
     network = random_network(n_interactions=3)
     weights = [block.dense_in.weight for block in network.interactions]
-    assert together(weights).data_ptr() != weights[0].data_ptr()
+    assert stacked(weights).data_ptr() != weights[0].data_ptr()
     flat = FlatWeights(network)
-    whole = together(weights)
+    whole = stacked(weights)
     assert whole.data_ptr() == weights[0].data_ptr()
     assert whole.is_leaf
     assert whole.grad.data_ptr() == weights[0].grad.data_ptr()
     torch.testing.assert_close(whole, torch.stack(weights))
-    assert together(weights) is whole
-    assert not together(weights[::-1]).is_leaf
+    assert stacked(weights) is whole
+    assert not stacked(weights[::-1]).is_leaf
     assert len(flat.values) == sum(p.numel() for p in network.parameters())
     weights[1].data = weights[1].detach() + 1.0
-    torch.testing.assert_close(together(weights), torch.stack(weights))
+    torch.testing.assert_close(stacked(weights), torch.stack(weights))
 
 
 def test_a_vector_outlives_loading():

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from schnet_calc.kernels.cpu.dense import panel_width
 from schnet_calc.kernels.cpu.training import Pairs
 from schnet_calc.kernels.torch.read_out import head_gradients, head_values, head_weights
-from schnet_calc.kernels.torch.stacks import padded, together
+from schnet_calc.kernels.torch.stacks import padded, stacked
 from schnet_calc.kernels.torch.step import Blocks, Step
 from schnet_calc.kernels.torch.tables import tables_gradients, tabulated
 from schnet_calc.nn import Interaction, SchNet
@@ -58,14 +58,14 @@ def _weights(network: SchNet) -> list[Tensor]:
     blocks = cast(list[Interaction], list(network.interactions))
     found = []
     for layers in ([f.dense1 for f in filters], [f.dense2 for f in filters]):
-        found += [together([layer.weight for layer in layers]), together([layer.bias for layer in layers])]
+        found += [stacked([layer.weight for layer in layers]), stacked([layer.bias for layer in layers])]
     of_blocks = [
         [b.dense_in for b in blocks],
         [b.dense_hidden for b in blocks],
         [b.dense_out for b in blocks],
     ]
-    found += [together([layer.weight for layer in layers]) for layers in of_blocks]
-    found += [together([_bias(layer) for layer in layers]) for layers in of_blocks]
+    found += [stacked([layer.weight for layer in layers]) for layers in of_blocks]
+    found += [stacked([_bias(layer) for layer in layers]) for layers in of_blocks]
     return [*found, network.embedding.weight, *head_weights(network)]
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from schnet_calc.kernels.splines.cubic import SplineGrid, SplinePairs, spline_pairs, spline_table
 from schnet_calc.kernels.torch.ops import convolve, convolve_adjoint
-from schnet_calc.kernels.torch.stacks import together
+from schnet_calc.kernels.torch.stacks import stacked
 from schnet_calc.nn import Interaction, SchNet
 from schnet_calc.nn.activation import slope
 from schnet_calc.nn.schnet import FilterNetwork
@@ -33,8 +33,8 @@ def filter_tables(network: SchNet, basis: Tensor) -> Tensor:
     networks = cast(list[FilterNetwork], list(network.filters))
     values = basis.expand(len(networks), *basis.shape)
     for k, layers in enumerate(([f.dense1 for f in networks], [f.dense2 for f in networks])):
-        weights = together([layer.weight for layer in layers])
-        biases = together([layer.bias for layer in layers])
+        weights = stacked([layer.weight for layer in layers])
+        biases = stacked([layer.bias for layer in layers])
         values = torch.baddbmm(biases[:, None], values, weights.mT)
         if k == 0 or networks[0].last_activation:
             values = networks[0].activation(values)

@@ -10,7 +10,18 @@ from schnet_calc.kernels.cpu.threads import n_parts, run_parts
 from schnet_calc.kernels.torch.stacks import padded
 
 
-class Turned(NamedTuple):
+class AdamStep(NamedTuple):
+    """What a step of Adam depends on beside weights and gradients."""
+
+    rate: float
+    betas: tuple[float, float]
+    """Decays of the first and the second moments."""
+    eps: float
+    number: int
+    """Of the step, from 1 on."""
+
+
+class Eigenvectors(NamedTuple):
     """Eigenvectors, and what compiled loops read of them."""
 
     left: Tensor
@@ -21,40 +32,31 @@ class Turned(NamedTuple):
     """Of both."""
 
 
-def turned(left: Tensor, right: Tensor) -> Turned:
-    """Prepare eigenvectors, for as long as they stay the same."""
+def eigenvectors(left: Tensor, right: Tensor) -> Eigenvectors:
+    """Prepare eigenvectors (n, R, R) and (n, C, C), for as long as they stay the same."""
     width = panel_width(left.numpy().dtype)
     wide = padded(right, 2, width)
     # A layer with weights W computes x Wᵀ, so rightᵀ makes x right, and the layer's way back x rightᵀ.
     layers = packed([(wide.mT.contiguous().numpy(), wide.new_zeros(wide.shape[:2]).numpy())])
     rotation = Rotation(left.contiguous().numpy(), left.mT.contiguous().numpy(), layers)
-    return Turned(left, right, rotation)
+    return Eigenvectors(left, right, rotation)
 
 
 def rotated_adam(
-    weights: Tensor,
-    gradient: Tensor,
-    moments: tuple[Tensor, Tensor],
-    turn: Turned,
-    rate: float,
-    betas: tuple[float, float],
-    eps: float,
-    count: int,
+    weights: Tensor, gradient: Tensor, moments: tuple[Tensor, Tensor], turn: Eigenvectors, adam: AdamStep
 ) -> None:
-    """Make the step of number ``count``; weights, gradient and moments (n, R, C).
+    """Make a step of Adam in rotated coordinates.
 
     Parameters
     ----------
     weights, gradient : Tensor
-        What is changed, and the loss's derivative by it.
+        (n, R, C): what is changed, and the loss's derivative by it.
     moments : (Tensor, Tensor)
-        Mean and square of the rotated gradients, which are updated.
-    turn : Turned
-        From :func:`turned`.
-    rate, betas, eps : float
-        As Adam's.
-    count : int
-        From 1 on.
+        (n, R, C) mean and square of the rotated gradients, which are updated.
+    turn : Eigenvectors
+        From :func:`eigenvectors`.
+    adam : AdamStep
+        Rate, decays and number of the step.
     """
     run_parts(
         rotated_step,
@@ -63,7 +65,7 @@ def rotated_adam(
         gradient.numpy(),
         Moments(*(m.numpy() for m in moments)),
         turn.rotation,
-        (float(rate), float(eps)),
-        (float(betas[0]), float(betas[1])),
-        (1.0 - betas[0] ** count, 1.0 - betas[1] ** count),
+        (float(adam.rate), float(adam.eps)),
+        (float(adam.betas[0]), float(adam.betas[1])),
+        (1.0 - adam.betas[0] ** adam.number, 1.0 - adam.betas[1] ** adam.number),
     )

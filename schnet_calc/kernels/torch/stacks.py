@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 _known: "WeakIdKeyDictionary" = WeakIdKeyDictionary()
-"""What :func:`together` found for a first part: where all parts lie, and the tensor over them."""
+"""What :func:`stacked` found for a first part: where all parts lie, and the tensor over them."""
 
 
-def together(parts: Sequence[Tensor]) -> Tensor:
+def stacked(parts: Sequence[Tensor]) -> Tensor:
     """Return (T, ...) of T tensors (...), as differentiable as they are.
 
     Weights that lie side by side, as :class:`schnet_calc.training.flat.FlatWeights` lays them out, are not

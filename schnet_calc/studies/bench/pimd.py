@@ -5,7 +5,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ase
 import ase.io
@@ -39,17 +41,23 @@ WARM_UP = 0.25
 """Part of a run that isn't timed."""
 
 
-def pimd_step(
-    atoms: ase.Atoms,
-    beads: int,
-    n_steps: int,
-    *,
-    model: str | Path = "c20",
-    serve: Serve | None = None,
-    batched: bool = True,
-    pes: str = "",
-    safe_stride: int | None = None,
-) -> float:
+@dataclass(frozen=True)
+class Driver:
+    """What evaluates the beads, and how often i-PI keeps its state."""
+
+    model: str | Path = "c20"
+    """What i-PI evaluates itself if nobody serves."""
+    serve: Serve | None = None
+    """Called on a thread with the folder, to answer at the socket of the folder's name."""
+    batched: bool = True
+    """Whether all beads come in one message."""
+    pes: str = ""
+    """Python code of another potential for i-PI to evaluate itself."""
+    safe_stride: int | None = None
+    """Steps after which i-PI keeps its state; by default as in every input that is written."""
+
+
+def pimd_step(atoms: ase.Atoms, beads: int, n_steps: int, **how: Any) -> float:
     """Milliseconds per step of i-PI, which has as many threads as this process, from when it writes rows.
 
     Parameters
@@ -60,51 +68,48 @@ def pimd_step(
         P.
     n_steps : int
         Of the run, the first quarter of which isn't timed.
-    model : str or path
-        What i-PI evaluates itself if nobody serves.
-    serve : callable, optional
-        Called on a thread with the folder, to answer at the socket of the folder's name.
-    batched : bool
-        Whether all beads come in one message.
-    pes : str
-        Python code of another potential for i-PI to evaluate itself.
-    safe_stride : int, optional
-        Steps after which i-PI keeps its state; by default as in every input that is written.
+    **how
+        Fields of :class:`Driver`.
 
     Raises
     ------
     RuntimeError
         i-PI ended before its time, with the end of its log, or wrote too few rows to time them.
     """
+    driver = Driver(**how)
     with tempfile.TemporaryDirectory(prefix="bench") as name:
         folder = Path(name)
-        transport = "direct" if serve is None else "socket"
-        settings = PIMDSettings(
-            beads=beads,
-            temperature=300.0,
-            time=0.5e-3 * n_steps,
-            stride=STRIDE,
-            frame_stride=n_steps,
-            transport=transport,
-        )
-        path = write_input(
-            atoms,
-            settings,
-            folder,
-            models=[str(model)],
-            address=Address(unix=folder.name),
-            options={"device": "cpu"} if serve is None and not pes else None,
-        )
-        text = re.sub(r'flush="\d+"', 'flush="1"', path.read_text())  # rows that can be seen as they come
-        if not batched:
-            text = text.replace(f"<batch_size> {beads} </batch_size>", "")
-        path.write_text(text)
-        if safe_stride is not None:
-            text = re.sub(r'safe_stride="\d+"', f'safe_stride="{safe_stride}"', text)
-            path.write_text(text)
-        if pes:
-            (folder / "pes.py").write_text(pes)
-        return _watched(folder, serve, n_steps // STRIDE)
+        _write(atoms, beads, n_steps, driver, folder)
+        return _watched(folder, driver.serve, n_steps // STRIDE)
+
+
+def _write(atoms: ase.Atoms, beads: int, n_steps: int, driver: Driver, folder: Path) -> None:
+    """Write i-PI's input, and the potential that it evaluates itself."""
+    direct = driver.serve is None
+    settings = PIMDSettings(
+        beads=beads,
+        temperature=300.0,
+        time=0.5e-3 * n_steps,
+        stride=STRIDE,
+        frame_stride=n_steps,
+        transport="direct" if direct else "socket",
+    )
+    path = write_input(
+        atoms,
+        settings,
+        folder,
+        models=[str(driver.model)],
+        address=Address(unix=folder.name),
+        options={"device": "cpu"} if direct and not driver.pes else None,
+    )
+    text = re.sub(r'flush="\d+"', 'flush="1"', path.read_text())  # rows that can be seen as they come
+    if not driver.batched:
+        text = text.replace(f"<batch_size> {beads} </batch_size>", "")
+    if driver.safe_stride is not None:
+        text = re.sub(r'safe_stride="\d+"', f'safe_stride="{driver.safe_stride}"', text)
+    path.write_text(text)
+    if driver.pes:
+        (folder / "pes.py").write_text(driver.pes)
 
 
 def _watched(folder: Path, serve: Serve | None, n_rows: int) -> float:

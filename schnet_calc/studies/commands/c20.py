@@ -7,25 +7,7 @@ from typing import Annotated, Any
 
 from schnet_calc.cli.console import Stages, command_line, print_table, progress_bar, write_json
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_model
-
-
-@dataclass(frozen=True)
-class C20Settings:
-    """How much is simulated, and with which model."""
-
-    model: str = "c20"
-    """A model of C20."""
-    time: float | None = None
-    """ps of classical MD with thermostat and of path-integral MD (the thesis: 1250); by default 10 and 2. Runs that
-    are there are continued."""
-    beads: int = 8
-    """Of the path-integral MD."""
-    temperature: float = 300.0
-    """K."""
-    seed: int = 0
-    """Of velocities and thermostats."""
-    device: str = "auto"
-    """auto (CUDA where there is one), cpu or cuda[:N]."""
+from schnet_calc.studies.c20_settings import C20Settings
 
 
 @dataclass(frozen=True)
@@ -38,26 +20,17 @@ class C20Output(OutputOptions):
 
 def c20(*, settings: Annotated[C20Settings, Flat] = C20Settings(), out: C20Output = C20Output()) -> None:
     """The C20 study: relaxation, bonds, normal modes and MD, with figures and a page."""
-    model, time, output = settings.model, settings.time, out.output
-    check_model(model)
+    output = out.output
+    check_model(settings.model)
     from schnet_calc.modelfile import load_potential
     from schnet_calc.studies.c20 import study_c20
     from schnet_calc.studies.c20_page import write_c20_report
+    from schnet_calc.studies.study_page import StudyPage
 
     with progress_bar() as bar:
-        study = study_c20(
-            model,
-            output,
-            time=10.0 if time is None else time,
-            nve_time=2.0 if time is None else min(time, 2.0),
-            pimd_time=2.0 if time is None else time,
-            beads=settings.beads,
-            temperature=settings.temperature,
-            seed=settings.seed,
-            device=settings.device,
-            progress=Stages(bar),
-        )
-    page = write_c20_report(study, output, load_potential(model).metadata.raw, model, command_line())
+        study = study_c20(output, settings, Stages(bar))
+    metadata = load_potential(settings.model).metadata.raw
+    page = write_c20_report(study, StudyPage(output, metadata, settings.model, command_line()))
     lengths = ", ".join(f"{c.mean:.3f} Å ({len(c.members)})" for c in study.bond_classes)
     print_table(
         "C20",

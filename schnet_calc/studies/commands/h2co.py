@@ -46,12 +46,12 @@ def h2co(
     from schnet_calc.modelfile import load_potential
     from schnet_calc.studies.h2co import MEASURED, study_h2co, whole
     from schnet_calc.studies.h2co_page import write_h2co_report
+    from schnet_calc.studies.study_page import StudyPage
 
     with progress_bar() as bar:
         study = study_h2co(directory=output, progress=Stages(bar), **asdict(settings))
-    page = write_h2co_report(
-        study, output, load_potential(settings.model).metadata.raw, settings.model, command_line()
-    )
+    metadata = load_potential(settings.model).metadata.raw
+    page = write_h2co_report(study, StudyPage(output, metadata, settings.model, command_line()))
     rows = {}
     for m in study.molecules:
         for name, values in (

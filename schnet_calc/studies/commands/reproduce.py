@@ -131,7 +131,7 @@ def md17(
 
     folder, output = settings.data or data_folder() / "md17", out.output
     names = study.check_names(molecule)
-    rows: list[study.Row] = []
+    rows: list[study.MoleculeErrors] = []
     checks: dict[str, Stability] = {}
     curves: dict[str, Path] = {}
     with progress_bar() as bar:
@@ -153,7 +153,7 @@ def md17(
             dense = (
                 study.dense_baseline(config, place, settings.dense_steps) if settings.dense_steps else None
             )
-            rows.append(study.Row(name, tested, study.PAPER[name], seed, dense))
+            rows.append(study.MoleculeErrors(name, tested, study.PAPER[name], seed, dense))
             if not settings.evaluate_only:
                 curves[rows[-1].name] = place / "metrics.csv"
             if settings.physics:

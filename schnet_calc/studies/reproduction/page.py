@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from schnet_calc.report.page import Commands, Page, Part, Picture, Section, Table, Text, write_page
-from schnet_calc.studies.catalogue import CATALOGUE, Entry
+from schnet_calc.studies.catalogue import CATALOGUE, CatalogueEntry
 from schnet_calc.studies.kept import Progress
 from schnet_calc.studies.reproduction.pieces import run_stage
 from schnet_calc.studies.reproduction.stages import STAGES, trained_stages
@@ -65,8 +65,15 @@ def write_reproduction(
             found[label] = [*found.get(label, []), *pieces]
         if result["missing"]:
             missing.append(f"{name.replace('_', ' ')}: {result['missing']}")
+    return write_page(_page(found, missing, folder, command), folder / "index.html")
+
+
+def _page(
+    found: dict[str, list[dict[str, Any]]], missing: Sequence[str], folder: Path, command: str
+) -> Page:
+    """What was found by label of the table or figure, and the stages that could not run."""
     repeated = sum(entry.label in found for entry in CATALOGUE)
-    page = Page(
+    return Page(
         title="The paper and the thesis, table by table",
         lead="Every table and figure of the SchNet paper and of the thesis, with what the shipped "
         "models give, or why there is nothing.",
@@ -78,17 +85,16 @@ def write_reproduction(
             Section("To repeat it", [Commands([command])]),
         ],
     )
-    return write_page(page, folder / "index.html")
 
 
-def _section(entry: Entry, pieces: list[dict[str, Any]], folder: Path) -> Section:
+def _section(entry: CatalogueEntry, pieces: list[dict[str, Any]], folder: Path) -> Section:
     parts: list[Part] = [_part(piece, folder) for piece in pieces]
     if entry.note:
         parts.append(Text(entry.note, soft=True))
     return Section(f"{entry.label}: {entry.title}", parts)
 
 
-def _others(entries: list[Entry]) -> Section:
+def _others(entries: list[CatalogueEntry]) -> Section:
     """Tables and figures without a row of ours, and why."""
     missing = "not found this time"
     rows = [[entry.label, entry.title, entry.reason or missing] for entry in entries]

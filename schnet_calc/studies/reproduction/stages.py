@@ -37,6 +37,7 @@ from schnet_calc.studies.qm9_figures import draw_qm9_figures
 from schnet_calc.studies.qm9_insight import study_qm9
 from schnet_calc.studies.reproduction.pieces import Pieces, Stage
 from schnet_calc.studies.reproduction.qm9_errors import add_qm9_errors
+from schnet_calc.studies.study_page import StudyPage
 from schnet_calc.studies.tables import ROWS, Tested, configuration, evaluated_rows, held_out
 from schnet_calc.training.setup import read_data
 
@@ -114,7 +115,9 @@ def md17(pieces: Pieces, data: Path | None, progress: Progress) -> None:
         progress("MD17", k, len(md17_study.PAPER))
         config = md17_study.configuration(config_folder("md17"), folder, name, 1000)
         frames[name] = read_data(config)
-        row = md17_study.Row(name, md17_study.evaluate_molecule(name, config), md17_study.PAPER[name])
+        row = md17_study.MoleculeErrors(
+            name, md17_study.evaluate_molecule(name, config), md17_study.PAPER[name]
+        )
         energies.append([name, f"{row.energy:.3f}", f"{row.paper.energy:.2f}"])
         forces.append([name, f"{row.force:.3f}", f"{row.paper.force:.2f}"])
         if name == "ethanol":
@@ -176,8 +179,9 @@ def materials(pieces: Pieces, data: Path | None, progress: Progress) -> None:
 def c20(pieces: Pieces, data: Path | None, progress: Progress) -> None:
     """Run the C20 study; nothing else is needed."""
     place = pieces.folder / "c20"
-    study = study_c20("c20", place, progress=progress)
-    write_c20_report(study, place, load_potential("c20").metadata.raw, "c20", "schnet-calc c20")
+    study = study_c20(place, progress=progress)
+    metadata = load_potential("c20").metadata.raw
+    write_c20_report(study, StudyPage(place, metadata, "c20", "schnet-calc c20"))
     for label, name, caption in (
         (
             "Figure 5.4",
