@@ -2,11 +2,14 @@
 
 import io
 import os
+import posixpath
+import re
 from pathlib import Path
 from typing import Any
 
 from nbclient import NotebookClient
 from rich.console import Console
+from sphinx.application import Sphinx
 
 import schnet_calc
 from schnet_calc.cli import app
@@ -20,6 +23,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "sphinx_design",
 ]
 html_theme = "furo"
 html_title = "schnet_calc"
@@ -58,12 +62,71 @@ def _with_whole_streams(self: NotebookClient, *args: Any, **kwargs: Any) -> None
 
 NotebookClient.__init__ = _with_whole_streams  # neither MyST-NB nor jupyter-cache passes the option on
 
-# The cards lie beside the models; the site shows them as pages.
+# Links in the sources are those that GitHub follows; on the site other files of the repository lead there.
+REPOSITORY = "https://github.com/schnet-calc/schnet_calc/blob/main/"
+COPIES = {
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "CHANGELOG.md": "changelog.md",
+    "schnet_calc/kernels/README.md": "arithmetic.md",
+}
 _here = Path(__file__).parent
+
+
+def _page(path: str) -> str | None:
+    """Where the site has a file of the repository."""
+    folder, _, name = path.rpartition("/")
+    if folder == "models" and name.endswith(".md"):
+        return f"cards/{name}"
+    return COPIES.get(path, path.removeprefix("docs/") if path.startswith("docs/") else None)
+
+
+def _with_links(text: str, source: str, page: str) -> str:
+    """A file of the repository with the links that it has as a page of the site."""
+
+    def link(match: re.Match[str]) -> str:
+        path, mark, anchor = match[1].partition("#")
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
+        found = _page(path)
+        where = (
+            REPOSITORY + path if found is None else posixpath.relpath(found, posixpath.dirname(page) or ".")
+        )
+        return f"]({where}{mark}{anchor})"
+
+    return re.sub(r"\]\((?!https?:|#)([^)\s]+)\)", link, text)
+
+
+def _with_cards(text: str) -> str:
+    """The front page: every heading with a list of links becomes a card, and a part of the menu."""
+    parts = re.split(r"^## (.+)\n\n((?:- .+\n)+)", text, flags=re.MULTILINE)
+    cards, menus = [], []
+    for title, links in zip(parts[1::3], parts[2::3], strict=True):
+        cards.append(f":::{{grid-item-card}} {title}\n{links}:::\n")
+        pages = re.findall(r"\]\(([^)#]+)\.md\)", links)
+        menus.append(f"```{{toctree}}\n:caption: {title}\n:hidden:\n\n" + "\n".join(pages) + "\n```\n")
+    grid = "::::{grid} 1 2 2 2\n:gutter: 2\n" + "".join(cards) + "::::\n"
+    return parts[0] + grid + "".join(parts[3::3]) + "\n" + "\n".join(menus)
+
+
+def _read(_app: Sphinx, name: str, source: list[str]) -> None:
+    if not (name.startswith("cards/") or f"{name}.md" in {*COPIES.values(), "commands.md"}):
+        source[0] = _with_links(source[0], f"docs/{name}.md", f"{name}.md")
+    if name == "index":
+        source[0] = _with_cards(source[0])
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("source-read", _read)
+
+
+# The cards lie beside the models, what concerns the repository at its top; the site shows them as pages.
 (_here / "cards").mkdir(exist_ok=True)
-for _card in (_here.parent / "models").glob("*.md"):
-    _text = _card.read_text().replace("](../", "](https://github.com/schnet-calc/schnet_calc/tree/main/")
-    (_here / "cards" / _card.name).write_text(_text)
+_copied = COPIES | {
+    f"models/{card.name}": f"cards/{card.name}" for card in (_here.parent / "models").glob("*.md")
+}
+for _source, _target in _copied.items():
+    (_here / _target).write_text(_with_links((_here.parent / _source).read_text(), _source, _target))
 
 
 def _commands() -> str:

@@ -8,7 +8,7 @@ Methanol without arguments. The same on the command line, with any ASE calculato
     schnet-calc learn molecule.xyz --calculator my_dft.py --workers 4 --budget 400 -o learned
 
 where my_dft.py defines calculator(), which returns the calculator. Interrupted, even killed, it goes on with
---resume. About ten minutes on two cores; set CI=1 for a run of seconds, good for nothing.
+--resume. Ten to twenty minutes on two cores; set CI=1 for a run of seconds, good for nothing.
 """
 
 import os

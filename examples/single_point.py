@@ -1,11 +1,9 @@
 """Energy and forces of one structure, the first thing to try."""
 
-from ase.build import molecule
-
 from schnet_calc import SchNetCalculator
+from schnet_calc.studies.c20 import dodecahedron
 
-# Any 20 carbon atoms will do to see numbers; the model is only right for the C20 cage.
-atoms = molecule("C60")[:20]
+atoms = dodecahedron()  # or ase.io.read("cage.xyz")
 atoms.calc = SchNetCalculator("c20")
 
 print(f"energy          {atoms.get_potential_energy():.4f} eV")

@@ -165,6 +165,24 @@ def write_frames(path: Path, images: Sequence[ase.Atoms], energy: float = 1.0, f
     return path
 
 
+def labelled_methanol(path: str | Path, count: int = 60) -> Path:
+    """Write methanol with springs between its atoms as energies and forces."""
+    images = rattled(molecule("CH3OH"), count, 0.05)
+    rest = images[0].copy()
+    rest.positions = molecule("CH3OH").positions
+    lengths = rest.get_all_distances()
+    for atoms in images:
+        vectors = atoms.positions[None] - atoms.positions[:, None]
+        stretch = np.linalg.norm(vectors, axis=-1) - lengths
+        pull = 10 * stretch / np.where(lengths > 0, np.linalg.norm(vectors, axis=-1), 1)
+        forces = (pull[..., None] * vectors).sum(1)
+        atoms.calc = SinglePointCalculator(
+            atoms, energy=float(2.5 * (stretch**2).sum()) - 3146, forces=forces
+        )
+    ase.io.write(path, images)
+    return Path(path)
+
+
 def strained_copper(n_frames: int = 24) -> list[ase.Atoms]:
     """Strained, rattled copper on EMT, the first without a stress."""
     images = []

@@ -64,8 +64,8 @@ class TrainingConfig:
     """In all; a finished run goes on with more."""
     batch_size: int = 8
     """Frames per step."""
-    rho: float = 0.01
-    """Weight of the energy loss (thesis Eq. 5.7); 0 trains on forces alone."""
+    rho: float = 1.0
+    """Weight of the energy loss (thesis Eq. 5.7, there 0.01); 0 trains on forces alone."""
     force_weight: float = 1.0
     """Weight of the force loss; 0 trains on energies alone."""
     force_scale: float = 0.0
@@ -91,8 +91,8 @@ class TrainingConfig:
     """"cosine", "exponential" (decay to the final rate) or "constant"."""
     ema: float = 0.999
     """Decay of the exponential moving average of the weights that is validated and exported."""
-    optimizer: str = "adam"
-    """"adam", "amsgrad", or "soap": fewer steps of about twice the cost."""
+    optimizer: str = "soap"
+    """"soap" (Adam in the eigenbasis of each layer's gradients), "adam" or "amsgrad"."""
     start_from: str = ""
     """A model file, or a checkpoint with its optimiser's state, that the run starts with."""
     clip: float = 10.0

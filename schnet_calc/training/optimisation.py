@@ -67,6 +67,8 @@ class Optimisation:
     def step(self, batch: TrainingBatch, step: int, world: World) -> Tensor:
         """Update the weights once; return the loss () of the batch before, summed over the processes.
 
+        Where the loss is not finite, nothing is updated.
+
         Parameters
         ----------
         batch : TrainingBatch
@@ -88,6 +90,8 @@ class Optimisation:
         total = loss.detach()
         world.add_up([total, gradient])
         gradient.mul_((training.clip / torch.linalg.vector_norm(gradient)).clamp(max=1.0))
+        if not bool(torch.isfinite(total)):
+            return total  # SOAP's eigenvectors of such gradients are an error of LAPACK
         self.optimizer.step()
         # A young average follows faster, or it would remember the first random weights.
         decay = min(training.ema, (1.0 + step) / (10.0 + step))
