@@ -47,7 +47,7 @@ class Spectrum:
         """(K,) standard error of the intensity by a jackknife over replicas; not numbers for a single one."""
         if len(self.densities) < 2:
             return np.full(len(self.wavenumbers), np.nan)
-        return _jackknife(self._normalised(self._without_each()))
+        return jackknife(self._normalised(self._without_each()))
 
     def share(self, low: float, high: float, lowest: float = LOWEST) -> Estimate:
         """Return the share of the intensity above ``lowest`` that lies between two wavenumbers, cm⁻¹.
@@ -64,14 +64,18 @@ class Spectrum:
         if len(self.densities) < 2:
             return Estimate(float(value), np.nan)
         parts = self._without_each()
-        return Estimate(float(value), float(_jackknife(inside(parts) / whole(parts))))
+        return Estimate(float(value), float(jackknife(inside(parts) / whole(parts))))
 
     def area(self, low: float, high: float) -> Estimate:
         """Return the integral of the pooled density between two wavenumbers, in its unit: km/mol of a band."""
         inside = self._between(low, high)
         if len(self.densities) < 2:
             return Estimate(float(inside(self.pooled)), np.nan)
-        return Estimate(float(inside(self.pooled)), float(_jackknife(inside(self._without_each()))))
+        return Estimate(float(inside(self.pooled)), float(jackknife(inside(self._without_each()))))
+
+    def areas(self, low: float, high: float) -> FloatArray:
+        """Return (R,) integrals of each replica's density between two wavenumbers, cm⁻¹, in its unit."""
+        return np.asarray(self._between(low, high)(self.densities))
 
     def maximum(self, low: float = LOWEST, high: float = np.inf) -> Estimate:
         """Return where the intensity between two wavenumbers is largest, cm⁻¹."""
@@ -81,7 +85,7 @@ class Spectrum:
         if len(self.densities) < 2:
             return Estimate(place, np.nan)
         others = np.array([top(x, y) for y in self._without_each()[:, kept]])
-        return Estimate(place, float(_jackknife(others)))
+        return Estimate(place, float(jackknife(others)))
 
     def peaks(self, prominence: float = 0.02, lowest: float = LOWEST) -> list[Peak]:
         """Return the peaks that stand above the noise, at least the resolution apart.
@@ -128,7 +132,7 @@ class Spectrum:
         return lambda densities: np.trapezoid(densities[..., kept], self.wavenumbers[kept], axis=-1)
 
 
-def _jackknife(without: FloatArray) -> FloatArray:
+def jackknife(without: FloatArray) -> FloatArray:
     """Standard error from the values (R, ...) without each of R replicas."""
     n = len(without)
     return np.asarray(np.sqrt((n - 1) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0)))

@@ -110,9 +110,9 @@ class CompiledEngine(TabulatedEngine):
         if found.nearest[:, 1].min() < SHORTEST_DISTANCE or not np.isfinite(energies.sum() + forces.sum()):
             return super().totals(geometries)
         share = self.network.share(n_atoms)
-        totals = (share * energies + self.offsets[numbers]).sum(axis=1)
+        atomic = share * energies + self.offsets[numbers]
         grades = found.grades.reshape(count, n_atoms) if self._graded else None
-        return Totals(totals, share * forces, share * found.virials, grades)
+        return Totals(atomic, share * forces, share * found.virials, grades)
 
     @property
     def _heads_graded(self) -> bool:

@@ -160,7 +160,7 @@ class CudaEngine(TabulatedEngine):
         if not (atoms[:, 4].min() >= SHORTEST_DISTANCE and np.isfinite(atoms[:, :4].sum())):
             return super().totals(geometries)
         share, atoms = self.network.share(n_atoms), atoms.reshape(count, n_atoms, 5)
-        energies = (share * atoms[..., 0] + self.offsets[numbers]).sum(axis=1)
+        energies = share * atoms[..., 0] + self.offsets[numbers]
         grades = graded.of(slice(None))
         found = None if grades is None else grades.reshape(count, n_atoms)
         return Totals(energies, share * atoms[..., 1:4], share * whole(virials), found)

@@ -66,8 +66,8 @@ class Prediction:
 class Totals(NamedTuple):
     """What dynamics needs of B geometries of the same N atoms; plain float64 arrays on the CPU."""
 
-    energies: NDArray[np.float64]
-    """(B,) eV."""
+    atomic: NDArray[np.float64]
+    """(B, N) eV: what each atom adds to the energy of its geometry."""
     forces: NDArray[np.float64]
     """(B, N, 3) eV/Å."""
     virials: NDArray[np.float64]
@@ -75,12 +75,17 @@ class Totals(NamedTuple):
     grades: NDArray[np.float64] | None = None
     """(B, N) how far each atom is from the training data; see :class:`Prediction`."""
 
+    @property
+    def energies(self) -> NDArray[np.float64]:
+        """(B,) eV."""
+        return self.atomic.sum(axis=1)
+
     @classmethod
     def of(cls, predictions: Sequence[Prediction]) -> "Totals":
         """The same numbers from one object each; of at least one."""
         grades = [p.grades for p in predictions]
         return cls(
-            np.array([p.energy for p in predictions]),
+            np.stack([p.energies for p in predictions]),
             np.stack([p.forces for p in predictions]),
             np.stack([p.virial for p in predictions]),
             None if grades[0] is None else np.stack(grades),  # type: ignore[arg-type]

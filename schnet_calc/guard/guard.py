@@ -108,6 +108,7 @@ class ExtrapolationGuard:
         lists: NeighborLists,
         grades: Sequence[NDArray[np.float64] | None] | None = None,
         states: Sequence[list[str]] = (),
+        places: Sequence[int] | None = None,
     ) -> None:
         """Examine the structures of a batch and their predictions, and act.
 
@@ -121,6 +122,8 @@ class ExtrapolationGuard:
             (N,) of each structure, where there are no predictions.
         states : sequence, optional
             What :meth:`odd_state` says of each structure.
+        places : sequence of int, optional
+            Of those that there is something to say of; all are looked at by default.
 
         Raises
         ------
@@ -131,7 +134,8 @@ class ExtrapolationGuard:
             return
         self._doubts = []
         graded = [p.grades for p in predictions] if grades is None else grades
-        for k, structure in enumerate(structures):
+        for k in range(len(structures)) if places is None else places:
+            structure = structures[k]
             found, grade, pairs = list(states[k]) if states else [], graded[k], None
             if self._check is not None:
                 pairs = lists.pairs(k, structure, self._check.reach(structure))
@@ -166,10 +170,13 @@ class ExtrapolationGuard:
         Grades are (B, N), or None where the model has none.
         """
         self._doubts = []
-        doubted = grades is not None and bool(grades.max(initial=0.0) > 1.0)
-        if doubted or (self._check is not None and not self._check.holds(geometries)):
-            each = [None] * len(geometries.positions) if grades is None else list(grades)
-            self.check(geometries.structures(), (), lists, each)
+        count = len(geometries.positions)
+        doubted = np.zeros(count, bool) if grades is None else grades.max(axis=1, initial=0.0) > 1.0
+        if self._check is not None and not self._check.holds(geometries):
+            doubted |= [not self._check.holds(geometries.only(k)) for k in range(count)]
+        if doubted.any():
+            each = [None] * count if grades is None else list(grades)
+            self.check(geometries.structures(), (), lists, each, places=np.flatnonzero(doubted).tolist())
 
     def _disagreement(self, prediction: Prediction, limit: float) -> list[str]:
         spread = np.linalg.norm(prediction.forces_std, axis=1)

@@ -16,6 +16,7 @@ from schnet_calc.calculator import FreshCalculator, SchNetCalculator
 from schnet_calc.simulate.equilibration import degrees_of_freedom, first_momenta
 from schnet_calc.simulate.md import run_md
 from schnet_calc.simulate.md_files import MDRun, MDSettings
+from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.structure import Structure
 
 INDEPENDENT = ("none", "langevin")
@@ -70,28 +71,47 @@ def share_batch(structures: Sequence[ase.Atoms], calculator: SchNetCalculator) -
 
 
 class Joined(FreshCalculator):
-    """Replicas as one large system without interaction between them, for integrators that act on atoms."""
+    """Replicas as one large system without interaction between them, for integrators that act on atoms.
+
+    Replicas of the same atoms are evaluated as arrays; further outputs, dipoles say, are not computed.
+    """
 
     implemented_properties = ("energy", "energies", "forces")
 
     def __init__(self, structures: Sequence[ase.Atoms], calculator: SchNetCalculator) -> None:
         super().__init__()
-        self._structures = [atoms.copy() for atoms in structures]
-        self._calculator = calculator
+        self._structures = [Structure.from_atoms(atoms) for atoms in structures]
+        self._model = calculator.model
+        self._states = [self._model.guard.odd_state(atoms) for atoms in structures]
+        self._alike = not any(self._states) and _alike(self._structures)
         self.potentials = calculator.potentials
         cells = [[*a.cell.array.ravel().tolist(), *map(bool, a.pbc)] for a in structures]
         self.identity = {"replicas": [len(a) for a in structures], "cells": cells}
         """What else has to be the same for a run to go on."""
 
     def _evaluated(self, structure: Structure) -> dict[str, Any]:
-        for replica, rows in zip(self._structures, parts(self._structures), strict=True):
-            replica.positions = structure.positions[rows]
-        found = self._calculator.evaluate(self._structures)
-        return {
-            "energy": float(sum(p.energy for p in found)),
-            "energies": np.concatenate([p.energies for p in found]),
-            "forces": np.concatenate([p.forces for p in found]),
-        }
+        if self._alike:
+            first = self._structures[0]
+            places = structure.positions.reshape(len(self._structures), -1, 3)
+            cells = np.stack([s.cell for s in self._structures])
+            found = self._model.totals(Geometries(first.numbers, places, cells, first.pbc))
+            energies, forces = found.atomic.ravel(), found.forces.reshape(-1, 3)
+        else:
+            ends = np.cumsum([len(s.numbers) for s in self._structures])[:-1]
+            places = np.split(structure.positions, ends)
+            moved = [s._replace(positions=x) for s, x in zip(self._structures, places, strict=True)]
+            each = self._model.evaluate(moved, [], self._states)
+            energies = np.concatenate([p.energies for p in each])
+            forces = np.concatenate([p.forces for p in each])
+        return {"energy": float(energies.sum()), "energies": energies, "forces": forces}
+
+
+def _alike(structures: Sequence[Structure]) -> bool:
+    """Whether these are the same atoms, periodic along the same directions."""
+    first = structures[0]
+    return all(
+        np.array_equal(s.numbers, first.numbers) and np.array_equal(s.pbc, first.pbc) for s in structures
+    )
 
 
 def parts(structures: Sequence[ase.Atoms]) -> list[slice]:

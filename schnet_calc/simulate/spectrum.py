@@ -19,6 +19,7 @@ from schnet_calc.analysis.spectrum import Spectrum
 from schnet_calc.model import Model
 from schnet_calc.simulate.dynamics import Dynamics, rotations_onto
 from schnet_calc.simulate.stiffest import stiffest_guess, stiffest_mode
+from schnet_calc.structures.structure import Structure
 
 FloatArray = NDArray[np.float64]
 BATCH = 512
@@ -152,15 +153,13 @@ def _temperature(runs: Sequence[Dynamics]) -> Estimate:
 def _dipoles(atoms: ase.Atoms, beads: Sequence[FloatArray], model: Model) -> FloatArray:
     """(M, 3) e·Å, the mean over beads."""
     total = np.zeros((len(beads[0]), 3))
+    alone = Structure.from_atoms(atoms)._replace(pbc=np.zeros(3, dtype=bool))
+    odd = model.guard.odd_state(atoms)
     for frames in beads:
         for first in range(0, len(frames), BATCH):
             part = frames[first : first + BATCH]
-            structures = []
-            for positions in part:
-                moved = atoms.copy()
-                moved.positions = positions
-                moved.pbc = False
-                structures.append(moved)
-            found = model.evaluate(structures, ["dipole"])
+            found = model.evaluate(
+                [alone._replace(positions=x) for x in part], ["dipole"], [odd] * len(part)
+            )
             total[first : first + len(part)] += [p.outputs["dipole"] for p in found]
     return total / len(beads)

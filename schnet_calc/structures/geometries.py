@@ -43,6 +43,10 @@ class Geometries(NamedTuple):
             first.pbc,
         )
 
+    def only(self, k: int) -> "Geometries":
+        """The k-th of them alone."""
+        return self._replace(positions=self.positions[k : k + 1], cells=self.cells[k : k + 1])
+
     def structures(self) -> list[Structure]:
         """One object each, of views into these arrays."""
         return [

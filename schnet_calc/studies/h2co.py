@@ -1,6 +1,5 @@
 """Formaldehyde and its deuterated twin: harmonic, VPT2, classical and quantum spectra beside measured ones."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,25 @@ from ase.build import molecule
 from numpy.typing import NDArray
 
 from schnet_calc.analysis.averages import Estimate
-from schnet_calc.analysis.spectrum import LOWEST, Spectrum
+from schnet_calc.analysis.spectrum import LOWEST
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.ipi.settings import PIMDSettings
-from schnet_calc.model import Model
-from schnet_calc.simulate.dynamics import read_dynamics
 from schnet_calc.simulate.infrared import infrared_intensities, set_isotopes
 from schnet_calc.simulate.md_files import MDSettings
-from schnet_calc.simulate.mode_spectra import mode_spectra
 from schnet_calc.simulate.modes import NormalModes, normal_modes
 from schnet_calc.simulate.relax import Relaxation, relax
-from schnet_calc.simulate.replicas import run_replicas
-from schnet_calc.simulate.ring_polymer_run import run_ring_polymers
-from schnet_calc.simulate.spectrum import DynamicSpectra, spectra
 from schnet_calc.simulate.vpt2 import Anharmonic, quartic_field, vpt2
+from schnet_calc.studies.h2co_dynamics import (
+    HIGHEST,
+    INTERVAL,
+    STEP,
+    Band,
+    Moving,
+    Report,
+    read_moving,
+    run_classical,
+    run_trpmd,
+)
 
 ISOTOPES: dict[str, dict[str, float]] = {"H2CO": {}, "D2CO": {"H": 2.0141}}
 """Masses, amu, of the molecules in the study."""
@@ -47,14 +51,6 @@ MEASURED_KM_MOL = {"H2CO": (6.5, 9.9, 11.2, 74.0, 75.5, 87.6)}
 """Of the same modes (D. C. Reuter et al., J. Chem. Phys. 91, 646, 1989)."""
 APART = 120.0
 """cm⁻¹ between modes whose bands are told apart."""
-HIGHEST = 3300.0
-"""cm⁻¹ where the highest band ends."""
-REPLICAS, STARTS = 20, 8
-"""Classical ones, and of ring polymers."""
-STEP, INTERVAL = 0.25, 8
-"""fs, and steps between frames: 2 fs."""
-
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -66,19 +62,19 @@ class Isotopologue:
     intensities: NDArray[np.float64]
     """(6,) km/mol"""
     anharmonic: Anharmonic
-    classical: "Moving"
+    classical: Moving
     """Replicas without thermostat."""
-    quantum: "Moving"
+    quantum: Moving
     """TRPMD from several starts."""
 
     @property
-    def bands(self) -> list[tuple[list[int], float, float]]:
-        """Modes whose fundamentals lie close together, and the limits of their band, cm⁻¹."""
+    def bands(self) -> list[Band]:
+        """Modes whose fundamentals lie close together, and where their band ends."""
         places = self.anharmonic.fundamentals
         cuts = [k for k in range(1, len(places)) if places[k] - places[k - 1] > APART]
         groups = [list(part) for part in np.split(np.arange(len(places)), cuts)]
         middles = [0.5 * (places[k - 1] + places[k]) for k in cuts]
-        return list(zip(groups, [LOWEST, *middles], [*middles, HIGHEST], strict=True))
+        return [Band(*of) for of in zip(groups, [LOWEST, *middles], [*middles, HIGHEST], strict=True)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -87,45 +83,8 @@ class Isotopologue:
             "intensities_km_mol": self.intensities.tolist(),
             "vpt2": self.anharmonic.to_dict(),
             "measured_cm1": list(MEASURED[self.name]),
-            "bands_cm1": [[low, high] for _, low, high in self.bands],
+            "bands_cm1": [[band.low, band.high] for band in self.bands],
             **{name: getattr(self, name).to_dict(self.bands) for name in ("classical", "quantum")},
-        }
-
-
-@dataclass(frozen=True)
-class Moving:
-    """What dynamics of one kind give."""
-
-    spectra: DynamicSpectra
-    along: list[Spectrum]
-    """Of the motion along each harmonic mode."""
-
-    def peaks(self) -> list[Estimate]:
-        """Return the frequency of each mode, cm⁻¹."""
-        return [one.maximum() for one in self.along]
-
-    def temperatures(self) -> list[Estimate]:
-        """Return the kinetic temperature of each mode, K."""
-        return [one.area(0.0, HIGHEST) for one in self.along]
-
-    def band(self, low: float, high: float) -> Estimate:
-        """Return the absorption between two wavenumbers, km/mol."""
-        assert self.spectra.infrared is not None
-        return self.spectra.infrared.area(low, high)
-
-    def to_dict(self, bands: list[tuple[list[int], float, float]]) -> dict[str, Any]:
-        """Return plain values for JSON: estimates as value and error.
-
-        Parameters
-        ----------
-        bands : list
-            Of :attr:`Isotopologue.bands`.
-        """
-        return {
-            "peaks_cm1": [e.to_dict() for e in self.peaks()],
-            "mode_temperatures_k": [e.to_dict() for e in self.temperatures()],
-            "bands_km_mol": [self.band(low, high).to_dict() for _, low, high in bands],
-            "temperature_k": self.spectra.temperature.to_dict(),
         }
 
 
@@ -138,6 +97,11 @@ class H2COStudy:
     temperature: float
     """K"""
     beads: int
+
+    @property
+    def doubtful(self) -> int:
+        """Structures of all dynamics that the guard doubted."""
+        return sum(m.classical.doubtful + m.quantum.doubtful for m in self.molecules)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -153,8 +117,8 @@ def study_h2co(
     model: str | Path,
     directory: str | Path,
     *,
-    time: float = 3.0,
-    pimd_time: float = 2.0,
+    time: float = 4.0,
+    pimd_time: float = 3.0,
     beads: int = 16,
     temperature: float = 300.0,
     seed: int = 0,
@@ -193,6 +157,9 @@ def study_h2co(
     directory.mkdir(parents=True, exist_ok=True)
     report = progress or (lambda stage, done, total: None)
     precise = SchNetCalculator(model, device=device, dtype="float64")
+    seen = SchNetCalculator(
+        model, device=device, on_doubt="ignore"
+    ).model  # frames: judged when they were made
     relaxation = relax(molecule("H2CO"), precise, fmax=1e-5, steps=500)
     if not relaxation.converged:
         raise RuntimeError(f"the relaxation did not converge: {relaxation.fmax:.1e} eV/Å")
@@ -208,7 +175,6 @@ def study_h2co(
         folders = (directory / f"{name}_classical", directory / f"{name}_trpmd")
         fast = SchNetCalculator(model, device=device)
         md = MDSettings(temperature, time, STEP, "none", interval=INTERVAL, seed=seed)
-        _classical(atoms, fast, md, folders[0], name, report)
         settings = PIMDSettings(
             beads=beads,
             temperature=temperature,
@@ -219,40 +185,16 @@ def study_h2co(
             frame_stride=INTERVAL,
             stride=INTERVAL,
         )
-        _quantum(atoms, fast.model, settings, folders[1], name, report)
-        both = [_moving(folder, fast.model, modes) for folder in folders]
+        doubts = (
+            run_classical(atoms, fast, md, folders[0], name, report),
+            run_trpmd(atoms, fast.model, settings, folders[1], name, report),
+        )
+        both = [
+            read_moving(folder, seen, modes, intensities, count)
+            for folder, count in zip(folders, doubts, strict=True)
+        ]
         found.append(Isotopologue(name, modes, intensities, field, *both))
     return H2COStudy(relaxation, found, temperature, beads)
-
-
-def _classical(
-    atoms: ase.Atoms,
-    calculator: SchNetCalculator,
-    settings: MDSettings,
-    folder: Path,
-    name: str,
-    report: Report,
-) -> None:
-    """Replicas that are equilibrated from the minimum."""
-
-    def show(step: int, _: ase.Atoms) -> None:
-        report(f"{name}, classical", max(step, 0), settings.n_steps)
-
-    run_replicas([atoms] * REPLICAS, calculator, settings, folder, resume=True, progress=show)
-
-
-def _quantum(
-    atoms: ase.Atoms, model: Model, settings: PIMDSettings, folder: Path, name: str, report: Report
-) -> None:
-    def show(step: int, _: dict[str, float]) -> None:
-        report(f"{name}, TRPMD", max(step, 0), settings.n_steps)
-
-    run_ring_polymers(atoms, model, settings, folder, replicas=STARTS, resume=True, progress=show)
-
-
-def _moving(folder: Path, model: Model, modes: NormalModes) -> Moving:
-    run = read_dynamics(folder)
-    return Moving(spectra([run], model, turned=True), mode_spectra([run], modes))
 
 
 def whole(estimate: Estimate) -> str:

@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schnet_calc import plots
 from schnet_calc.report.molecule import bond_classes, molecule_data
 from schnet_calc.report.page import Page, Part, Section, Table, Text, save_picture
 from schnet_calc.report.sections import mode_parts
 from schnet_calc.studies.h2co import MEASURED, MEASURED_KM_MOL, NAMES, H2COStudy, Isotopologue, whole
+from schnet_calc.studies.h2co_dynamics import REPLICAS, STARTS
 from schnet_calc.studies.study_page import StudyPage
 
 LEVEL = "CCSD(T)-F12B/aug-cc-pVTZ-F12"
@@ -53,7 +55,7 @@ def _isotopologue(m: Isotopologue, study: H2COStudy, directory: Path) -> list[Pa
     plots.draw_dynamic_spectra(axes, runs, harmonic, lines)
     text = f"Density of states and infrared absorption of {m.name}, measured fundamentals below."
     picture = save_picture(figure, directory / f"{m.name}_spectra", text, text)
-    return [picture, _table(m), _bands(m), Text(_resonances(m), soft=True)]
+    return [picture, _table(m), _bands(m), Text(_words(m), soft=True)]
 
 
 def _table(m: Isotopologue) -> Table:
@@ -71,14 +73,31 @@ def _table(m: Isotopologue) -> Table:
 def _bands(m: Isotopologue) -> Table:
     """Absorption of each band, km/mol."""
     measured = MEASURED_KM_MOL.get(m.name)
-    rows = []
-    for modes, low, high in m.bands:
-        known = "–" if measured is None else f"{sum(measured[k] for k in modes):.0f}"
-        found = [whole(one.band(low, high)) for one in (m.classical, m.quantum)]
-        rows.append([f"{low:.0f} to {high:.0f}", f"{m.intensities[modes].sum():.0f}", *found, known])
-    return Table(rows, ("band, cm⁻¹; km/mol", "double harmonic", "classical", "TRPMD", "measured"))
+    columns = [_shown(m, m.intensities)]
+    columns += [
+        [f"{whole(e)} ({100 * s.value:.0f} ± {100 * s.error:.0f} %)" for e, s in zip(*found, strict=True)]
+        for found in (one.absorption(m.bands) for one in (m.classical, m.quantum))
+    ]
+    columns.append(["–"] * len(m.bands) if measured is None else _shown(m, np.array(measured)))
+    places = [f"{band.low:.0f} to {band.high:.0f}" for band in m.bands]
+    header = ("band, cm⁻¹; km/mol (share)", "double harmonic", "classical", "TRPMD", "measured")
+    return Table([list(row) for row in zip(places, *columns, strict=True)], header)
 
 
-def _resonances(m: Isotopologue) -> str:
+def _shown(m: Isotopologue, intensities: NDArray[np.float64]) -> list[str]:
+    """Of each band its absorption, km/mol, and its share."""
+    sums = [float(intensities[band.modes].sum()) for band in m.bands]
+    return [f"{x:.0f} ({x / sum(sums):.0%})".replace("%", " %") for x in sums]
+
+
+def _words(m: Isotopologue) -> str:
     named = ", ".join(m.anharmonic.resonances) or "none"
-    return f"Fermi resonances treated apart in VPT2 (modes counted upwards): {named}."
+    reached = f"{whole(m.classical.spectra.temperature)} and {whole(m.quantum.spectra.temperature)} K"
+    doubts = f"{m.classical.doubtful} and {m.quantum.doubtful}"
+    return (
+        f"Classical: {REPLICAS} replicas without thermostat; TRPMD: {STARTS} ring polymers. Each was equilibrated; "
+        f"they had {reached}, and met {doubts} doubtful structures. Frequencies are those of the motion along each "
+        "mode, errors a jackknife's over replicas. Each band is divided by the temperatures that its modes had, so "
+        "that it is one of modes at the temperature asked for. "
+        f"Fermi resonances treated apart in VPT2 (modes counted upwards): {named}."
+    )

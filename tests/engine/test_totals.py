@@ -90,3 +90,19 @@ def test_arrays_that_do_not_fit_are_named(models):
         model.totals(fits._replace(cells=fits.cells[:2]))
     with pytest.raises(ValueError, match="image 1 has other atoms"):
         Geometries.from_atoms([ethanol(), molecule("H2O")])
+
+
+def test_only_doubtful_geometries_are_looked_at_as_objects(monkeypatch):
+    """And are doubted as objects are, by their place."""
+    images = [molecule("H2CO") for _ in range(6)]
+    images[2].positions[0, 2] -= 0.25  # C=O
+    images[4].positions[2] = images[4].positions[3] + [0, 0, 0.3]  # two hydrogens
+    objects, arrays = load_model("h2co", device="cpu"), load_model("h2co", device="cpu")
+    objects.evaluate(images, [])
+    looked, check = [], arrays.guard._check
+    monkeypatch.setattr(check, "reasons", lambda *s, known=check.reasons: looked.append(s) or known(*s))
+    arrays.totals(Geometries.from_atoms(images))
+    assert arrays.guard.reasons == objects.guard.reasons
+    assert {r.split(":")[0] for r in objects.guard.reasons} == {"structure 2", "structure 4"}
+    assert arrays.guard.count == objects.guard.count == 2
+    assert len(looked) == 2

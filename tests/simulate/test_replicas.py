@@ -96,3 +96,38 @@ def test_a_replica_is_the_same_whoever_is_beside_it(models, tmp_path):
             last.append([list(found.frames(k))[-1].positions for k in (0, 1)])
         np.testing.assert_array_equal(*last)
         assert not np.allclose(*last[0])
+
+
+def with_objects(monkeypatch):
+    """Replicas evaluated one object each, as those of different atoms are."""
+    monkeypatch.setattr("schnet_calc.simulate.replicas._alike", lambda structures: False)
+
+
+def test_replicas_are_evaluated_as_arrays(tmp_path, monkeypatch):
+    """Without objects and dipoles at every step, to the bit what these give."""
+    calculator = SchNetCalculator("h2co")
+    settings = MDSettings(300, 0.01, thermostat="none", interval=5, equilibrate=0.005)
+    runs = [molecule("H2CO")] * 3
+    with monkeypatch.context() as changed:
+        changed.setattr(calculator.engine, "compute", None)
+        arrays = run_replicas(runs, calculator, settings, tmp_path / "arrays")
+    with_objects(monkeypatch)
+    objects = run_replicas(runs, calculator, settings, tmp_path / "objects")
+    assert arrays.run.log.read_bytes() == objects.run.log.read_bytes()
+    for k in range(3):
+        for one, other in zip(arrays.frames(k), objects.frames(k), strict=True):
+            np.testing.assert_array_equal(one.positions, other.positions)
+            np.testing.assert_array_equal(one.get_momenta(), other.get_momenta())
+            assert one.info["energy"] == other.info["energy"]
+
+
+def test_odd_states_and_doubts_of_replicas_are_seen(tmp_path, monkeypatch):
+    ion = molecule("H2CO")
+    ion.set_initial_charges([1.0, 0, 0, 0])
+    short = molecule("H2CO")
+    short.positions[0] -= 0.25 * (short.positions[0] - short.positions[1])
+    settings = MDSettings(300, 0.001, thermostat="none", interval=2, equilibrate=0.0)
+    for name, start in (("ion", ion), ("short", short)):
+        calculator = SchNetCalculator("h2co", on_doubt="warn")
+        run_replicas([start] * 2, calculator, settings, tmp_path / name)
+        assert calculator.guard.count >= 4, name

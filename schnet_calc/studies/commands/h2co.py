@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from schnet_calc.cli.console import Stages, command_line, print_table, progress_bar, write_json
+from schnet_calc.cli.doubts import tell_doubtful
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_model
 
 
@@ -15,10 +16,10 @@ class H2COSettings:
 
     model: str = "h2co"
     """A model of formaldehyde with dipoles."""
-    time: float = 3.0
-    """ps of each of 20 classical replicas. Runs that are there are continued."""
-    pimd_time: float = 2.0
-    """ps of TRPMD, of each of 8 ring polymers."""
+    time: float = 4.0
+    """ps of each of 32 classical replicas. Runs that are there are continued."""
+    pimd_time: float = 3.0
+    """ps of TRPMD, of each of 16 ring polymers."""
     beads: int = 16
     """Of TRPMD."""
     temperature: float = 300.0
@@ -40,7 +41,10 @@ class H2COOutput(OutputOptions):
 def h2co(
     *, settings: Annotated[H2COSettings, Flat] = H2COSettings(), out: H2COOutput = H2COOutput()
 ) -> None:
-    """The formaldehyde study: harmonic, VPT2, classical and quantum infrared spectra of H2CO and D2CO."""
+    """The formaldehyde study: harmonic, VPT2, classical and quantum infrared spectra of H2CO and D2CO.
+
+    With its defaults it takes about 25 minutes of one core; what a folder has of it isn't computed again.
+    """
     output = out.output
     check_model(settings.model)
     from schnet_calc.modelfile import load_potential
@@ -63,10 +67,11 @@ def h2co(
             rows[f"{m.name}, {name}"] = ", ".join(f"{v:.0f}" for v in values)
         for name, moving in (("classical", m.classical), ("TRPMD", m.quantum)):
             rows[f"{m.name}, {name}"] = ", ".join(whole(e) for e in moving.peaks())
-            bands = [
-                f"{low:.0f} to {high:.0f}: {whole(moving.band(low, high))}" for _, low, high in m.bands
-            ]
-            rows[f"{m.name}, {name}, km/mol"] = "; ".join(bands)
+            absorption = zip(m.bands, moving.absorption(m.bands)[0], strict=True)
+            rows[f"{m.name}, {name}, km/mol"] = "; ".join(
+                f"{band.low:.0f} to {band.high:.0f}: {whole(e)}" for band, e in absorption
+            )
             rows[f"{m.name}, {name}, K"] = ", ".join(whole(e) for e in moving.temperatures())
-    print_table("formaldehyde, cm⁻¹", {**rows, "page": page})
+    print_table("formaldehyde, cm⁻¹", {**rows, "doubtful structures": study.doubtful, "page": page})
     write_json(out.json, json.loads((output / "h2co.json").read_text()))
+    tell_doubtful(study.doubtful)
