@@ -118,7 +118,7 @@ def study_h2co(
     directory: str | Path,
     *,
     time: float = 4.0,
-    pimd_time: float = 3.0,
+    pimd_time: float = 2.0,
     beads: int = 16,
     temperature: float = 300.0,
     seed: int = 0,
@@ -157,9 +157,8 @@ def study_h2co(
     directory.mkdir(parents=True, exist_ok=True)
     report = progress or (lambda stage, done, total: None)
     precise = SchNetCalculator(model, device=device, dtype="float64")
-    seen = SchNetCalculator(
-        model, device=device, on_doubt="ignore"
-    ).model  # frames: judged when they were made
+    # Frames have been judged when they were made.
+    seen = SchNetCalculator(model, device=device, on_doubt="ignore").model
     relaxation = relax(molecule("H2CO"), precise, fmax=1e-5, steps=500)
     if not relaxation.converged:
         raise RuntimeError(f"the relaxation did not converge: {relaxation.fmax:.1e} eV/Å")
@@ -175,19 +174,13 @@ def study_h2co(
         folders = (directory / f"{name}_classical", directory / f"{name}_trpmd")
         fast = SchNetCalculator(model, device=device)
         md = MDSettings(temperature, time, STEP, "none", interval=INTERVAL, seed=seed)
-        settings = PIMDSettings(
-            beads=beads,
-            temperature=temperature,
-            time=pimd_time,
-            timestep=STEP,
-            seed=seed,
-            method="trpmd",
-            frame_stride=INTERVAL,
-            stride=INTERVAL,
+        strides: dict[str, Any] = {"timestep": STEP, "frame_stride": INTERVAL, "stride": INTERVAL}
+        pimd = PIMDSettings(
+            **strides, beads=beads, temperature=temperature, time=pimd_time, seed=seed, method="trpmd"
         )
         doubts = (
             run_classical(atoms, fast, md, folders[0], name, report),
-            run_trpmd(atoms, fast.model, settings, folders[1], name, report),
+            run_trpmd(atoms, fast.model, pimd, folders[1], name, report),
         )
         both = [
             read_moving(folder, seen, modes, intensities, count)

@@ -18,7 +18,7 @@ class H2COSettings:
     """A model of formaldehyde with dipoles."""
     time: float = 4.0
     """ps of each of 32 classical replicas. Runs that are there are continued."""
-    pimd_time: float = 3.0
+    pimd_time: float = 2.0
     """ps of TRPMD, of each of 16 ring polymers."""
     beads: int = 16
     """Of TRPMD."""
