@@ -98,8 +98,8 @@ class Joined(FreshCalculator):
             energies, forces = found.atomic.ravel(), found.forces.reshape(-1, 3)
         else:
             ends = np.cumsum([len(s.numbers) for s in self._structures])[:-1]
-            places = np.split(structure.positions, ends)
-            moved = [s._replace(positions=x) for s, x in zip(self._structures, places, strict=True)]
+            each_place = np.split(structure.positions, ends)
+            moved = [s._replace(positions=x) for s, x in zip(self._structures, each_place, strict=True)]
             each = self._model.evaluate(moved, [], self._states)
             energies = np.concatenate([p.energies for p in each])
             forces = np.concatenate([p.forces for p in each])

@@ -11,6 +11,7 @@ from schnet_calc.studies import h2co_dynamics
 from schnet_calc.studies.h2co import study_h2co
 from schnet_calc.studies.h2co_dynamics import Band, Moving
 from schnet_calc.studies.h2co_page import write_h2co_report
+from schnet_calc.studies.study_page import StudyPage
 
 GRID = np.arange(0.0, 3300.0, 5.0)
 LINES, STRENGTHS = (1200.0, 1750.0, 2800.0, 2900.0), np.array([10.0, 80.0, 60.0, 90.0])
@@ -82,6 +83,6 @@ def test_the_study_from_start_to_end(tmp_path, monkeypatch):
         == (first.to_dict()["molecules"]["D2CO"]["classical"])
     )
     metadata = load_model("h2co").potential.metadata.raw
-    page = write_h2co_report(first, tmp_path, metadata, "h2co", "schnet-calc h2co").read_text()
+    page = write_h2co_report(first, StudyPage(tmp_path, metadata, "h2co", "schnet-calc h2co")).read_text()
     assert "without thermostat; TRPMD" in page
     assert (tmp_path / "D2CO_spectra.pdf").exists() or (tmp_path / "D2CO_spectra.png").exists()
