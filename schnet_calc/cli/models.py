@@ -22,24 +22,29 @@ from schnet_calc.cli.options import (
 )
 
 
-def info(model: ModelName, *, json: Path | None = None) -> None:
+def info(model: ModelName, *, card: bool = False, json: Path | None = None) -> None:
     """A page about a model: what it knows and how well, what not, its data, outputs and speed.
 
     Parameters
     ----------
+    card
+        Print the Markdown table of a model's card instead.
     json
         Where to write all that the file says of itself.
     """
     from schnet_calc.guard.description import described
-    from schnet_calc.modelfile.card import card
+    from schnet_calc.modelfile.card import card as rows_of, markdown_card
     from schnet_calc.modelfile.opening import open_model_file
 
     for source in check_model(model):
         found = open_model_file(source)
-        print_table(
-            Path(source).stem,
-            {"file": found.path, **card(found.metadata), **described(found.metadata.training)},
-        )
+        if card:
+            console.out.print(markdown_card(found.metadata), soft_wrap=True, markup=False)
+        else:
+            print_table(
+                Path(source).stem,
+                {"file": found.path, **rows_of(found.metadata), **described(found.metadata.training)},
+            )
         write_json(json, found.metadata.raw)
 
 

@@ -37,6 +37,26 @@ def card(metadata: Metadata) -> dict[str, str]:
     return {name: text for name, text in rows.items() if text}
 
 
+def markdown_card(metadata: Metadata) -> str:
+    """Return the table that stands in a card beside the model: what the file says, without what ``domain`` may change.
+
+    Parameters
+    ----------
+    metadata : Metadata
+        Of the file.
+    """
+    rows = {
+        "predicts": _predicts(metadata),
+        "knows": _knows(metadata),
+        "level of theory": _data(metadata).get("theory", "").replace("not stated in the file", ""),
+        "network": _shape(metadata),
+        "trained on": _trained_on(metadata).replace("; temperature not stated in the file", ""),
+        "errors": _errors(metadata),
+    }
+    lines = [f"| {name} | {text} |" for name, text in rows.items() if text]
+    return "\n".join(["| | |", "|---|---|", *lines])
+
+
 def _data(metadata: Metadata) -> dict[str, str]:
     data = metadata.training.get("data") or {}
     return data if isinstance(data, dict) else {"name": str(data)}
@@ -83,11 +103,13 @@ def _errors(metadata: Metadata) -> str:
             value = errors.get(f"{name}_mae_ev" + ("_ang" if name == "force" else ""))
             if isinstance(value, int | float):
                 words.append(f"{name} {1e3 * value:.1f} {unit}")
-        words += [
-            f"{name.removesuffix('_mae')} {value:.3g} {metadata.outputs.get(name.removesuffix('_mae'), '')}".strip()
-            for name, value in errors.items()
-            if name.removesuffix("_mae") in metadata.outputs and isinstance(value, int | float)
-        ]
+        if isinstance(errors.get("stress_mae_gpa"), int | float):
+            words.append(f"stress {errors['stress_mae_gpa']:.2f} GPa")
+        for name, value in errors.items():
+            said = name.removesuffix("_mae")
+            unit = metadata.outputs.get(said.removesuffix("_length"))
+            if unit is not None and said != name and isinstance(value, int | float):
+                words.append(f"{said.replace('_', ' ')} {value:.3g} {unit}".strip())
         if words:
             count = errors.get("n_frames")
             of = (
@@ -103,7 +125,9 @@ def _predicts(metadata: Metadata) -> str:
     config = metadata.config
     words = []
     if config is None or config.energy:
-        words.append("energies, forces")
+        tested = metadata.training.get("test_errors") or {}
+        alone = "energy_mae_ev" in tested and "force_mae_ev_ang" not in tested
+        words.append("energies (no forces in its data)" if alone else "energies, forces")
         formulas = (metadata.training.get("domain") or {}).get("formulas")
         crystals = formulas is None or any("periodic" in formula for formula in formulas)
         if math.isfinite(metadata.cutoff) and crystals:
@@ -143,6 +167,18 @@ def _network(metadata: Metadata) -> str:
     if {"n_features", "n_interactions"} <= set(shape):
         words.append(f"{shape['n_features']} features, {shape['n_interactions']} interactions")
     return ", ".join([*words, reach, metadata.dtype])
+
+
+def _shape(metadata: Metadata) -> str:
+    """The network as the paper writes it."""
+    shape = metadata.hyperparameters
+    if not {"n_features", "n_interactions", "n_gaussians"} <= set(shape):
+        return _network(metadata)
+    width = f" of {shape['basis_width']:g} Å width" if shape.get("basis_width") else ""
+    kind = shape.get("cutoff_function", "cosine")
+    reach = f"{kind} cutoff at {metadata.cutoff:g} Å" if math.isfinite(metadata.cutoff) else "no cutoff"
+    size = f"T = {shape['n_interactions']}, F = {shape['n_features']}"
+    return f"{metadata.architecture}, {size}, {shape['n_gaussians']} Gaussians{width}, {reach}, {metadata.dtype}"
 
 
 def operations(metadata: Metadata, n_atoms: int, n_pairs: int) -> float | None:

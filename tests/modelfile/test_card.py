@@ -2,8 +2,9 @@
 
 import pytest
 
+from helpers import ROOT
 from schnet_calc.errors import suggestion
-from schnet_calc.modelfile.card import card, operations
+from schnet_calc.modelfile.card import card, markdown_card, operations
 from schnet_calc.modelfile.opening import open_model_file
 
 
@@ -25,6 +26,18 @@ def test_a_model_of_many_molecules_without_cutoff():
     assert rows["predicts"] == "gap (eV)"
     assert rows["errors"].startswith("mean absolute, gap 0.06")
     assert "periodic structures" in rows["does not know"]
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "models").glob("*.md")), ids=lambda page: page.stem)
+def test_cards_hold_what_the_files_say(page):
+    assert markdown_card(open_model_file(page.stem).metadata) in page.read_text(), (
+        f"schnet-calc info {page.stem} --card"
+    )
+
+
+def test_a_model_of_lengths_of_dipoles_and_one_without_forces():
+    assert "dipole length 0.00628 eAng" in card(open_model_file("qm9_dipole").metadata)["errors"]
+    assert card(open_model_file("qm9").metadata)["predicts"] == "energies (no forces in its data)"
 
 
 def test_operations_are_those_of_the_layers():
