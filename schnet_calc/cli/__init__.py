@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from schnet_calc.cli.app import app, import_listed
+from schnet_calc.cli.app import app, show_help
 from schnet_calc.cli.console import SafeFormatter, err
 from schnet_calc.errors import SchNetCalcError
 
@@ -39,8 +39,8 @@ def main() -> None:
     logging.getLogger("schnet_calc.compiling").propagate = False
     arguments = [a for a in sys.argv[1:] if a != TRACEBACK]
     try:
-        import_listed(arguments)
-        app(arguments)
+        if not show_help(arguments):
+            app(arguments)
     except Exception as error:
         if TRACEBACK in sys.argv or not isinstance(error, _expected()):
             raise

@@ -1,5 +1,6 @@
 """The application: a table of commands, each imported when it is asked for."""
 
+import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,18 +40,45 @@ COMMANDS = (
     "studies.commands.reproduce:reproduce",
 )
 """Where each command is: module of the package, and name."""
+SAID = {
+    "cli.training:train": {
+        "help": "Train a network; the folder gets checkpoints, metrics.csv, a learning curve and model.pt.",
+        "usage": "Usage: schnet-calc train [OPTIONS] [CONFIG]",
+    }
+}
+"""What isn't asked of a command, since its eighty options take long to look through."""
 
 
 class FoldedHelp(DefaultFormatter):
     """Help whose texts are paragraphs: the line breaks of docstrings are those of the source, not of a terminal."""
 
     def __call__(self, console: Any, options: Any, panel: "HelpPanel") -> None:
-        """Print a panel."""
+        """Print a panel; a default that is empty says nothing, and lists are shown as they are typed."""
         for entry in panel.entries:
-            text = getattr(entry.description, "primary_renderable", None)
-            if text is not None and hasattr(text, "plain"):
-                text.plain = " ".join(text.plain.split())
-        super().__call__(console, options, panel)
+            _fold(entry.description)
+        shown = [entry.copy(default=_shown(entry.default)) for entry in panel.entries]
+        super().__call__(console, options, panel.copy(entries=shown))
+
+    def render_description(self, console: Any, options: Any, description: Any) -> None:
+        """Print what stands above the panels."""
+        _fold(description)
+        super().render_description(console, options, description)
+
+
+def _fold(text: Any) -> None:
+    """Make each paragraph one line."""
+    found: Any = getattr(text, "primary_renderable", None)
+    if hasattr(found, "plain"):
+        paragraphs = [" ".join(part.split()) for part in found.plain.strip().split("\n\n")]
+        found.plain = "\n\n".join(paragraphs) + "\n" * found.plain.endswith("\n")
+
+
+def _shown(default: str | None) -> str | None:
+    """Return a default as it is typed, from Python's way to write it; none where it is empty."""
+    if default is None or not default.startswith(("(", '"')):
+        return default
+    value = ast.literal_eval(default)
+    return " ".join(map(str, value)) if value else None
 
 
 app = App(
@@ -63,14 +91,22 @@ app = App(
     suppress_keyboard_interrupt=False,  # main() says what an interruption leaves behind
 )
 for place in COMMANDS:
-    app.command(f"schnet_calc.{place}")
+    app.command(f"schnet_calc.{place}", **SAID.get(place, {}))
 
 
-def import_listed(arguments: Sequence[str]) -> None:
-    """Import the commands of a list that is asked for: their texts stand in it."""
+def show_help(arguments: Sequence[str]) -> bool:
+    """Print the help that arguments ask for, if they do; sooner than a call that looks for values as well.
+
+    Commands of a list are imported, since their texts stand in it.
+    """
     names, apps, rest = app.parse_commands(arguments)
     helped = names[-1:] in (("--help",), ("-h",))
-    if helped or not rest:
-        listed = apps[-2 if helped else -1]
-        for name in listed:
-            listed[name]
+    if not helped and rest:
+        return False
+    shown = apps[-2 if helped else -1]
+    for name in shown:
+        if name not in {place.partition(":")[2] for place in SAID}:
+            shown[name]
+    if helped:
+        app.help_print(arguments[: arguments.index(names[-1])])
+    return helped

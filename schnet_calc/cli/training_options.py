@@ -1,6 +1,11 @@
 """The keys of a training's configuration as options, each unsaid where the command line says nothing."""
 
-from dataclasses import fields, make_dataclass
+import ast
+import sys
+from dataclasses import Field, fields, make_dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from cyclopts import Parameter
@@ -21,22 +26,47 @@ def _sections() -> list[tuple[str, Any]]:
     return [("Data", DataConfig), *(("Network", kind) for kind in networks), ("Training", TrainingConfig)]
 
 
+@cache
+def _classes(module: str) -> dict[str, list[ast.stmt]]:
+    """Bodies of the classes of a module; read once, where ``inspect`` reads its file again for each class."""
+    source = Path(str(sys.modules[module].__file__)).read_text()
+    return {node.name: node.body for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+
+
+def _texts(kind: type) -> dict[str, str]:
+    """Return the texts below the fields of a dataclass and of those that it extends."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__[:-1]):
+        body = _classes(base.__module__)[base.__name__]
+        for item, text in pairwise(body):
+            match item, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                    value=ast.Constant(value=str(words))
+                ):
+                    found[name] = words
+    return found
+
+
+def _option(item: Field[Any], group: str, text: str | None) -> Parameter:
+    """Return the option of a key: its text and the default that the configuration has."""
+    if item.name in LEFT_OUT:
+        return Parameter(parse=False)
+    shown = item.default not in (None, "", ())
+    return Parameter(group=group, help=text, show_default=str(item.default) if shown else False)
+
+
 def _options() -> Any:
-    """Make a subclass of all sections whose fields are None by default; their texts and types stay."""
+    """Make a class of the fields of all sections, each None by default."""
     names = Parameter(help=f"{' or '.join(ARCHITECTURES)}.", group="Network", show_default="SchNet")
     found: dict[str, Any] = {"architecture": Annotated[str | None, names]}
     for group, kind in _sections():
-        types = get_type_hints(kind)
+        types, texts = get_type_hints(kind), _texts(kind)
         for item in fields(kind):
-            shown = item.default if item.default not in (None, "", ()) else False
-            option = Parameter(group=group, show_default=str(shown) if shown is not False else False)
-            if item.name in LEFT_OUT:
-                option = Parameter(parse=False)
+            option = _option(item, group, texts.get(item.name))
             found.setdefault(item.name, Annotated[types[item.name] | None, option])
     unsaid = [(name, kind, None) for name, kind in found.items()]
-    texts = tuple(kind for _, kind in reversed(_sections()))
-    namespace = {"__module__": __name__, "__doc__": "Keys.", "__post_init__": lambda self: None}
-    made = make_dataclass("Options", unsaid, bases=texts, namespace=namespace, kw_only=True, frozen=True)
+    namespace = {"__module__": __name__, "__doc__": "Keys."}
+    made = make_dataclass("Options", unsaid, namespace=namespace, kw_only=True, eq=False, repr=False)
     return Parameter(name="*")(made)
 
 

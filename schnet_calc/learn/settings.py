@@ -30,13 +30,13 @@ class LearnSettings:
     """
 
     temperature: float = 300.0
-    """K"""
+    """K."""
     beads: int = 8
     """Of the path integrals; 1 for classical dynamics alone."""
     time: float = 5.0
     """ps of dynamics that have to pass without doubt, of MD and of path integrals each."""
     timestep: float = 0.5
-    """fs"""
+    """fs."""
     budget: int = 1000
     """Labels to train on, at most."""
     start: int = 200

@@ -1,6 +1,5 @@
 """Finding model files, by path or by the name of a shipped model."""
 
-from importlib import resources
 from pathlib import Path
 
 from schnet_calc.errors import suggestion
@@ -8,7 +7,7 @@ from schnet_calc.errors import suggestion
 
 def model_directories() -> list[Path]:
     """Return where shipped models are looked for: the installed package, then the checkout."""
-    package = Path(str(resources.files("schnet_calc")))
+    package = Path(__file__).parents[1]
     return [package / "models", package.parent / "models"]
 
 

@@ -46,13 +46,13 @@ class NetworkConfig:
     basis_start: float = 0.0
     """Centre of the first Gaussian, Å."""
     basis_stop: float | None = None
-    """Centre of the last Gaussian, Å; the cutoff if None."""
+    """Centre of the last Gaussian, Å; by default the cutoff."""
     basis_width: float | None = None
-    """Standard deviation of the Gaussians, Å; their spacing if None."""
+    """Standard deviation of the Gaussians, Å; by default their spacing."""
     pooling: str = "sum"
     """Of the energy's head: "sum" for extensive properties, "mean" for intensive ones."""
     output_layers: tuple[int, ...] | None = None
-    """Widths of the hidden layers of every head; one of half the features if None."""
+    """Widths of the hidden layers of every head; by default one of half the features."""
     energy: bool = True
     """Whether there is an energy at all; without, the energies of atoms are zero."""
     heads: dict[str, str] = field(default_factory=dict)
@@ -126,11 +126,11 @@ class SchNetConfig(NetworkConfig):
     neighbor_average: float | None = None
     """Number of neighbours that the convolution is divided by (thesis Eq. 4.14, for crystals)."""
     n_filters: int | None = None
-    """Width of the filters; that of the features if None."""
+    """Width of the filters; by default that of the features."""
     activation: str = "ssp"
     """"ssp" (shifted softplus), "softplus", "silu" or "tanh"."""
     output_activation: str | None = None
-    """Of the heads; that of the blocks if None."""
+    """Of the heads; by default that of the blocks."""
     dense_in_bias: bool = True
     """Whether the layer before the convolution has a bias; it has none in SchNetPack."""
 

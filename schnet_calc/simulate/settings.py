@@ -15,7 +15,7 @@ class MDSettings:
     time: float
     """ps in all."""
     timestep: float = 0.5
-    """fs"""
+    """fs."""
     thermostat: str = ""
     """none (NVE, for spectra), langevin, bussi or nose-hoover; by default langevin, nose-hoover with a pressure."""
     time_constant: float = 100.0
@@ -25,7 +25,7 @@ class MDSettings:
     seed: int = 0
     """Of velocities and thermostat."""
     pressure: float | None = None
-    """GPa, at which the cell keeps its shape and finds its volume (NPT); fixed cell if None."""
+    """GPa, at which the cell keeps its shape and finds its volume (NPT); a fixed cell by default."""
     equilibrate: float | None = None
     """ps with Langevin's thermostat before the run, not written; ten time constants by default for replicas and
     without a thermostat, else none; none for structures that come with momenta."""

@@ -31,11 +31,11 @@ class DataConfig(Labels):
     properties: tuple[str, ...] = ()
     """Labels to train on, of those in the file; all if empty."""
     n_train: int | None = None
-    """Frames to train on; 80 percent of the file, at most 1000, if None."""
+    """Frames to train on; by default 80 percent of the file, at most 1000."""
     n_validation: int | None = None
-    """Frames to validate with; 10 percent of the file, at most 1000, if None."""
+    """Frames to validate with; by default 10 percent of the file, at most 1000."""
     n_test: int | None = None
-    """Frames to test with; all that are left if None."""
+    """Frames to test with; by default all that are left."""
     split: str = "random"
     """"random", "blocks", or a split file such as an earlier run's split.npz."""
     n_blocks: int = 10

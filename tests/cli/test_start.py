@@ -4,10 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
-from schnet_calc.cli.app import COMMANDS, app
+from schnet_calc.cli.app import COMMANDS, SAID, app
 
 HEAVY = {"torch", "numba", "llvmlite", "scipy", "matplotlib", "ase", "numpy", "jinja2", "ipi"}
 SCRIPT = """
@@ -24,7 +25,8 @@ for arguments in json.loads(sys.argv[1]):
             status = 0
         except SystemExit as end:
             status = end.code
-    told.append((status, text.getvalue(), sorted({name.partition(".")[0] for name in sys.modules})))
+    modules = {n for name in sys.modules for n in (name, name.partition(".")[0])}
+    told.append((status, text.getvalue(), sorted(modules)))
 print(json.dumps(told))
 """
 
@@ -47,6 +49,20 @@ def test_help_needs_no_library():
     assert [status for status, _, _ in told] == [0] * len(told), told
     assert len(names()) == len(COMMANDS)
     assert not told[-1][2] & HEAVY
+
+
+def test_what_is_said_for_a_command_is_what_it_says():
+    ((status, listed, modules), (_, shown, _)) = called([], ["train", "--help"])
+    for place, said in SAID.items():
+        module, _, name = place.partition(":")
+        command = getattr(import_module(f"schnet_calc.{module}"), name)
+        assert command.__doc__.splitlines()[0] == said["help"]
+        assert said["help"].split()[0] in listed
+    assert status == 0
+    assert "schnet_calc.cli.training_options" not in modules
+    assert "--n-features" in shown
+    assert "F, features per atom." in shown
+    assert "[default: 64]" in shown
 
 
 def test_info_needs_no_torch():
@@ -141,7 +157,7 @@ def test_options_say_what_they_are():
 
 
 def test_help_texts_are_paragraphs():
-    """No line of a text is broken where the source's was."""
+    """No line of a text is broken where the source's was, and no default is empty."""
     text = subprocess.run(
         [sys.executable, "-m", "schnet_calc.cli", "relax", "--help"],
         env=os.environ | {"COLUMNS": "400"},
@@ -150,3 +166,7 @@ def test_help_texts_are_paragraphs():
         check=True,
     ).stdout
     assert "warn, ignore, stop, or an .extxyz file to write them to. Exit status 3 says" in text
+    told = called(*[[name, "--help"] for name in names()])
+    assert not [text for _, text, _ in told if '[default: ""]' in text or "[default: ()]" in text]
+    (_, text, _) = told[names().index("spectrum")]
+    assert "Replicas and folders of one kind are pooled, with error bands" in " ".join(text.split())
