@@ -71,7 +71,17 @@ class FreshCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Evaluate; ASE calls this when a result is missing."""
+        """Evaluate; ASE calls this when a result is missing.
+
+        Parameters
+        ----------
+        atoms : Atoms, optional
+            What to evaluate; those of the call before by default.
+        properties : sequence of str
+            What is asked for; everything is computed in any case.
+        system_changes : sequence of str
+            What has changed since then, as ASE says.
+        """
         changes, structure = self._asked
         self._asked = (None, None)
         if structure is not None and changes is system_changes:
@@ -184,7 +194,17 @@ class SchNetCalculator(FreshCalculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Evaluate; ASE calls this when a result is missing."""
+        """Evaluate; ASE calls this when a result is missing.
+
+        Parameters
+        ----------
+        atoms : Atoms, optional
+            What to evaluate; those of the call before by default.
+        properties : sequence of str
+            What is asked for; everything is computed in any case.
+        system_changes : sequence of str
+            What has changed since then, as ASE says.
+        """
         self._state = [] if atoms is None else self.guard.odd_state(atoms)
         super().calculate(atoms, properties, system_changes)
 

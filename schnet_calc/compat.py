@@ -57,7 +57,7 @@ def adam_update(
     Parameters
     ----------
     gradient, mean, square : Tensor
-        Of one shape; the moments are changed.
+        (...,) of one shape; the moments are changed.
     count : int
         Of this step, from one.
     options : dict

@@ -178,7 +178,7 @@ class Model:
         return self.precise.hessian(atoms if isinstance(atoms, Structure) else Structure.from_atoms(atoms))
 
     def derivative(self, atoms: ase.Atoms | Structure, name: str) -> NDArray[np.float64]:
-        """Return (3N, ...) derivatives of a further output by all coordinates, in float64; for dipoles in e.
+        """Return (3N, ...) derivatives of a further output by all coordinates, per Å, in float64; dipoles in e.
 
         Raises
         ------

@@ -32,11 +32,11 @@ class AtomGroups(Protocol):
 
     @property
     def system(self) -> Array:
-        """(N,) the structure of each atom."""
+        """(N,) index of each atom's structure."""
 
     @property
     def counts(self) -> Array:
-        """(B,) atoms of each structure."""
+        """(B,) numbers of atoms."""
 
     def sums(self, atomic: Array) -> Array:
         """Add up (N, ...) numbers of atoms to (B, ...) of structures."""
@@ -55,7 +55,7 @@ class NumpyGroups:
 
     @property
     def system(self) -> NDArray[np.int64]:
-        """(N,) the structure of each atom."""
+        """(N,) index of each atom's structure."""
         return np.repeat(np.arange(len(self.counts)), self.counts)
 
     def sums(self, atomic: FloatArray) -> FloatArray:
@@ -85,7 +85,7 @@ class Reduction:
     """Name of the atoms' parts among ASE's results, if they have one."""
 
     def share(self, n_atoms: Array) -> Array:
-        """Return what each atom's number counts for in a structure of N atoms."""
+        """Return what each atom's number counts for in structures of (B,) atoms."""
         return 1.0 + 0.0 * n_atoms
 
     def parts(self, values: Array, atoms: AtomGroups) -> Array:
@@ -93,11 +93,11 @@ class Reduction:
         return values
 
     def reduce(self, parts: Array, atoms: AtomGroups) -> Array:
-        """Return (B, *shape) properties from what the atoms add."""
+        """Return (B, ...) properties, in their unit, from what the atoms add."""
         return atoms.sums(parts)
 
     def values(self, name: str, value: Array) -> dict[str, Array]:
-        """Return all that can be labelled of a property (..., *shape) of that name, by name."""
+        """Return all that can be labelled of a property (..., *shape), in its unit, by name."""
         return {name: value}
 
     def scaling(self, labels: FloatArray, ones: FloatArray) -> tuple[float, float]:
@@ -121,7 +121,7 @@ class Reduction:
         counts : array
             (M, Z) atoms of each element in the structures that are known.
         labels : array
-            (M, ...) of these.
+            (M, ...) of these, in the unit of the property.
         others : array
             (M', Z) of the structures that are guessed.
 
@@ -165,7 +165,7 @@ class Mean(Reduction):
     name = "mean"
 
     def share(self, n_atoms: Array) -> Array:
-        """Return one over the number of atoms."""
+        """Return one over the numbers of atoms (B,)."""
         return 1.0 / n_atoms
 
     def parts(self, values: Array, atoms: AtomGroups) -> Array:
@@ -189,7 +189,7 @@ class Charges(Reduction):
     atomic_name = "charges"
 
     def parts(self, values: Array, atoms: AtomGroups) -> Array:
-        """Return (N,) charges, e."""
+        """Return (N,) charges in units of e."""
         return values - (atoms.sums(values) / atoms.counts)[atoms.system]
 
     def reduce(self, parts: Array, atoms: AtomGroups) -> Array:
@@ -198,15 +198,15 @@ class Charges(Reduction):
         return atoms.sums(parts[:, None] * (atoms.positions - centres[atoms.system]))
 
     def values(self, name: str, value: Array) -> dict[str, Array]:
-        """Return the dipole, and its length for labels that are no more; its gradient is finite at zero, too."""
+        """Return the dipole (..., 3), e·Å, and its length for labels that are no more, its gradient is finite."""
         return {name: value, f"{name}_length": ((value + 1e-12) ** 2).sum(-1) ** 0.5}
 
     def scaling(self, labels: FloatArray, ones: FloatArray) -> tuple[float, float]:
-        """Return 0 and 1: charges are of order one already."""
+        """Return 0 and 1 whatever the labels (M, 3), e·Å: charges are of order one already."""
         return 0.0, 1.0
 
     def baseline(self, counts: FloatArray, labels: FloatArray, others: FloatArray) -> FloatArray:
-        """Return the mean length for all."""
+        """Return the mean length (M',), e·Å, for all; see :meth:`Reduction.baseline`."""
         sizes = np.linalg.norm(labels, axis=1) if labels.ndim > 1 else labels
         return np.full(len(others), sizes.mean())
 
@@ -225,7 +225,7 @@ class Extent(Reduction):
         return values * ((atoms.positions - centres[atoms.system]) ** 2).sum(1)
 
     def scaling(self, labels: FloatArray, ones: FloatArray) -> tuple[float, float]:
-        """Return the charge that all atoms would have if they were alike, twice: atoms differ as much as that."""
+        """Return the charge, e, of atoms that are all alike from labels (M,), twice."""
         known = np.isfinite(labels)
         charge = float(labels[known].sum() / max(ones[known].sum(), 1e-12))
         return charge, charge

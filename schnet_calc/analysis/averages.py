@@ -57,7 +57,7 @@ def correlation_time(values: FloatArray) -> float:
 
 
 def independent_values(values: FloatArray) -> float:
-    """Return how many independent values would know the mean of a series (M,) as well as it does."""
+    """Return the number of independent values that would know the mean of a series (M,) as well as it does."""
     return len(values) / (2.0 * correlation_time(values))
 
 
@@ -75,7 +75,7 @@ def mean_with_error(values: FloatArray) -> Estimate:
 
 
 def blocks_of(values: FloatArray, n_blocks: int) -> list[FloatArray]:
-    """Return a series cut into blocks of the same length, within one.
+    """Return a series (M,), in any unit, cut into blocks of the same length, within one.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def error_over_blocks(series: FloatArray, blocks: FloatArray) -> FloatArray:
 
 
 def mean_of_independent(values: FloatArray) -> Estimate:
-    """Return the mean of independent values (R,) and its error from their scatter, no number for a single one."""
+    """Return the mean of independent values (R,), and its error from their scatter, no number for a single one."""
     n = len(values)
     error = float(np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
     return Estimate(float(np.mean(values)), error, float(n))

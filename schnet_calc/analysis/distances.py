@@ -52,7 +52,17 @@ def pair_distances(frames: Iterable[ase.Atoms]) -> FloatArray:
 
 
 def nearest_neighbors(distances: FloatArray, n_atoms: int, n_nearest: int = 3) -> FloatArray:
-    """(M, N * n_nearest) distances of every atom to its nearest neighbours, Å."""
+    """(M, N * n_nearest) distances of every atom to its nearest neighbours, Å.
+
+    Parameters
+    ----------
+    distances : array
+        (M, pairs) Å.
+    n_atoms : int
+        N.
+    n_nearest : int
+        Neighbours of each.
+    """
     i, j = np.triu_indices(n_atoms, 1)
     square = np.full((len(distances), n_atoms, n_atoms), np.inf)
     square[:, i, j] = square[:, j, i] = distances

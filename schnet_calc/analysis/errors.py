@@ -22,7 +22,7 @@ class Error:
 
     @classmethod
     def of(cls, differences: np.ndarray) -> "Error":
-        """Return the errors that predictions minus labels, of any shape, show."""
+        """Return the errors that predictions minus labels (...,), of any unit, show."""
         return cls(float(np.abs(differences).mean()), float(np.sqrt((differences**2).mean())))
 
 
@@ -54,7 +54,7 @@ class Errors(Mapping[str, Error]):
 
     @classmethod
     def from_differences(cls, differences: Mapping[str, np.ndarray]) -> "Errors":
-        """Return errors from predictions minus labels by name; empty ones are left out."""
+        """Return errors from predictions minus labels (...,) in their units, by name; empty ones are left out."""
         return cls({name: Error.of(values) for name, values in differences.items() if values.size})
 
     def _value(self, name: str, kind: str) -> float:

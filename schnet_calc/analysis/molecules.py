@@ -33,7 +33,7 @@ def bond_distributions(
     replicas : sequence of sequences of Atoms
         Frames in the order of time: one trajectory, or that of every bead.
     pairs : array
-        (B, 2) bonded atoms; at least one.
+        (B, 2) indices of bonded atoms; at least one.
 
     Raises
     ------

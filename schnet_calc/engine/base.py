@@ -169,7 +169,7 @@ class Engine(ABC):
         return self._evaluate(places[:half], heads, count) + self._evaluate(places[half:], heads, count)
 
     def hidden(self, structures: Sequence[Structure]) -> list[dict[str, NDArray[np.float64]]]:
-        """Return (N, H) activations of the last hidden layer of each head that is graded, structure by structure.
+        """Return (N, H) activations, without a unit, of each graded head's last hidden layer, by structure.
 
         Raises
         ------
@@ -184,7 +184,7 @@ class Engine(ABC):
 
     @abstractmethod
     def hidden_of(self, items: Sequence[Item]) -> list[dict[str, NDArray[np.float64]]]:
-        """The same for some checked structures."""
+        """Return (N, H) activations, without a unit, of the last hidden layers for some checked structures."""
 
     def forget(self) -> None:  # noqa: B027 - most keep none
         """Give back memory that is kept for later calls."""

@@ -10,6 +10,15 @@ def chunked(items: Iterable[Item], size: Callable[[Item], int], most: float) -> 
     """Lists of items, in order, whose sizes add up to no more than this; of one item where that is larger.
 
     Items are asked for one at a time: what comes after a portion is made when that one is done.
+
+    Parameters
+    ----------
+    items : iterable
+        Of any kind.
+    size : callable
+        What an item counts.
+    most : float
+        A list may add up to.
     """
     portion: list[Item] = []
     filled = 0

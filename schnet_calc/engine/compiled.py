@@ -60,7 +60,7 @@ class CompiledEngine(TabulatedEngine):
         return [self._prediction(k, item, prepared[k], found[k], heads) for k, item in enumerate(items)]
 
     def hidden_of(self, items: Sequence[Item]) -> list[dict[str, NDArray[np.float64]]]:
-        """See :meth:`Engine.hidden`."""
+        """Return (N, H) activations, without a unit; see :meth:`Engine.hidden`."""
         prepared = [_prepared(item.structure, item) for item in items]
         n_threads = min(torch.get_num_threads(), len(items))
         found = evaluate_many(prepared, self.weights, n_threads, True)

@@ -63,7 +63,7 @@ class CrossoverEngine(Engine):
         return self._faster([item.structure for item in items]).compute(items, heads)
 
     def hidden_of(self, items: Sequence[Item]) -> list[dict[str, NDArray[np.float64]]]:
-        """See :meth:`Engine.hidden`."""
+        """Return (N, H) activations, without a unit; see :meth:`Engine.hidden`."""
         return self.gpu.hidden_of(items)
 
     def totals(self, geometries: Geometries) -> Totals:

@@ -133,7 +133,7 @@ class CudaEngine(TabulatedEngine):
         return found
 
     def hidden_of(self, items: Sequence[Item]) -> list[dict[str, NDArray[np.float64]]]:
-        """See :meth:`Engine.hidden`."""
+        """Return (N, H) activations, without a unit; see :meth:`Engine.hidden`."""
         with self.alone:
             begun = self.begin(items)
             features = begun.outputs.features[: len(begun.numbers)].to("cpu", torch.float64).numpy()
@@ -222,7 +222,17 @@ class CudaEngine(TabulatedEngine):
 def best_sequence(
     network: SchNet, grid: SplineGrid, device: torch.device, dtype: torch.dtype
 ) -> Recordable:
-    """Return what evaluates a float64 network on a device: kernels where they run, or else tensor operations."""
+    """Return what evaluates a float64 network on a device: kernels where they run, or else tensor operations.
+
+    Parameters
+    ----------
+    network : SchNet
+        In float64, on the CPU.
+    grid : SplineGrid
+        Of the tables of its filters, Å.
+    device, dtype
+        Of the evaluation.
+    """
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"
     if (device.type == "cuda") == interpreted:
         return TensorSequence(network, grid, device, dtype)
@@ -248,7 +258,7 @@ def roomy(n: int) -> int:
 
 
 def whole(virial: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return virials (..., 3, 3) from xx, yy, zz, yz, xz, xy (..., 6)."""
+    """Return virials (..., 3, 3), eV, from xx, yy, zz, yz, xz, xy (..., 6)."""
     return virial[..., [0, 5, 4, 5, 1, 3, 4, 3, 2]].reshape(*virial.shape[:-1], 3, 3)
 
 

@@ -29,7 +29,7 @@ def displaced(structure: Structure, displacement: float = DISPLACEMENT) -> list[
 
 
 def derivatives(values: NDArray[np.float64], displacement: float = DISPLACEMENT) -> NDArray[np.float64]:
-    """Return (3N, ...) derivatives by all coordinates of (12N, ...) values at :func:`displaced` structures."""
+    """Return (3N, ...) derivatives by all coordinates, per Å, of (12N, ...) values at displaced structures."""
     weights = np.array([weight for _, weight in STENCIL]) / displacement
     return np.asarray(
         np.einsum("s,ks...->k...", weights, values.reshape(-1, len(STENCIL), *values.shape[1:]))
@@ -48,6 +48,16 @@ def hessian_by_differences(engine: "Engine", structure: Structure) -> NDArray[np
 def output_derivatives(
     engine: "Engine | Committee", structure: Structure, name: str
 ) -> NDArray[np.float64]:
-    """Return (3N, ...) derivatives of a further output by all coordinates; per Å."""
+    """Return (3N, ...) derivatives of a further output by all coordinates, in its unit per Å.
+
+    Parameters
+    ----------
+    engine : Engine or Committee
+        In float64.
+    structure : Structure
+        Where.
+    name : str
+        Of the output.
+    """
     found = engine.evaluate(displaced(structure), heads=[name])
     return derivatives(np.stack([np.asarray(p.outputs[name]) for p in found]))

@@ -14,10 +14,18 @@ from schnet_calc.nn import AtomwiseHead, Network
 
 
 def error_bar(head: HeadGrades | None, summed: NDArray[np.floating], share: float = 1.0) -> float | None:
-    """Return the standard deviation of an energy, eV, from the sum of its atoms' last hidden layer (H,).
+    """Return the standard deviation of an energy, eV, from its atoms' last hidden layers; None without error bars.
 
-    ``|total f|``; padding beyond H is left out; share is one over the
-    atoms where the network takes their mean. None where the file has no error bars.
+    It is ``share |total f|``.
+
+    Parameters
+    ----------
+    head : HeadGrades or None
+        Of the energy.
+    summed : array
+        (H,) sum of the atoms' last hidden layers, without a unit; padding beyond H is left out.
+    share : float
+        One over the number of atoms where the network takes their mean.
     """
     if head is None or not head.total.size:
         return None
@@ -32,7 +40,7 @@ def head_of(network: Network, name: str) -> Network | AtomwiseHead:
 
 
 def hidden_layers(network: Network, features: NDArray[np.floating]) -> dict[str, NDArray[np.float64]]:
-    """Return (N, H) activations of the last hidden layer of each head that is graded, from last features (N, F)."""
+    """Return (N, H) activations of each graded head's last hidden layer from (N, F) last features; no units."""
     x = torch.from_numpy(features[:, : network.config.n_features].astype(np.float64))
     with torch.no_grad():
         return {name: head_of(network, name).hidden(x).numpy() for name, _ in head_widths(network)}
@@ -41,7 +49,19 @@ def hidden_layers(network: Network, features: NDArray[np.floating]) -> dict[str,
 def grades_of_heads(
     grades: Grades, network: Network, features: NDArray[np.floating], numbers: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return the largest grade (N,) of any head from last features (N, F), for models without an energy."""
+    """Return the largest grade (N,) of any head, for models without an energy.
+
+    Parameters
+    ----------
+    grades : Grades
+        Of the file.
+    network : Network
+        In float64.
+    features : array
+        (N, F) last features, without a unit.
+    numbers : array
+        (N,) atomic numbers.
+    """
     hidden = hidden_layers(network, features)
     return np.asarray(np.max([h.grade(numbers, hidden[name]) for name, h in grades.heads.items()], axis=0))
 
@@ -56,7 +76,7 @@ class Graded(NamedTuple):
     head: HeadGrades | None
 
     def of(self, rows: slice) -> NDArray[np.float64] | None:
-        """Return the grades of some atoms."""
+        """Return the grades (n,) of some atoms; they have no unit."""
         return None if self.grades is None else self.grades[rows]
 
     def error_bar(self, k: int, share: float) -> float | None:

@@ -167,7 +167,7 @@ class Recording:
         return outputs
 
     def finish(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Wait for it; return energy, force and shortest distance of each atom (N, 5), and virials (B, 6)."""
+        """Wait for it; return eV, eV/Å and shortest distance, Å, of each atom (N, 5), and virials (B, 6), eV."""
         if self._coming.is_pinned():
             torch.cuda.current_stream(self.sequence.device).synchronize()
         found, n_atoms = self._coming.numpy(), len(self.batch.numbers)

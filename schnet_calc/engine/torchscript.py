@@ -38,7 +38,7 @@ class TorchScriptEngine(Engine):
             self._watch(name)
 
     def hidden_of(self, items: Sequence[Item]) -> list[dict[str, NDArray[np.float64]]]:
-        """See :meth:`Engine.hidden`."""
+        """Return (N, H) activations, without a unit; see :meth:`Engine.hidden`."""
         if not isinstance(self.module, Network):
             raise ValueError(
                 f"{self.potential.path} holds no network of this package: nothing in it can be graded"
@@ -120,7 +120,7 @@ class TorchScriptEngine(Engine):
         return grades, summed
 
     def atomic(self, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
-        """Return atomic energies (N,), forces (N, 3) and virials (B, 3, 3) of a float64 graph on the CPU."""
+        """Return energies (N,) eV, forces (N, 3) eV/Å and virials (B, 3, 3) eV of a float64 graph."""
         n_systems = int(graph.system[-1]) + 1
         graph = graph.to(self.device, self.dtype)
         positions = graph.positions.requires_grad_()

@@ -37,7 +37,7 @@ class Contributions:
         return np.bincount(self.system, self.energies + self.references).astype(float)
 
     def by_element(self) -> dict[str, NDArray[np.float64]]:
-        """The contributions of each element's atoms, eV, by symbol."""
+        """The contributions (n,) of each element's atoms, eV, by symbol."""
         return {chemical_symbols[z]: self.energies[self.numbers == z] for z in np.unique(self.numbers)}
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def find_rings(atoms: ase.Atoms, size: int = 6, symbol: str | None = "C") -> NDA
     Returns
     -------
     array
-        (R, size) atoms of each ring, in order around it.
+        (R, size) indices of each ring's atoms, in order around it.
 
     Raises
     ------

@@ -89,6 +89,15 @@ def filter_cuts(
 def plane_points(extent: float, n_points: int, plane: ArrayLike = PLANE) -> NDArray[np.float64]:
     """(n_points, n_points, 3) Å: a square around the origin, its last but one index along the first edge.
 
+    Parameters
+    ----------
+    extent : float
+        Å, from the middle to an edge.
+    n_points : int
+        Along each edge.
+    plane : array
+        (2, 3) directions that span it.
+
     Raises
     ------
     ValueError

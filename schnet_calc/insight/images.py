@@ -12,7 +12,17 @@ from schnet_calc.structures.structure import Structure
 def pairs_around(
     structure: Structure, points: NDArray[np.float64], cutoff: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Points, atoms and shifts of the atoms for every pair of them within the cutoff."""
+    """Points (Q,), atoms (Q,) and shifts (Q, 3), Å, of the atoms for every pair of them within the cutoff.
+
+    Parameters
+    ----------
+    structure : Structure
+        A molecule or a crystal.
+    points : array
+        (M, 3) Å.
+    cutoff : float
+        Å.
+    """
     n_atoms, n_points = len(structure.numbers), len(points)
     if not structure.pbc.any() or not np.isfinite(cutoff):
         i, j = np.divmod(np.arange(n_points * n_atoms), n_atoms)
@@ -27,7 +37,17 @@ def pairs_around(
 
 
 def image_vectors(structure: Structure, points: NDArray[np.float64], cutoff: float) -> NDArray[np.float64]:
-    """(V, 3) lattice vectors to all images that may come within the cutoff of a point, Å."""
+    """(V, 3) lattice vectors to all images that may come within the cutoff of a point, Å.
+
+    Parameters
+    ----------
+    structure : Structure
+        With its cell.
+    points : array
+        (M, 3) Å.
+    cutoff : float
+        Å.
+    """
     inverse = np.linalg.pinv(structure.cell)
     reach = cutoff * np.linalg.norm(inverse, axis=0)
     offsets = points @ inverse, structure.positions @ inverse

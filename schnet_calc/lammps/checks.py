@@ -14,7 +14,7 @@ OLDEST = 20250722
 
 
 def check_lammps(lmp: Any, elements: Sequence[str]) -> NDArray[np.int64]:
-    """Return the atomic number of each type.
+    """Return the atomic numbers (types,).
 
     Raises
     ------

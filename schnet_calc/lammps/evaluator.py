@@ -52,7 +52,7 @@ class Exchange(Protocol):
         """Fill the guests' rows (N, K) with what their owners have in theirs."""
 
     def reverse(self, rows: NDArray) -> None:
-        """Add to own rows what other processes have in their guests' rows for them."""
+        """Add to own rows (M, C), in their unit, what other processes have in their guests' rows for them."""
 
 
 class Share(NamedTuple):
@@ -111,7 +111,7 @@ class DistributedEvaluator:
         self._fields: dict[int, Fields] = {}
 
     def check_elements(self, numbers: NDArray[np.int64]) -> None:
-        """Raise :class:`BadStructureError` for atomic numbers that a member doesn't know."""
+        """Raise :class:`BadStructureError` for atomic numbers (M,) that a member doesn't know."""
         for engine in self.members:
             known = np.flatnonzero(np.isfinite(engine.offsets))
             for z in numbers:

@@ -76,7 +76,7 @@ class RankExchange:
         self.bytes += sum(p.nbytes for p in parts)
 
     def reverse(self, rows: NDArray) -> None:
-        """Add to own rows what other ranks have for them; always in the order of the ranks."""
+        """Add to own rows (M, C), in their unit, what other ranks have for them; in the order of the ranks."""
         parts = [np.empty((len(index), rows.shape[1]), rows.dtype) for _, index in self._given]
         requests = [self._comm.Irecv(p, r) for (r, _), p in zip(self._given, parts, strict=True)]
         requests += [self._comm.Isend(rows[here], r) for r, here in self._wanted]
@@ -87,7 +87,17 @@ class RankExchange:
 
 
 def scatter(comm: Any, target: Integers, rows: Integers) -> tuple[Integers, Integers]:
-    """Send rows (W, C) to their target ranks; what arrives, by sender, and how many rows from each."""
+    """Send rows (W, C) to their target ranks; what arrives, by sender, and how many rows from each.
+
+    Parameters
+    ----------
+    comm : MPI communicator
+        Of all ranks.
+    target : array
+        (W,) rank of each row.
+    rows : array
+        (W, C) integers.
+    """
     order, width = np.argsort(target, kind="stable"), rows.shape[1]
     sent = np.bincount(target, minlength=comm.size)
     received = np.empty_like(sent)
@@ -100,6 +110,15 @@ def scatter(comm: Any, target: Integers, rows: Integers) -> tuple[Integers, Inte
 
 def find_owners(comm: Any, own: Integers, wanted: Integers) -> tuple[Integers, Integers]:
     """Return the ranks (W,) that own the wanted IDs, and the atoms' indices (W,) there.
+
+    Parameters
+    ----------
+    comm : MPI communicator
+        Of all ranks.
+    own : array
+        (M,) IDs of own atoms.
+    wanted : array
+        (W,) IDs that are looked for.
 
     Raises
     ------

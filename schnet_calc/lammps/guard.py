@@ -28,7 +28,7 @@ class Ranks(Protocol):
     size: int
 
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the sums over all ranks."""
+        """Return the sums (n,) over all ranks, in the unit of the values."""
 
     def least(self, value: int) -> int:
         """Return the smallest value of any rank."""
@@ -91,7 +91,7 @@ class RankGuard:
         return found
 
     def compositions(self, counts: NDArray[np.float64], periodic: bool) -> list[str]:
-        """The same for the numbers of atoms of each of the elements, in order, on all ranks."""
+        """The same for the numbers (elements,) of atoms of each of the elements, in order, on all ranks."""
         if self.domain is None or self.domain.formulas is None or not counts.sum():
             return []
         whole = counts.astype(np.int64)
@@ -104,7 +104,7 @@ class RankGuard:
         return [f"{name}, but the model was trained on {', '.join(sorted(self.domain.formulas))} only"]
 
     def counts(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return how many atoms there are of each of the elements."""
+        """Return the numbers (elements,) of atoms of each of the elements."""
         return np.array([(numbers == z).sum() for z in self._elements], float)
 
     def act(self, ranks: Ranks, reasons: list[str]) -> None:

@@ -60,11 +60,11 @@ class PluginRanks:
         return getattr(self._library, name)(self._pair, *arguments)
 
     def forward(self, rows: NDArray) -> None:
-        """Fill ghosts' rows."""
+        """Fill ghosts' rows of (M, C) features, without a unit."""
         self._exchange(rows, 1)
 
     def reverse(self, rows: NDArray) -> None:
-        """Add ghosts' rows to those of their owners."""
+        """Add ghosts' rows of (M, C) numbers, in their unit, to those of their owners."""
         self._exchange(rows, 0)
 
     def _exchange(self, rows: NDArray, forward: int) -> None:
@@ -72,7 +72,7 @@ class PluginRanks:
         self.call("schnet_exchange", c_void_p(rows.ctypes.data), doubles, single, forward)
 
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the sums over all ranks."""
+        """Return the sums (n,) over all ranks, in the unit of the values."""
         result = np.array(values, float)
         self.call("schnet_agree", c_void_p(result.ctypes.data), len(result), 0)
         return result

@@ -26,7 +26,7 @@ class MPIRanks:
         self.size: int = comm.size
 
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the sums over all ranks."""
+        """Return the sums (n,) over all ranks, in the unit of the values."""
         result = np.empty_like(values)
         self._comm.Allreduce(values, result)
         return result

@@ -19,7 +19,7 @@ def fingerprint(atoms: ase.Atoms) -> NDArray[np.float64]:
     Returns
     -------
     array
-        (N (N - 1) / 2,).
+        (pairs,), of distances in units of Å.
     """
     i, j = np.triu_indices(len(atoms), 1)
     distances = atoms.get_all_distances(mic=bool(atoms.pbc.any()))[i, j]

@@ -64,7 +64,7 @@ class Judgement:
 
     @property
     def doubtful(self) -> NDArray[np.int64]:
-        """Indices of the frames in doubt."""
+        """(n,) indices of the frames in doubt."""
         return np.flatnonzero([bool(reason) for reason in self.reasons])
 
     @property

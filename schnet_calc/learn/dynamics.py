@@ -147,6 +147,19 @@ def trajectories(
     """Return the frames of a round's last kind of dynamics, path integrals if there are any, at full length.
 
     A run that doubt has ended goes on here; one that breaks down gives what there is.
+
+    Parameters
+    ----------
+    models : sequence of Path
+        The committee.
+    starts : sequence of Atoms
+        A run begins from each.
+    settings : LearnSettings
+        Temperature, beads, time.
+    folder : Path
+        Of the round.
+    say, progress : callable
+        Told what happens, and how far it is.
     """
     time = settings.time / len(starts)
     total = round(1000.0 * time / settings.timestep)

@@ -141,7 +141,19 @@ def label_start_set(
 
 
 def vibrations_of(minimum: Minimum, settings: LearnSettings, count: int, seed: int) -> list[ase.Atoms]:
-    """Draw structures around a minimum: two thirds at the temperature, the others hotter."""
+    """Draw structures around a minimum: two thirds at the temperature, the others hotter.
+
+    Parameters
+    ----------
+    minimum : Minimum
+        With its modes.
+    settings : LearnSettings
+        Temperature and heat.
+    count : int
+        Structures.
+    seed : int
+        Of the draw.
+    """
     n_hot = count // 3
     if minimum.modes is None:
         return _rattled(minimum.atoms, count, seed)

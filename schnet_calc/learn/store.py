@@ -87,6 +87,15 @@ class LabelStore:
     def plan(self, structures: Sequence[ase.Atoms], kind: str, round_: int) -> list[str]:
         """Add structures to be labelled, all of them or none; what is known already stays as it is.
 
+        Parameters
+        ----------
+        structures : sequence of Atoms
+            What is to be labelled.
+        kind : str
+            What they are for.
+        round_ : int
+            That they belong to.
+
         Returns
         -------
         list of str
@@ -124,7 +133,17 @@ class LabelStore:
         self._end(key, DONE, seconds, results)
 
     def fail(self, key: str, reason: str, seconds: float) -> None:
-        """Note that there will be no label, and why; errors as for :meth:`finish`."""
+        """Note that there will be no label, and why; errors as for :meth:`finish`.
+
+        Parameters
+        ----------
+        key : str
+            Of the structure.
+        reason : str
+            In a line.
+        seconds : float
+            That were spent.
+        """
         self._end(key, FAILED, seconds, reason=reason)
 
     def _end(

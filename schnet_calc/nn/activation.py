@@ -10,7 +10,7 @@ class ShiftedSoftplus(nn.Module):
     """``ssp(x) = ln(0.5 exp(x) + 0.5)`` (thesis Eq. 4.8): smooth to all orders, zero at zero."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the activation element by element; any shape."""
+        """Apply the activation to (...,) numbers without a unit, element by element."""
         return nn.functional.softplus(x) - math.log(2.0)
 
 
@@ -24,7 +24,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 def slope(name: str, x: Tensor) -> Tensor:
-    """Return the derivative of the activation of a name at x, differentiable itself; any shape."""
+    """Return the derivative of the activation of a name at x (...,), differentiable itself; no unit."""
     if name == "tanh":
         return 1.0 - torch.tanh(x) ** 2
     s = torch.sigmoid(x)
@@ -34,7 +34,7 @@ def slope(name: str, x: Tensor) -> Tensor:
 
 
 def curvature(name: str, x: Tensor) -> Tensor:
-    """Return the second derivative of the activation of a name at x; any shape."""
+    """Return the second derivative of the activation of a name at x (...,); no unit."""
     if name == "tanh":
         t = torch.tanh(x)
         return -2.0 * t * (1.0 - t**2)

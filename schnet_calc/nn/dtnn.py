@@ -20,7 +20,17 @@ class TensorLayer(nn.Module):
         self.features_out = nn.Linear(n_factors, n_features, bias=False)
 
     def forward(self, x: Tensor, factors: Tensor, pairs: Tensor) -> Tensor:
-        """(N, F) features, (P, factors), (2, P) pairs i <- j -> (N, F), the sum over all j."""
+        """Return the (N, F) sum over all neighbours j.
+
+        Parameters
+        ----------
+        x : Tensor
+            (N, F) features, without a unit.
+        factors : Tensor
+            (P, factors) of the distances.
+        pairs : Tensor
+            (2, P) indices of receivers i and senders j.
+        """
         product = self.features_in(x).index_select(0, pairs[1]) * factors
         messages = torch.tanh(self.features_out(product))
         return torch.zeros_like(x).index_add(0, pairs[0], messages)
@@ -48,11 +58,11 @@ class DTNN(DistanceNetwork):
         self.add_heads("tanh")
 
     def filter_values(self, distances: Tensor) -> list[Tensor]:
-        """Return factors of the distances times the cutoff function, (P, factors), the same for every pass."""
+        """Return factors of (P,) distances, Å, times the cutoff function, (P, factors), the same for every pass."""
         return [self.distance_factors(self.basis(distances)) * self.cutoff(distances)[:, None]]
 
     def refine(self, x: Tensor, filters: list[Tensor], pairs: Tensor) -> Tensor:
-        """Return the (N, F) features after T passes of the same interaction (Eq. 3.2)."""
+        """Return the (N, F) features after T passes of one block (Eq. 3.2); see :meth:`DistanceNetwork.refine`."""
         for _ in range(self.n_interactions):
             x = x + self.interaction(x, filters[0], pairs)
         return x

@@ -39,12 +39,12 @@ class AtomwiseHead(nn.Module):
         self.register_buffer("shift", torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, F) features -> (N,)."""
+        """(N, F) features, which have no unit -> (N,) in the unit of the output."""
         value: Tensor = self.shift + self.scale * self.output(self.hidden(x)).squeeze(-1)
         return value
 
     def hidden(self, x: Tensor) -> Tensor:
-        """(N, F) features -> (N, H) activations of the last hidden layer; the features if there is none."""
+        """(N, F) features -> (N, H) activations of the last hidden layer, or the features; no unit."""
         for layer in self.output_hidden:
             x = self.activation(layer(x))
         return x

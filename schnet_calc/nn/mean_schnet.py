@@ -22,7 +22,7 @@ class MeanSchNet(ContinuousFilterNetwork):
     """
 
     def refine(self, x: Tensor, filters: list[Tensor], pairs: Tensor) -> Tensor:
-        """Return the (N, F) features after all interaction blocks."""
+        """Return the (N, F) features after all blocks; see :meth:`DistanceNetwork.refine`."""
         ones = torch.ones_like(pairs[0], dtype=x.dtype)
         counts = torch.zeros_like(x[:, 0]).index_add(0, pairs[0], ones).clamp(min=1.0)
         share = (1.0 / counts).index_select(0, pairs[0])[:, None]

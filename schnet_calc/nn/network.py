@@ -114,7 +114,7 @@ class Network(nn.Module):
         raise NotImplementedError
 
     def read_energies(self, x: Tensor, system: Tensor) -> Tensor:
-        """Return (N,) atomic energies from final features (N, F)."""
+        """Return (N,) atomic energies, eV, from final features (N, F)."""
         energies: Tensor = self.output(self.hidden(x)).squeeze(-1)
         if self.mean_pooling:
             counts = torch.zeros_like(energies).index_add(0, system, torch.ones_like(energies))
@@ -127,7 +127,7 @@ class Network(nn.Module):
         return float(REDUCTIONS[self.config.pooling].share(n_atoms))
 
     def hidden(self, x: Tensor) -> Tensor:
-        """Return (N, H) activations of the last hidden layer of the energy's head: what the energy is linear in."""
+        """Return (N, H) activations, without a unit, of the last hidden layer, which the energy is linear in."""
         for layer in self.output_hidden:
             x = self.activation(layer(x))
         return x
@@ -140,29 +140,61 @@ class DistanceNetwork(Network):
     """
 
     def representation(self, numbers: Tensor, vectors: Tensor, pairs: Tensor) -> Tensor:
-        """Return the (N, F) features of the atoms after all interactions, x^(T)."""
+        """Return the (N, F) features; see :meth:`Network.representation`."""
         return self.at_distances(numbers, torch.linalg.vector_norm(vectors, dim=1), pairs)
 
     def at_distances(self, numbers: Tensor, distances: Tensor, pairs: Tensor) -> Tensor:
-        """Return the same as a function of the distances (P,), Å."""
+        """Return the (N, F) features as a function of the distances.
+
+        Parameters
+        ----------
+        numbers : Tensor
+            (N,) atomic numbers.
+        distances : Tensor
+            (P,) Å, of all directed pairs.
+        pairs : Tensor
+            (2, P) indices of receivers and senders.
+        """
         return self.refine(self.embedding(numbers), self.filter_values(distances), pairs)
 
     @torch.jit.unused
     def energies(self, numbers: Tensor, distances: Tensor, pairs: Tensor, system: Tensor) -> Tensor:
-        """Return what :meth:`forward` does as a function of the distances (P,), Å."""
+        """Return (N,) atomic energies, eV, as a function of the distances.
+
+        Parameters
+        ----------
+        numbers : Tensor
+            (N,) atomic numbers.
+        distances : Tensor
+            (P,) Å, of all directed pairs.
+        pairs : Tensor
+            (2, P) indices of receivers and senders.
+        system : Tensor
+            (N,) the structure of each atom.
+        """
         return self.read_energies(self.at_distances(numbers, distances, pairs), system)
 
     def filter_values(self, distances: Tensor) -> list[Tensor]:
-        """Return filters times cutoff function at distances (P,): one (P, filters) tensor per filter network."""
+        """Return (P, filters) of each filter network at distances (P,), Å, times the cutoff function."""
         raise NotImplementedError
 
     def refine(self, x: Tensor, filters: list[Tensor], pairs: Tensor) -> Tensor:
-        """Return the (N, F) features after all interactions along (2, P) pairs with these filters."""
+        """Return the (N, F) features after all interactions.
+
+        Parameters
+        ----------
+        x : Tensor
+            (N, F) features of the atoms' elements, without a unit.
+        filters : list of Tensor
+            (P, filters) of each block, without a unit.
+        pairs : Tensor
+            (2, P) indices of receivers and senders.
+        """
         raise NotImplementedError
 
 
 def upgraded_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights with the names of today: those of the first version had one hidden layer in each head."""
+    """Return weights (...,) with the names of today: the first version had one hidden layer in each head."""
     return {
         name.replace("output_hidden.", "output_hidden.0.", 1)
         if name in ("output_hidden.weight", "output_hidden.bias")

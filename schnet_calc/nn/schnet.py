@@ -37,7 +37,17 @@ class CFConv(nn.Module):
         self.n_neighbors = n_neighbors
 
     def forward(self, x: Tensor, filters: Tensor, pairs: Tensor) -> Tensor:
-        """(N, K) features, (P, K) filters, (2, P) pairs i <- j -> (N, K)."""
+        """(N, K) features, (P, K) filters, (2, P) pairs i <- j -> (N, K).
+
+        Parameters
+        ----------
+        x : Tensor
+            (N, K) features, without a unit.
+        filters : Tensor
+            (P, K), times the cutoff function.
+        pairs : Tensor
+            (2, P) indices of receivers i and senders j.
+        """
         messages = x.index_select(0, pairs[1]) * filters
         summed = torch.zeros_like(x).index_add(0, pairs[0], messages)
         return summed / self.n_neighbors
@@ -56,7 +66,7 @@ class Interaction(nn.Module):
         self.dense_out = nn.Linear(n_features, n_features)
 
     def forward(self, x: Tensor, filters: Tensor, pairs: Tensor) -> Tensor:
-        """(N, F) features, (P, K) filters, (2, P) pairs -> (N, F) refinement."""
+        """Return the (N, F) refinement of features; arguments as in :meth:`CFConv.forward`."""
         v = self.cfconv(self.dense_in(x), filters, pairs)
         refinement: Tensor = self.dense_out(self.activation(self.dense_hidden(v)))
         return refinement
@@ -102,7 +112,7 @@ class SchNet(ContinuousFilterNetwork):
     compiled: ClassVar[bool] = True
 
     def refine(self, x: Tensor, filters: list[Tensor], pairs: Tensor) -> Tensor:
-        """Return the (N, F) features after all interaction blocks (thesis Eq. 4.7)."""
+        """Return the (N, F) features after all blocks (thesis Eq. 4.7); see :meth:`DistanceNetwork.refine`."""
         for t, interaction in enumerate(self.interactions):
             x = x + interaction(x, filters[t if len(filters) > 1 else 0], pairs)
         return x

@@ -13,7 +13,17 @@ GREEK = {"G": "Γ"}
 
 
 def draw_equation_of_state(axes: Axes, volumes: NDArray[np.float64], energies: NDArray[np.float64]) -> Axes:
-    """Energies (points,) eV over volumes, Å³, with the Birch-Murnaghan fit."""
+    """Energies over volumes, with the Birch-Murnaghan fit.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    volumes : array
+        (points,) Å³.
+    energies : array
+        (points,) eV.
+    """
     eos = EquationOfState(volumes, energies, eos="birchmurnaghan")
     eos.fit()
     _, _, _, _, x, y, _, _ = eos.getplotdata()

@@ -20,7 +20,17 @@ def draw_distribution(
     color: str = COLORS[0],
     xlabel: str = "distance, Å",
 ) -> Axes:
-    """A density with a band of two standard errors."""
+    """A density with a band of two standard errors.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    result : Distribution
+        Density and errors.
+    label, color, xlabel : str
+        In the legend, of the line, below the axis.
+    """
     axes.plot(result.centers, result.density, color=color, label=label)
     axes.fill_between(
         result.centers,
@@ -37,7 +47,17 @@ def draw_distribution(
 def draw_energy_and_temperature(
     axes: Sequence[Axes], table: dict[str, NDArray[np.float64]], total: str = "total"
 ) -> None:
-    """Total (or conserved) and potential energy against their start, and the temperature, over time."""
+    """Total (or conserved) and potential energy against their start, and the temperature, over time.
+
+    Parameters
+    ----------
+    axes : sequence of Axes
+        Two of them.
+    table : dict
+        Columns (rows,): ``time_ps``, energies in eV, ``temperature_k``.
+    total : str
+        The column of the total, or conserved, energy.
+    """
     time = table["time_ps"]
     many = len(time) > MANY
     for key, color, label in (
@@ -55,7 +75,7 @@ def draw_energy_and_temperature(
 
 
 def draw_pimd(axes: Sequence[Axes], table: dict[str, NDArray[np.float64]]) -> None:
-    """The same for the columns that i-PI writes."""
+    """Energies, eV, and temperature, K, from the columns (rows,) that i-PI writes."""
     columns = {
         "time_ps": table["time"],
         "potential_ev": table["potential"],

@@ -59,7 +59,17 @@ def draw_contributions(axes: Axes, contributions: Contributions) -> Axes:
 
 
 def draw_rings(axes: Axes, atoms: ase.Atoms, rings: Rings) -> Axes:
-    """A molecule in projection, its rings filled by their energies."""
+    """A molecule in projection, its rings filled by their energies.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    atoms : Atoms
+        The molecule.
+    rings : Rings
+        With their energies.
+    """
     places = _flattened(atoms)
     order = np.argsort(places[rings.members, 2].mean(axis=1))
     middle = float(rings.energies.mean()) if len(order) else 0.0
@@ -78,7 +88,17 @@ def draw_rings(axes: Axes, atoms: ase.Atoms, rings: Rings) -> Axes:
 
 
 def draw_ring(axes: Axes, atoms: ase.Atoms, members: NDArray[np.int64]) -> Axes:
-    """A molecule in projection with one ring (6,) filled."""
+    """A molecule in projection with one ring filled.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    atoms : Atoms
+        The molecule.
+    members : array
+        (6,) indices of the ring's atoms.
+    """
     places = _flattened(atoms)
     axes.add_collection(PolyCollection([places[members, :2]], facecolors=["#f2d58a"], zorder=0))
     _draw_skeleton(axes, atoms, places)
@@ -92,7 +112,19 @@ def draw_skeleton(axes: Axes, atoms: ase.Atoms) -> Axes:
 
 
 def draw_surface(axes: Any, surface: Surface, atoms: ase.Atoms, label: str = "") -> Any:
-    """The local chemical potential on its surface, on axes with ``projection="3d"``."""
+    """The local chemical potential on its surface, on axes with ``projection="3d"``.
+
+    Parameters
+    ----------
+    axes : Axes3D
+        Where to draw.
+    surface : Surface
+        With its values, eV.
+    atoms : Atoms
+        Within it.
+    label : str
+        Of the colours.
+    """
     basis = flat_side(atoms)
     center = atoms.positions.mean(axis=0)
     vertices = (surface.vertices - center) @ basis.T
@@ -112,7 +144,19 @@ def draw_surface(axes: Any, surface: Surface, atoms: ase.Atoms, label: str = "")
 
 
 def draw_cut(axes: Axes, values: NDArray[np.float64], extent: float, label: str = "") -> Axes:
-    """Values (n, n) on a square of this many Å, in false colours."""
+    """Values on a square, in false colours.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    values : array
+        (n, n), in the unit that the label says.
+    extent : float
+        Å, of an edge.
+    label : str
+        Of the colours.
+    """
     half = extent / 2
     low, high = np.quantile(values, (0.02, 0.95))
     image = axes.imshow(
@@ -126,7 +170,17 @@ def draw_cut(axes: Axes, values: NDArray[np.float64], extent: float, label: str 
 def draw_sensitivity(
     axes: Axes, distances: NDArray[np.float64], found: Mapping[str, NDArray[np.float64]]
 ) -> Axes:
-    """Answers of both atoms' features (M, 2) to their distance, by pair such as ``"C-H"``."""
+    """Answers of both atoms' features to their distance.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    distances : array
+        (M,) Å.
+    found : dict
+        (M, 2) by pair such as ``"C-H"``.
+    """
     shades = colormaps["tab10"]
     for k, (pair, lengths) in enumerate(found.items()):
         for atom, style in ((0, "-"), (1, "--")):
@@ -140,7 +194,17 @@ def draw_sensitivity(
 
 
 def draw_filter_cuts(axes: Axes, cuts: NDArray[np.float64], extent: float) -> Axes:
-    """All cuts (filters, n, n) of a block side by side, each in its own scale around zero."""
+    """All cuts (filters, n, n) of a block side by side, each in its own scale around zero.
+
+    Parameters
+    ----------
+    axes : Axes
+        One for each filter.
+    cuts : array
+        (filters, n, n), without a unit.
+    extent : float
+        Å, of an edge.
+    """
     n_filters, n = cuts.shape[0], cuts.shape[1]
     columns = int(np.ceil(np.sqrt(n_filters)))
     rows = -(-n_filters // columns)
@@ -157,7 +221,17 @@ def draw_filter_cuts(axes: Axes, cuts: NDArray[np.float64], extent: float) -> Ax
 
 
 def draw_filter_curves(axes: Axes, distances: NDArray[np.float64], curves: NDArray[np.float64]) -> Axes:
-    """Filters (M, filters) of a block over the distance."""
+    """Filters of a block over the distance.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    distances : array
+        (M,) Å.
+    curves : array
+        (M, filters), without a unit.
+    """
     shades = colormaps["viridis"](np.linspace(0, 0.9, curves.shape[1]))
     for color, curve in zip(shades, curves.T, strict=True):
         axes.plot(distances, curve, color=color, lw=0.7, alpha=0.7)
@@ -167,7 +241,17 @@ def draw_filter_curves(axes: Axes, distances: NDArray[np.float64], curves: NDArr
 
 
 def draw_embeddings(axes: Axes, components: Components, groups: Sequence[int] = ()) -> Axes:
-    """Elements along the first two principal components of their embeddings, coloured by their groups."""
+    """Elements along the first two principal components of their embeddings, coloured by their groups.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    components : Components
+        Of the embeddings.
+    groups : sequence of int
+        Of the periodic table, for each element.
+    """
     places = np.pad(components.values, ((0, 0), (0, max(0, 2 - components.values.shape[1]))))[:, :2]
     kinds = sorted(set(groups)) or [0]
     for k, kind in enumerate(kinds):
@@ -188,7 +272,17 @@ def draw_embeddings(axes: Axes, components: Components, groups: Sequence[int] = 
 
 
 def draw_attribution(axes: Axes, atoms: ase.Atoms, attribution: Attribution) -> Axes:
-    """A molecule in projection: atoms and pairs in the colours of their shares of the energy."""
+    """A molecule in projection: atoms and pairs in the colours of their shares of the energy.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    atoms : Atoms
+        The molecule.
+    attribution : Attribution
+        Shares of its atoms and pairs.
+    """
     places = _flattened(atoms)
     largest = float(np.abs(attribution.pairs).max(initial=0.0)) or 1.0
     for k in np.argsort(np.abs(attribution.pairs)):

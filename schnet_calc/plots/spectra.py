@@ -24,7 +24,7 @@ def draw_band(axes: Axes, images: list[ase.Atoms]) -> Axes:
 
 
 def draw_relaxation(axes: Axes, energies: NDArray[np.float64]) -> Axes:
-    """Energy above the last one, over optimisation steps."""
+    """Energy (steps,), eV, above the last one, over optimisation steps."""
     above = np.maximum(energies - energies[-1], 1e-12)
     axes.semilogy(above[:-1] if len(above) > 1 else above, color=COLORS[0])
     axes.set(xlabel="step", ylabel="energy above the minimum, eV")
@@ -42,6 +42,21 @@ def draw_spectrum(
     """Harmonic frequencies as sticks under a Gaussian-broadened density, reference mirrored below.
 
     With ``clickable``, an SVG has an invisible wide line ``stick-K`` for every mode that scripts can find.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    frequencies : array
+        (modes,) cm⁻¹.
+    reference : array, optional
+        (modes,) cm⁻¹.
+    width : float
+        cm⁻¹, of the Gaussians.
+    name : str
+        In the legend.
+    clickable : bool
+        Whether an SVG's lines can be found.
     """
     known = np.asarray(reference if reference is not None else [], dtype=float)
     top = max(float(np.max(frequencies)), float(known.max(initial=0.0))) * 1.06
@@ -73,7 +88,15 @@ def draw_spectrum(
 
 
 def draw_frequency_errors(axes: Axes, frequencies: NDArray[np.float64], reference: ArrayLike) -> Axes:
-    """Difference to the reference, in percent of it, mode by mode; those far off stand at the edge, labelled."""
+    """Difference to the reference, in percent of it, mode by mode; those far off stand at the edge, labelled.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    frequencies, reference : array
+        (modes,) cm⁻¹, both in ascending order.
+    """
     known = np.asarray(reference)
     axes.axhspan(-1, 1, color="0.9", lw=0)
     axes.axhline(0, color="0.5", lw=0.6)
@@ -100,7 +123,21 @@ def draw_infrared(
     width: float = 10.0,
     measured: NDArray[np.float64] | None = None,
 ) -> Axes:
-    """Infrared lines in km/mol with Lorentzians of a width, cm⁻¹; a measured (K, 2) spectrum mirrored below."""
+    """Infrared lines with Lorentzians of a width; a measured spectrum mirrored below.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    frequencies : array
+        (modes,) cm⁻¹.
+    intensities : array
+        (modes,) km/mol.
+    width : float
+        cm⁻¹, at half height.
+    measured : array, optional
+        (K, 2) wavenumbers, cm⁻¹, and absorption of any unit.
+    """
     real = frequencies > 0
     top = 1.06 * float(max(frequencies.max(), 0.0 if measured is None else measured[:, 0].max()))
     grid = np.linspace(0.0, top, 3000)

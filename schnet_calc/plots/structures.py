@@ -15,7 +15,7 @@ from schnet_calc.plots.style import COLORS, class_color
 
 
 def flat_side(atoms: ase.Atoms) -> NDArray[np.float64]:
-    """(3, 3) principal axes as rows: the turn, no mirror image, that shows a reader the flat side."""
+    """Principal axes (3, 3) as rows, unit vectors: the turn, no mirror image, that shows the flat side."""
     _, _, basis = np.linalg.svd(atoms.positions - atoms.positions.mean(axis=0))
     basis[2] *= np.sign(np.linalg.det(basis))
     return basis
@@ -30,7 +30,25 @@ def draw_cage(
     labels: bool = True,
     names: Sequence[str] = (),
 ) -> Axes:
-    """A molecule in projection, its bonds coloured by class; far bonds paler. Names are for the legend."""
+    """A molecule in projection, its bonds coloured by class; far bonds paler. Names are for the legend.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    atoms : Atoms
+        The molecule.
+    pairs : array
+        (B, 2) indices of bonded atoms.
+    lengths : array
+        (B,) Å.
+    classes : sequence of Cluster
+        Of these lengths.
+    labels : bool
+        Whether lengths are written beside the bonds.
+    names : sequence of str
+        Of the classes.
+    """
     arms = atoms.positions - atoms.positions.mean(axis=0)
     x, y, depth = (arms @ flat_side(atoms).T @ _rotation(0.35, 0.25)).T
     near = (depth - depth.min()) / max(float(np.ptp(depth)), 1e-9)
@@ -75,7 +93,17 @@ def _rotation(a: float, b: float) -> NDArray[np.float64]:
 
 
 def draw_frame(axes: Any, atoms: ase.Atoms, forces: NDArray[np.float64]) -> Any:
-    """A structure in space with arrows for the forces (N, 3), eV/Å, on axes with ``projection="3d"``."""
+    """A structure in space with arrows for the forces.
+
+    Parameters
+    ----------
+    axes : Axes3D
+        Where to draw.
+    atoms : Atoms
+        The structure.
+    forces : array
+        (N, 3) eV/Å.
+    """
     arms, basis = atoms.positions - atoms.positions.mean(axis=0), flat_side(atoms)
     positions, forces = arms @ basis.T, forces @ basis.T
     radii = covalent_radii[atoms.numbers]

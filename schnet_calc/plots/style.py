@@ -25,7 +25,15 @@ STYLE: Any = {
 
 
 def new_figure(width: float, height: float, columns: int = 1, **kwargs: Any) -> tuple[Figure, Any]:
-    """A figure and its axes, in the package's style; no window, no global state."""
+    """A figure and its axes, in the package's style; no window, no global state.
+
+    Parameters
+    ----------
+    width, height : float
+        Inches.
+    columns : int
+        Axes side by side.
+    """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(kwargs.pop("nrows", 1), columns, **kwargs)

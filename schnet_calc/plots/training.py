@@ -51,7 +51,7 @@ def draw_learning_curve(axes: Axes, metrics: str | Path) -> Axes:
 
 
 def draw_errors(axes: Sequence[Axes], differences: Mapping[str, NDArray[np.float64]]) -> None:
-    """Histograms of differences to the labels by name, one for each of the axes."""
+    """Histograms of differences (n,) to the labels, in their units, by name, one for each of the axes."""
     known = {
         "energy": (1e3, "energy, meV"),
         "forces": (1e3, "force component, meV/Å"),

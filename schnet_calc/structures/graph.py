@@ -34,7 +34,7 @@ class Graph(NamedTuple):
         return Graph(*(x.to(device, dtype if x.is_floating_point() else torch.int64) for x in self))
 
     def directed(self) -> tuple[Tensor, Tensor]:
-        """Pairs (2, 2P) and shifts (2P, 3) in both directions, as model files want them."""
+        """Pairs (2, 2P), indices, and shifts (2P, 3), Å, in both directions, as model files want them."""
         pairs = torch.stack((torch.cat((self.i, self.j)), torch.cat((self.j, self.i))))
         return pairs, torch.cat((self.shifts, -self.shifts))
 
@@ -68,7 +68,7 @@ def build_graph(structure: Structure, pairs: HalfPairs, cutoff: float) -> Graph:
 
 
 def deformed(graph: Graph, strain: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return positions (N, 3), directed pairs (2, 2P) and shifts (2P, 3) of structures strained by (B, 3, 3).
+    """Return positions (N, 3) Å, directed pairs (2, 2P), shifts (2P, 3) Å of structures strained by (B, 3, 3).
 
     The derivative of an energy with respect to the strain is the virial, ``sum_i r_i (x) dE/dr_i`` over atoms
     and images.

@@ -139,6 +139,15 @@ class NeighborLists:
         """Return every unordered pair within the cutoff, Å, maybe some beyond.
 
         The list that is kept for the place serves everybody whose cutoff it covers.
+
+        Parameters
+        ----------
+        place : int
+            Of the structure in its batch.
+        structure : Structure
+            Positions, cell and boundary conditions.
+        cutoff : float
+            Å.
         """
         kept = self._lists.get(place)
         if kept is None or kept.cutoff < cutoff:

@@ -110,7 +110,17 @@ def read_rows(directory: str | Path) -> list[SelectionPoint]:
 
 
 def configuration(network: SelectedNetwork, steps: int, data: str | Path | None = None) -> RunConfig:
-    """Return the shipped configuration of ``c20_accurate`` for another network and length."""
+    """Return the shipped configuration of ``c20_accurate`` for another network and length.
+
+    Parameters
+    ----------
+    network : SelectedNetwork
+        Depth, width and weight of energies.
+    steps : int
+        Of the training.
+    data : path, optional
+        The frames, where they are not where the configuration says.
+    """
     config = RunConfig.from_toml(config_folder("c20") / "accurate.toml")
     changes = {
         **network._asdict(),

@@ -25,7 +25,17 @@ def draw_alchemy(axes: Axes, study: AlchemicalStudy) -> Axes:
 def draw_data_efficiency(
     axes: Axes, points: Sequence[LearningPoint], published: Mapping[tuple[str, int, int], float]
 ) -> Axes:
-    """Test errors against the number of training molecules, a line per network; rings for published ones."""
+    """Test errors against the number of training molecules, a line per network; rings for published ones.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    points : sequence of LearningPoint
+        Ours.
+    published : dict
+        kcal/mol by architecture, interactions and molecules.
+    """
     lines: dict[tuple[str, int], list[LearningPoint]] = {}
     for point in points:
         lines.setdefault((point.architecture, point.n_interactions), []).append(point)

@@ -101,6 +101,15 @@ def configuration(
     """Return the shipped configuration of U0 for another network, size and length.
 
     A DTNN has 30 features and 60 factors, as in the thesis.
+
+    Parameters
+    ----------
+    architecture : str
+        SchNet or DTNN.
+    n_interactions, n_train, steps : int
+        Depth, molecules to train on, length.
+    data : path, optional
+        QM9, where it is not the installed package.
     """
     changes: dict[str, Any] = {
         "n_interactions": n_interactions,

@@ -109,7 +109,17 @@ def find_data(folder: str | Path, molecule: str) -> Path:
 def configuration(
     configs: str | Path, data: str | Path, molecule: str, n_train: int, seed: int = 0
 ) -> RunConfig:
-    """The settings of a molecule: ``NAME.toml`` in the folder, or ``default.toml``."""
+    """The settings of a molecule: ``NAME.toml`` in the folder, or ``default.toml``.
+
+    Parameters
+    ----------
+    configs, data : path
+        Folders of the settings and of the frames.
+    molecule : str
+        A name of Table 5.3.
+    n_train, seed : int
+        Frames to train on; of split and weights.
+    """
     own = Path(configs) / f"{molecule}.toml"
     path = own if own.is_file() else Path(configs) / "default.toml"
     if not path.is_file():
@@ -132,7 +142,19 @@ def train_molecule(
     command: str,
     progress: Callable[[Run, Any], None] | None = None,
 ) -> Evaluation:
-    """Train, or go on with the run in the folder, and test; a run that is done is tested only."""
+    """Train, or go on with the run in the folder, and test; a run that is done is tested only.
+
+    Parameters
+    ----------
+    config : RunConfig
+        From :func:`configuration`.
+    directory : path
+        Of the run.
+    command : str
+        For the metadata.
+    progress : callable, optional
+        As for :meth:`Run.run`.
+    """
     run = Run(config, directory, resume=True)
     run.run(progress)
     tested = finish(run, command)
@@ -151,7 +173,17 @@ def split_data(config: RunConfig) -> tuple[Frames, Frames]:
 
 
 def dense_baseline(config: RunConfig, directory: Path, steps: int) -> Errors:
-    """Errors of a dense network, see :mod:`~schnet_calc.studies.baseline`; kept in ``dense.json``."""
+    """Errors of a dense network, see :mod:`~schnet_calc.studies.baseline`; kept in ``dense.json``.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Whose split is used.
+    directory : Path
+        Of the run.
+    steps : int
+        Of the dense network's training.
+    """
     train, test = split_data(config)
     identity = {
         "steps": steps,
@@ -174,6 +206,15 @@ def dense_baseline(config: RunConfig, directory: Path, steps: int) -> Errors:
 
 def evaluate_molecule(model: str | Path, config: RunConfig, device: str = "auto") -> Evaluation:
     """Test a model file on the frames of the split that its training left alone.
+
+    Parameters
+    ----------
+    model : str or path
+        A file, or a shipped name.
+    config : RunConfig
+        Whose split says what is unseen.
+    device : str
+        Where it is evaluated.
 
     Raises
     ------

@@ -38,10 +38,19 @@ def predict_mean(train: Frames, test: Frames, name: str) -> NDArray[np.float64]:
 
     Energies are sums of numbers of the elements; other properties as their reduction says.
 
+    Parameters
+    ----------
+    train : Frames
+        What is fitted to.
+    test : Frames
+        M of them, which are guessed.
+    name : str
+        Of the property.
+
     Returns
     -------
     array
-        (M,).
+        (M,), in the unit of the property.
     """
     known = train.labelled(name)
     how = train.properties[name].reduction or REDUCTIONS["sum"]

@@ -48,7 +48,7 @@ class TrainingBatch(NamedTuple):
 
     @property
     def system(self) -> Tensor:
-        """(N,) the structure of each atom."""
+        """(N,) index of each atom's structure."""
         return self.graph.system
 
     @property
@@ -120,7 +120,7 @@ class Batches:
         return (low, high) if np.isfinite(low) else (0.0, 0.0)
 
     def batch(self, indices: NDArray[np.int64]) -> TrainingBatch:
-        """Put the given frames together."""
+        """Put frames of (B,) indices together."""
         frames = self.frames
         counts = self.n_atoms[indices]
         starts = np.concatenate([[0], np.cumsum(counts)])

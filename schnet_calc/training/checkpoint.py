@@ -38,7 +38,17 @@ class Due:
 
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write tensors and a JSON state; a reader sees the old file or the new one, never a half."""
+    """Write tensors and a JSON state; a reader sees the old file or the new one, never a half.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    tensors : dict
+        Weights and moments (...,) by name, in the units of training.
+    state : dict
+        Plain values.
+    """
     temporary = path.with_suffix(".tmp")
     contiguous = {name: x.detach().cpu().contiguous().clone() for name, x in tensors.items()}
     save_file(contiguous, temporary, {"state": json.dumps(state)})
@@ -48,7 +58,7 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What :func:`save_checkpoint` wrote."""
+    """Return the tensors (...,) and the state, in the units of training, that :func:`save_checkpoint` wrote."""
     with safe_open(path, framework="pt") as archive:
         metadata = archive.metadata() or {}
         if "state" not in metadata:
@@ -58,13 +68,13 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def module_tensors(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The weights that were saved under a name: ``"network"`` or ``"average"``."""
+    """The weights (...,) that were saved under a name: ``"network"`` or ``"average"``."""
     prefix = name + "."
     return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Moments by the number of what is optimised, and by their name."""
+    """Moments (...,) by the number of what is optimised, and by their name."""
     return {
         f"optimizer.{k}.{name}": value
         for k, state in optimizer.state_dict()["state"].items()
@@ -76,6 +86,15 @@ def restore_optimizer(
     optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], path: str | Path
 ) -> None:
     """Put the moments back.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Of the same weights.
+    tensors : dict
+        Of a checkpoint, moments (...,) among them.
+    path : path
+        Where they were read, for errors.
 
     Raises
     ------

@@ -98,7 +98,17 @@ def train_members(
 
 
 def assess(paths: list[Path], frames: Frames, device: str = "auto") -> Assessment:
-    """Hold a committee against labelled frames that none of its members was trained on."""
+    """Hold a committee against labelled frames that none of its members was trained on.
+
+    Parameters
+    ----------
+    paths : list of Path
+        The model files.
+    frames : Frames
+        With energies and forces.
+    device : str
+        Where they are evaluated.
+    """
     calculator = SchNetCalculator(list(paths), device=device, on_doubt="ignore")
     predictions = calculator.evaluate([frames.atoms(k) for k in range(len(frames))])
     mean = compare(frames, predictions)

@@ -24,11 +24,11 @@ class World(NamedTuple):
         return self.rank == 0
 
     def share(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The frames of a batch that this process takes."""
+        """The frames (n,) of a batch (B,), both indices, that this process takes."""
         return indices[self.rank :: self.size]
 
     def add_up(self, values: Sequence[Tensor]) -> None:
-        """Replace tensors by their sums over the processes, in one message."""
+        """Replace tensors (...,) of any units by their sums over the processes, in one message."""
         if self.size == 1:
             return
         flat = torch.cat([v.reshape(-1) for v in values])

@@ -36,11 +36,11 @@ class FlatWeights:
             p.grad = part.view_as(p)
 
     def whole(self) -> list[Tensor]:
-        """The vector with its gradient, for an optimiser that treats all weights alike."""
+        """The vector (n,) with its gradient, for an optimiser that treats all weights alike."""
         return [self._part(0, len(self.values), (len(self.values),))]
 
     def by_shape(self) -> list[Tensor]:
-        """Matrices of each shape, (n, rows, columns), and all that are none, with their gradients."""
+        """Weights as matrices of each shape, (n, rows, columns), and all that are none, with their gradients."""
         parts, end = [], 0
         for shape, group in groupby(self._weights, _shape):
             weights = list(group)

@@ -57,7 +57,19 @@ def frames_of_training(
 def grades_of_model(
     potential: Potential, train: Frames, unseen: Frames | None, progress: Progress | None = None
 ) -> Grades | None:
-    """Return how frames spread in a model's last hidden layers; None for a network that is none of this package."""
+    """Return how frames spread in a model's last hidden layers; None for a network that is none of this package.
+
+    Parameters
+    ----------
+    potential : Potential
+        The model.
+    train : Frames
+        What it was trained on.
+    unseen : Frames, optional
+        What the limits are taken from.
+    progress : callable, optional
+        Called with the number of training frames done.
+    """
     if not potential.native:
         return None
     engine = make_engine([potential])

@@ -16,7 +16,21 @@ def error_columns(names: Sequence[str]) -> list[str]:
 
 
 def append_row(path: Path, step: int, rate: float, loss: float, errors: Errors, seconds: float) -> None:
-    """Add a row; a new file gets a header first."""
+    """Add a row; a new file gets a header first.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    step : int
+        Updates of the weights.
+    rate, loss : float
+        Learning rate, and mean loss since the row before.
+    errors : Errors
+        Of the validation.
+    seconds : float
+        Of training.
+    """
     columns, values = error_columns(list(errors)), errors.to_dict()
     new = not path.exists()
     with path.open("a", newline="") as stream:

@@ -66,7 +66,17 @@ def terms(
 
 
 def loss_function(predicted: dict[str, Tensor], batch: TrainingBatch, of: list[Term]) -> Tensor:
-    """Return the sum over the terms of weight times the mean over the structures that have the label."""
+    """Return the loss (), the sum over terms of weight times mean over the structures that have the label.
+
+    Parameters
+    ----------
+    predicted : dict
+        Tensors (B, ...) or (N, 3) by name.
+    batch : TrainingBatch
+        Labels of the same shapes.
+    of : list of Term
+        What is added up.
+    """
     loss = batch.counts.new_zeros(())
     for term in of:
         value, label = predicted[term.name], batch.labels[term.name]
@@ -104,6 +114,15 @@ def mean_squares(vectors: Tensor, batch: TrainingBatch, outlier: float = 0.0) ->
 
     With an outlier's length d, the square of a length l becomes 2 d² (√(1 + l²/d²) - 1): l² where it is
     small, 2 d l where it is large.
+
+    Parameters
+    ----------
+    vectors : Tensor
+        (N, 3), eV/Å for forces.
+    batch : TrainingBatch
+        Structures of the atoms.
+    outlier : float
+        d, in the unit of the vectors; 0 for none.
     """
     squares = (vectors**2).sum(1)
     if outlier > 0:

@@ -65,7 +65,7 @@ class Optimisation:
         return explicit_predictor(network, SplineGrid.covering(low - 1e-3, high + 1e-3, spacing))
 
     def step(self, batch: TrainingBatch, step: int, world: World) -> Tensor:
-        """Update the weights once; return the loss () of the batch before, summed over the processes.
+        """Update the weights once; return the loss, a scalar, of the batch before, summed over the processes.
 
         Where the loss is not finite, nothing is updated.
 
@@ -99,16 +99,16 @@ class Optimisation:
         return total
 
     def averages(self) -> dict[str, Tensor]:
-        """Return the averaged weights by their names in a checkpoint."""
+        """Return the averaged weights (...,) by their names in a checkpoint."""
         return {f"average.{k}": v for k, v in self.average.state_dict().items()}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all that a checkpoint keeps: weights, averages, the optimiser's moments."""
+        """Return all tensors (...,) that a checkpoint keeps: weights, averages, the optimiser's moments."""
         weights = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         return {**weights, **self.averages(), **optimizer_tensors(self.optimizer)}
 
     def restore(self, tensors: dict[str, Tensor], path: str) -> None:
-        """Put back what :meth:`tensors` returned; ``path`` is where it was read, for errors.
+        """Put the tensors (...,) of :meth:`tensors`, weights among them, back; ``path`` is for errors.
 
         Raises
         ------

@@ -30,7 +30,7 @@ DERIVATIVES = {"forces", "virial"}
 
 
 def predict_autograd(network: Network, batch: TrainingBatch) -> dict[str, Tensor]:
-    """Predict with derivatives by automatic differentiation: any network, twice the passes."""
+    """Predict (B,) eV, (N, 3) eV/Å and (B, 3, 3) eV by automatic differentiation: any network, twice the passes."""
     graph, names = batch.graph, set(batch.labels)
     graph = graph._replace(positions=graph.positions.detach().requires_grad_(bool(names & DERIVATIVES)))
     found: dict[str, Tensor] = {}
@@ -108,7 +108,17 @@ def _as_tensors(
 
 
 def read_heads(network: Network, outputs: dict[str, Tensor], batch: TrainingBatch) -> dict[str, Tensor]:
-    """Make properties of structures from the numbers (N,) that heads give atoms."""
+    """Make properties (B, ...) of structures, in their units, from the numbers that heads give atoms.
+
+    Parameters
+    ----------
+    network : Network
+        Says how each property arises.
+    outputs : dict
+        (N,) numbers by the head's name.
+    batch : TrainingBatch
+        Positions, masses and structures of the atoms.
+    """
     found: dict[str, Tensor] = {}
     for name, kind in network.config.heads.items():
         how = REDUCTIONS[kind]

@@ -91,7 +91,7 @@ class RunData:
         return min(self.config.training.batch_size, len(self.train))
 
     def rows(self, step: int) -> NDArray[np.int64]:
-        """Return the (B,) training frames of a step, their places in :attr:`train`."""
+        """Return the (B,) training frames of a step: indices in :attr:`train`."""
         epoch, place = divmod(step, len(self.train) // self.batch_size)
         order = epoch_order(self.config.training.seed, epoch, len(self.train))
         return order[place * self.batch_size : (place + 1) * self.batch_size]
@@ -115,5 +115,15 @@ class RunData:
 
 @lru_cache(maxsize=2)
 def epoch_order(seed: int, epoch: int, n_frames: int) -> NDArray[np.int64]:
-    """Return a permutation (n_frames,) of frame indices: every epoch has its own, known from the seed alone."""
+    """Return the order (n_frames,) of frames in an epoch, indices that the seed alone decides on.
+
+    Parameters
+    ----------
+    seed : int
+        Of the training.
+    epoch : int
+        Each has an order of its own.
+    n_frames : int
+        Frames to train on.
+    """
     return np.random.default_rng([seed, epoch]).permutation(n_frames)

@@ -31,6 +31,15 @@ def start_from(path: str, network: Network, optimizer: torch.optim.Optimizer) ->
     """Take over the weights of a model file, or of a checkpoint and its optimiser's state.
 
     Heads may differ: those that both have come along, the others keep their first weights, with a warning.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    network : Network
+        What gets the weights.
+    optimizer : Optimizer
+        What gets the state.
     """
     if path.endswith(".safetensors"):
         tensors, state = load_checkpoint(Path(path))
@@ -97,7 +106,19 @@ def read_data(config: RunConfig, read: Callable[[str, Labels], Frames] = read_fr
 
 
 def choose_split(config: RunConfig, frames: Frames, directory: Path, resumed: bool) -> Split:
-    """The split of this run: that of the run that goes on, a file's, or a new one; kept in the folder."""
+    """The split of this run: that of the run that goes on, a file's, or a new one; kept in the folder.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Says how to split.
+    frames : Frames
+        All of the data.
+    directory : Path
+        Of the run.
+    resumed : bool
+        Whether it goes on.
+    """
     saved, data = directory / "split.npz", config.data
     if resumed:
         return _checked(Split.load(saved), frames, saved)
@@ -155,7 +176,7 @@ def split_sizes(data: DataConfig, n_frames: int) -> tuple[int, int]:
 
 
 def training_frames(config: RunConfig, split: Split) -> NDArray[np.int64]:
-    """Indices of the frames to train on: those of the split, or a bootstrap sample of them."""
+    """Return indices (n,) of the frames to train on: those of the split, or a bootstrap sample of them."""
     if not config.data.bootstrap:
         return split.train
     rng = np.random.default_rng([config.training.seed, len(split.train)])
@@ -172,6 +193,17 @@ def check_same_config(saved: RunConfig, asked: RunConfig, path: Path, step: int)
 
     Threads, device and where the data lie may change between two parts of a run, and so may the number of
     steps, as long as it isn't below those that are made.
+
+    Parameters
+    ----------
+    saved : RunConfig
+        Of the checkpoint.
+    asked : RunConfig
+        Of now.
+    path : Path
+        The checkpoint, for errors.
+    step : int
+        Of the checkpoint.
     """
 
     def essence(config: RunConfig) -> dict[str, Any]:

@@ -22,7 +22,15 @@ class SplineGrid:
 
     @classmethod
     def covering(cls, start: float, stop: float, spacing: float) -> "SplineGrid":
-        """The grid over [start, stop] whose spacing is at most the given one."""
+        """The grid over [start, stop] whose spacing is at most the given one.
+
+        Parameters
+        ----------
+        start, stop : float
+            Å.
+        spacing : float
+            Å, at most.
+        """
         n_intervals = max(int(-(-(stop - start) // spacing)), 1)
         return cls(start, (stop - start) / n_intervals, n_intervals)
 
@@ -32,7 +40,7 @@ class SplineGrid:
         return self.start + self.spacing * self.n_intervals
 
     def samples(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> Tensor:
-        """(n_intervals + 5,) distances whose values :func:`spline_table` needs: two beyond each end."""
+        """(n_intervals + 5,) distances, Å, whose values :func:`spline_table` needs: two beyond each end."""
         steps = torch.arange(-2, self.n_intervals + 3, dtype=torch.float64, device=device)
         return (self.start + self.spacing * steps).to(dtype)
 

@@ -34,7 +34,7 @@ def polynomial_tables(coefficients: Tensor) -> Tensor:
 
 
 def powers(t: Tensor) -> tuple[Tensor, Tensor]:
-    """Return 1, t ... t⁵ and their derivatives, both (P, 6), of t (P,)."""
+    """Return 1, t ... t⁵ and their derivatives, both (P, 6), of t (P,); no units."""
     whole = torch.stack([t**m for m in range(POWERS)], dim=1)
     degrees = torch.arange(1, POWERS, dtype=t.dtype, device=t.device)
     return whole, torch.nn.functional.pad(degrees * whole[:, :-1], (1, 0))

@@ -122,7 +122,7 @@ class _QuinticFilter(nn.Module):
 
 
 def quintic_weights(t: Tensor) -> tuple[Tensor, ...]:
-    """Return the six B-splines that are not zero at t in [0, 1) between two knots; the compiled one's oracle."""
+    """Return the six B-spline weights (P,) that aren't zero at t (P,) in [0, 1): the compiled one's oracle."""
     s = 1.0 - t
 
     def second(x: Tensor) -> Tensor:

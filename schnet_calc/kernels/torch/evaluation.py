@@ -38,7 +38,19 @@ class LookUp(NamedTuple):
 
 
 def look_up(network: SchNet, grid: SplineGrid, i: Tensor, j: Tensor, d: Tensor) -> LookUp:
-    """Find where each directed pair (i, j) at distance d (E,), float64, looks into the tables."""
+    """Find where each directed pair (i, j) at distance d (E,), float64, looks into the tables.
+
+    Parameters
+    ----------
+    network : SchNet
+        Whose filters are in the tables.
+    grid : SplineGrid
+        Their knots, Å.
+    i, j : Tensor
+        (E,) indices of receivers and senders.
+    d : Tensor
+        (E,) distances, Å.
+    """
     x = (d - grid.start) / grid.spacing
     interval = x.floor().clamp(0, grid.n_intervals - 1)
     values, slopes = powers((x - interval).clamp(max=1.0))  # constant behind the last knot
@@ -50,7 +62,17 @@ def look_up(network: SchNet, grid: SplineGrid, i: Tensor, j: Tensor, d: Tensor) 
 
 
 def convolve(table: Tensor, y: Tensor, pairs: LookUp) -> Tensor:
-    """Continuous-filter convolution v_i = sum_j W(d_ij) y_j, of features (N, K) and a table (intervals, 6, K)."""
+    """Continuous-filter convolution v_i = sum_j W(d_ij) y_j, of features (N, K) and a table (intervals, 6, K).
+
+    Parameters
+    ----------
+    table : Tensor
+        (intervals, 6, K) coefficients of the filters, without a unit.
+    y : Tensor
+        (N, K) features.
+    pairs : LookUp
+        Where the pairs look.
+    """
     v = torch.zeros_like(y)
     for part in _slices(pairs):
         filters = torch.bmm(part.weights[:, :1], table.index_select(0, part.interval))[:, 0]
@@ -59,7 +81,15 @@ def convolve(table: Tensor, y: Tensor, pairs: LookUp) -> Tensor:
 
 
 def convolve_adjoint(table: Tensor, y: Tensor, g: Tensor, pairs: LookUp) -> tuple[Tensor, Tensor]:
-    """Return dE/dy (N, K), and dE/dd (E,) of both directions together, from y and g = dE/dv (N, K)."""
+    """Return dE/dy (N, K), and dE/dd (E,) of both directions together, from y and g = dE/dv (N, K).
+
+    Parameters
+    ----------
+    table, y, pairs
+        As in :func:`convolve`.
+    g : Tensor
+        (N, K) derivatives of the energy, eV, by the sums.
+    """
     u, found = torch.zeros_like(y), []
     for part in _slices(pairs):
         both = torch.bmm(part.weights, table.index_select(0, part.interval))

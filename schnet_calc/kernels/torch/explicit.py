@@ -42,7 +42,19 @@ def filter_tables(network: SchNet, basis: Tensor) -> Tensor:
 
 
 def look_up(network: SchNet, grid: SplineGrid, i: Tensor, j: Tensor, d: Tensor) -> SplinePairs:
-    """Find where each unordered pair (i, j) at distance d (P,) looks into the tables."""
+    """Find where each unordered pair (i, j) at distance d (P,) looks into the tables.
+
+    Parameters
+    ----------
+    network : SchNet
+        Whose filters are in the tables.
+    grid : SplineGrid
+        Their knots, Å.
+    i, j : Tensor
+        (P,) indices of both atoms.
+    d : Tensor
+        (P,) distances, Å.
+    """
     share = 1.0 / (network.config.neighbor_average or 1.0)
 
     def envelope(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,7 +103,19 @@ def features(
 
 
 def slopes(network: SchNet, gx: Tensor, tape: list[Tape], pairs: SplinePairs) -> Tensor:
-    """Return (P,) derivatives by every distance from those by the last features, gx (N, F)."""
+    """Return (P,) derivatives by every distance from those by the last features, gx (N, F).
+
+    Parameters
+    ----------
+    network : SchNet
+        Whose blocks are gone through.
+    gx : Tensor
+        (N, F) derivatives of the energy, eV, by the last features.
+    tape : list of Tape
+        What the way up has kept, block by block.
+    pairs : SplinePairs
+        Where the pairs look.
+    """
     activation = network.config.activation
     dd = gx.new_zeros(len(pairs.i))
     for block, (table, y, a) in zip(reversed(_blocks(network)), reversed(tape), strict=True):
@@ -107,7 +131,19 @@ def _blocks(network: SchNet) -> list[Interaction]:
 
 
 def forces_from_slopes(slope: Tensor, unit: Tensor, i: Tensor, j: Tensor, n_atoms: int) -> Tensor:
-    """Return (N, 3) forces from dE/dd (P,) and the unit vectors (P, 3) that point from i to j."""
+    """Return (N, 3) forces from dE/dd (P,) and the unit vectors (P, 3) that point from i to j.
+
+    Parameters
+    ----------
+    slope : Tensor
+        (P,) dE/dd, eV/Å.
+    unit : Tensor
+        (P, 3) unit vectors from i to j.
+    i, j : Tensor
+        (P,) indices of both atoms.
+    n_atoms : int
+        N.
+    """
     pull = slope[:, None] * unit
     return unit.new_zeros(n_atoms, 3).index_add(0, i, pull).index_add(0, j, -pull)
 
@@ -115,6 +151,18 @@ def forces_from_slopes(slope: Tensor, unit: Tensor, i: Tensor, j: Tensor, n_atom
 def virials_from_slopes(
     slope: Tensor, unit: Tensor, vectors: Tensor, system: Tensor, n_systems: int
 ) -> Tensor:
-    """Return (B, 3, 3) virials from dE/dd (P,), pair vectors (P, 3), unit vectors and each pair's structure."""
+    """Return (B, 3, 3) virials from dE/dd (P,), pair vectors (P, 3), unit vectors and each pair's structure.
+
+    Parameters
+    ----------
+    slope : Tensor
+        (P,) dE/dd, eV/Å.
+    unit, vectors : Tensor
+        (P, 3) from i to j, the latter in Å.
+    system : Tensor
+        (P,) the structure of each pair.
+    n_systems : int
+        B.
+    """
     strain = (slope[:, None] * unit)[:, :, None] * vectors[:, None, :]
     return strain.new_zeros(n_systems, 3, 3).index_add(0, system, strain)

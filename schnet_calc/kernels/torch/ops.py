@@ -34,7 +34,7 @@ def convolve_adjoint(table: Tensor, y: Tensor, g: Tensor, pairs: SplinePairs) ->
     table, y, pairs
         As in :func:`convolve`.
     g : Tensor
-        (N, F), dE/dv.
+        (N, F), dE/dv, eV.
 
     Returns
     -------

@@ -40,13 +40,13 @@ class Head(NamedTuple):
 
 
 def head_weights(network: SchNet) -> list[Tensor]:
-    """Weights and biases of the energy's head, layer after layer."""
+    """Weights (n, m) and biases (n,) of the energy's head, layer after layer."""
     layers = [*cast(list[nn.Linear], list(network.output_hidden)), network.output]
     return [w for layer in layers for w in (layer.weight, layer.bias)]
 
 
 def read_out(network: SchNet, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return atomic energies (N,) of final features (N, F), and their derivatives (N, F)."""
+    """Return atomic energies (N,), eV, of final features (N, F), and their derivatives (N, F)."""
     activation, weights = network.config.head_activation, head_weights(network)
     found: tuple[Tensor, Tensor] = _ReadOut.apply(x, activation, *weights)
     return found
@@ -58,6 +58,17 @@ def head_values(
     """Return energies (N,) of features (N, F), dE/dx (N, F) if derivatives are wanted, and what the way back needs.
 
     Forwards h' = f(a), a = W h + b, and backwards p = Wᵀ q, q = f'(a) p', from p = w of the last layer.
+
+    Parameters
+    ----------
+    x : Tensor
+        (N, F) features.
+    activation : str
+        f.
+    weights : sequence of Tensor
+        W and b of all layers, in turns.
+    derivatives : bool
+        Whether dE/dx (N, F) is wanted.
     """
     *hidden, (last, bias) = zip(weights[::2], weights[1::2], strict=True)
     function, h, layers = ACTIVATIONS[activation](), x, []
@@ -78,7 +89,17 @@ def head_values(
 def head_gradients(
     head: Head, by_energy: Tensor | None, by_p: Tensor | None
 ) -> tuple[Tensor, list[Tensor]]:
-    """Return a loss's derivatives by x (N, F) and by the weights from those by energies (N,) and dE/dx (N, F)."""
+    """Return a loss's derivatives by x (N, F) and by the weights from those by energies (N,) and dE/dx (N, F).
+
+    Parameters
+    ----------
+    head : Head
+        From :func:`head_values`.
+    by_energy : Tensor or None
+        (N,) derivatives of the loss by energies.
+    by_p : Tensor or None
+        (N, F) by dE/dx.
+    """
     activation, weights, layers, h = head
     found = [torch.zeros_like(w) for w in weights]
     by_a_from_p: list[Tensor | None] = [None] * len(layers)

@@ -33,7 +33,7 @@ class Eigenvectors(NamedTuple):
 
 
 def eigenvectors(left: Tensor, right: Tensor) -> Eigenvectors:
-    """Prepare eigenvectors (n, R, R) and (n, C, C), for as long as they stay the same."""
+    """Prepare eigenvectors (n, R, R) and (n, C, C) of weights, for as long as they stay the same."""
     width = panel_width(left.numpy().dtype)
     wide = padded(right, 2, width)
     # A layer with weights W computes x Wᵀ, so rightᵀ makes x right, and the layer's way back x rightᵀ.

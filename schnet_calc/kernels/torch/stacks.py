@@ -11,7 +11,7 @@ _known: "WeakIdKeyDictionary" = WeakIdKeyDictionary()
 
 
 def stacked(parts: Sequence[Tensor]) -> Tensor:
-    """Return (T, ...) of T tensors (...), as differentiable as they are.
+    """Return (T, ...) weights of T tensors (...), as differentiable as they are.
 
     Weights that lie side by side, as :class:`schnet_calc.training.flat.FlatWeights` lays them out, are not
     copied: the result is a leaf over the same memory, and its gradient is added to theirs.
@@ -33,7 +33,17 @@ def stacked(parts: Sequence[Tensor]) -> Tensor:
 
 
 def padded(x: Tensor, n_last: int, width: int) -> Tensor:
-    """Return a tensor with zeros behind its last dimensions, up to multiples of a width."""
+    """Return a tensor (...,) with zeros behind its last dimensions, up to multiples of a width.
+
+    Parameters
+    ----------
+    x : Tensor
+        (...,) weights or features.
+    n_last : int
+        Dimensions that are padded.
+    width : int
+        Of a panel.
+    """
     missing = [-size % width for size in reversed(x.shape[-n_last:])]
     if not any(missing):
         return x

@@ -55,7 +55,7 @@ class Step:
         self.n_threads = n_parts(len(pairs.tiles) - 1)
 
     def features(self, first: Tensor) -> Tensor:
-        """Return the (N, F) features after all interactions (thesis Eq. 4.7) from the first ones (N, F)."""
+        """Return the (N, F) features, without a unit, after all interactions (thesis Eq. 4.7)."""
         (n_blocks, n_filters, n_features), n_atoms = self.shapes[1], len(first)
         x = self._new(n_blocks + 1, n_atoms, n_features)
         x[0, :, : first.shape[1]] = first
@@ -80,7 +80,7 @@ class Step:
         return forces.to(self.dtype), virials.to(self.dtype)
 
     def forces_gradient(self, by_forces: Tensor | None, by_virials: Tensor | None) -> Tensor:
-        """Return a loss's derivative by dE/dx (N, F) from those by the results of :meth:`forces`."""
+        """Return a loss's derivative by dE/dx (N, F), eV, from those by the results of :meth:`forces`."""
         n_systems = int(self.pairs.system[-1]) + 1
         if by_forces is None:
             by_forces = self._new(len(self.pairs.system), 3).zero_()
@@ -92,7 +92,7 @@ class Step:
         return torch.from_numpy(seen.x)
 
     def features_gradient(self, by_x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return a loss's derivatives by the first features (N, F) and by :class:`Blocks`.
+        """Return a loss's derivatives by the first features (N, F), without a unit, and by :class:`Blocks`.
 
         Parameters
         ----------

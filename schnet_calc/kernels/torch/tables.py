@@ -44,7 +44,7 @@ def tabulated(basis: Tensor, how: tuple[str, bool], weights: Sequence[Tensor]) -
 
 
 def tables_gradients(of: Tabulated, by_tables: Tensor) -> list[Tensor]:
-    """Return a loss's derivatives by the four weights from those by the tables."""
+    """Return a loss's derivatives by the four weights, (K, G), (K,), (K, K), (K,), from those by the tables."""
     n, _, n_filters = by_tables.shape
     shapes = ((n, n_filters, of.basis.shape[1]), (n, n_filters), (n, n_filters, n_filters), (n, n_filters))
     found = [by_tables.new_zeros(shape) for shape in shapes]

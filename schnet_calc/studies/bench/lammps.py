@@ -106,6 +106,15 @@ def weak_scaling(row: Cost, nodes: int, latency: float = 2e-6, bandwidth: float 
 
     To the measured step come, for each of about 26 neighbours and each exchange, a message's latency (s), the
     bytes at a bandwidth (bytes/s), and two sums over all nodes, ``log2(nodes)`` latencies each.
+
+    Parameters
+    ----------
+    row : Cost
+        What was measured on one node.
+    nodes : int
+        How many.
+    latency, bandwidth : float
+        Of a message, s; bytes/s.
     """
     exchanges = 5  # of three interactions: two out, two back, forces
     messages = 26 * exchanges * latency + 1e6 * row.megabytes / bandwidth

@@ -28,7 +28,15 @@ def peak_memory(model: Path, n_atoms: int) -> float:
 
 
 def evaluate_alone(model: str, n_atoms: int, threads: int) -> None:
-    """What that process does: two steps, and a line with its peak memory in MiB."""
+    """What that process does: two steps, and a line with its peak memory in MiB.
+
+    Parameters
+    ----------
+    model : str
+        A file, or a shipped name.
+    n_atoms, threads : int
+        Size of the crystal; of torch.
+    """
     torch.set_num_threads(threads)
     step = md_step(diamond(n_atoms), SchNetCalculator(model, device="cpu", on_doubt="ignore"))
     step()

@@ -42,7 +42,17 @@ def network(config: SchNetConfig) -> torch.nn.Module:
 
 
 def training_step(config: SchNetConfig, frames: Frames, batch_size: int) -> Callable[[], None]:
-    """Forward, backward and AdamW on batches that lie ready: no reading, no pairs, no EMA."""
+    """Forward, backward and AdamW on batches that lie ready: no reading, no pairs, no EMA.
+
+    Parameters
+    ----------
+    config : SchNetConfig
+        Of the network.
+    frames : Frames
+        What is trained on.
+    batch_size : int
+        Frames of a step.
+    """
     model = network(config).train()
     convert = AtomsConverter(MatScipyNeighborList(config.cutoff), dtype=torch.float32)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
@@ -76,7 +86,17 @@ def training_step(config: SchNetConfig, frames: Frames, batch_size: int) -> Call
 
 
 def batch_step(config: SchNetConfig, atoms: Atoms, count: int) -> Callable[[], None]:
-    """Energies and forces of a batch whose pairs lie ready."""
+    """Energies and forces of a batch whose pairs lie ready.
+
+    Parameters
+    ----------
+    config : SchNetConfig
+        Of the network.
+    atoms : Atoms
+        What is evaluated.
+    count : int
+        Copies of it.
+    """
     model = network(config).eval()
     inputs = AtomsConverter(MatScipyNeighborList(config.cutoff), dtype=torch.float32)([atoms] * count)
 
@@ -87,7 +107,17 @@ def batch_step(config: SchNetConfig, atoms: Atoms, count: int) -> Callable[[], N
 
 
 def calculator(config: SchNetConfig, folder: Path, skin: bool = False) -> SpkCalculator:
-    """SchNetPack's calculator with its fastest neighbour list; with a skin if asked."""
+    """SchNetPack's calculator with its fastest neighbour list; with a skin if asked.
+
+    Parameters
+    ----------
+    config : SchNetConfig
+        Of the network.
+    folder : Path
+        For the model file.
+    skin : bool
+        Whether lists are kept between steps.
+    """
     # SchNetPack loads a whole module; the file is our own, of a moment ago.
     os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
     path = folder / "peer_model"

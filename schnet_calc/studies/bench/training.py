@@ -57,6 +57,17 @@ def training_operations(
     its inputs and its weights), without three times. Per pair, feature and block, with cubic look-ups: 6 for the
     convolution and 12 for its gradient; with forces 13 for the adjoint and 26 for the gradient of that. The filter
     networks three times per row of a table.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        A structure.
+    config : SchNetConfig
+        Of the network.
+    count : int
+        Structures in a batch.
+    forces : bool
+        Whether forces are trained on.
     """
     pairs = half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, config.reach)
     f, t, n = config.n_features, config.n_interactions, len(atoms)
@@ -199,7 +210,17 @@ def _timing(case: TrainingCase, times: dict[str, Any]) -> TrainingTiming:
 def make_run(
     case: TrainingCase, folder: Path, optimizer: str, gradients: str = "auto", device: str = "cpu"
 ) -> Run:
-    """Return a run on copies with random labels, whose values change no time."""
+    """Return a run on copies with random labels, whose values change no time.
+
+    Parameters
+    ----------
+    case : TrainingCase
+        Structure, network, batch.
+    folder : Path
+        Of the run.
+    optimizer, gradients, device : str
+        As in a configuration.
+    """
     rng, images = np.random.default_rng(0), []
     for k in range(2 * case.count + 1):
         atoms = case.atoms.copy()

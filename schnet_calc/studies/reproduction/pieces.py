@@ -25,16 +25,40 @@ class Pieces:
     found: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def table(self, label: str, header: list[str], rows: list[list[str]]) -> None:
-        """Add a table."""
+        """Add a table.
+
+        Parameters
+        ----------
+        label : str
+            Such as Table 5.4.
+        header : list of str
+            Of the columns.
+        rows : list of list of str
+            Of the table.
+        """
         self.found.setdefault(label, []).append({"header": header, "rows": rows})
 
     def figure(self, label: str, figure: Figure, name: str, caption: str) -> None:
-        """Add a figure, and save it."""
+        """Add a figure, and save it.
+
+        Parameters
+        ----------
+        label, name, caption : str
+            Such as Figure 5.4; of the file; below it.
+        figure : Figure
+            What is saved.
+        """
         plots.save_figure(figure, self.folder / name)
         self.drawn(label, name, caption)
 
     def drawn(self, label: str, name: str, caption: str) -> None:
-        """Add a figure that is in the folder already."""
+        """Add a figure that is in the folder already.
+
+        Parameters
+        ----------
+        label, name, caption : str
+            As for :meth:`figure`.
+        """
         self.found.setdefault(label, []).append({"figure": name, "caption": caption})
 
 

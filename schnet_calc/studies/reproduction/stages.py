@@ -52,7 +52,17 @@ N_FRAMES = 500
 
 
 def inside(pieces: Pieces, data: Path | None, progress: Progress) -> None:
-    """Look into networks; nothing else is needed."""
+    """Look into networks; nothing else is needed.
+
+    Parameters
+    ----------
+    pieces : Pieces
+        Gets tables and figures.
+    data : Path or None
+        Folder of the data.
+    progress : callable
+        Told how far it is.
+    """
     _activations(pieces)
     figure, axes = plots.new_figure(13, 4.4, 3)
     for k, cuts in enumerate(filter_cuts("ethanol", EXTENT)):
@@ -108,7 +118,7 @@ def _activations(pieces: Pieces) -> None:
 
 
 def md17(pieces: Pieces, data: Path | None, progress: Progress) -> None:
-    """Test the models of MD17; the data are needed."""
+    """Test the models of MD17; the data are needed; arguments as for :func:`inside`."""
     folder = data_folder(data) / "md17"
     energies, forces, frames = [], [], {}
     for k, name in enumerate(md17_study.PAPER):
@@ -146,14 +156,14 @@ def _surfaces(pieces: Pieces, label: str, shown: dict[str, tuple[str, ase.Atoms]
 
 
 def qm9(pieces: Pieces, data: Path | None, progress: Progress) -> None:
-    """Test the models of QM9; qm9pack is needed."""
+    """Test the models of QM9; qm9pack is needed; arguments as for :func:`inside`."""
     rows = evaluated_rows("qm9", progress=progress)
     _thesis_table(pieces, "Table 4.2", rows)
     add_qm9_errors(pieces, rows[0].evaluation, held_out(configuration(rows[0].row, None)))
 
 
 def qm9_inside(pieces: Pieces, data: Path | None, progress: Progress) -> None:
-    """Look at the molecules of QM9 through its network."""
+    """Look at the molecules of QM9 through its network; arguments as for :func:`inside`."""
     frames = read_frames("qm9pack")
     study = study_qm9("qm9", frames, progress=progress)
     for number, path in draw_qm9_figures(study, pieces.folder).items():
@@ -164,7 +174,7 @@ def qm9_inside(pieces: Pieces, data: Path | None, progress: Progress) -> None:
 
 
 def materials(pieces: Pieces, data: Path | None, progress: Progress) -> None:
-    """Test the models of crystals; the data are needed."""
+    """Test the models of crystals; the data are needed; arguments as for :func:`inside`."""
     rows = evaluated_rows("materials", progress=progress, folder=data)
     _thesis_table(pieces, "Table 4.3", rows)
     figure, axes = plots.new_figure(5.5, 3.6)
@@ -177,7 +187,7 @@ def materials(pieces: Pieces, data: Path | None, progress: Progress) -> None:
 
 
 def c20(pieces: Pieces, data: Path | None, progress: Progress) -> None:
-    """Run the C20 study; nothing else is needed."""
+    """Run the C20 study; nothing else is needed; arguments as for :func:`inside`."""
     place = pieces.folder / "c20"
     study = study_c20(place, progress=progress)
     metadata = load_potential("c20").metadata.raw
@@ -195,12 +205,12 @@ def c20(pieces: Pieces, data: Path | None, progress: Progress) -> None:
 
 
 def c20_errors(pieces: Pieces, data: Path | None, progress: Progress) -> None:
-    """Test the models of C20; the data are needed."""
+    """Test the models of C20; the data are needed; arguments as for :func:`inside`."""
     _thesis_table(pieces, "Table 5.6", evaluated_rows("c20", progress=progress, folder=data))
 
 
 def isomers(pieces: Pieces, data: Path | None, progress: Progress) -> None:
-    """Test the models of isomers on the data that come along."""
+    """Test the models of isomers on the data that come along; arguments as for :func:`inside`."""
     header = ["trained on", "tested on", "energy, kcal/mol", "theirs", "forces, kcal/mol/Å", "theirs"]
     rows = []
     for row in isomer_rows(progress=progress):
