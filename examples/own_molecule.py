@@ -2,7 +2,7 @@
 
     python examples/own_molecule.py [MOLECULE.xyz] [FOLDER]
 
-Acetamide without arguments. GFN2-xTB (pip install 'schnet-calc[xtb]') labels 1,200 structures: half from
+Acetamide without arguments. GFN2-xTB (extra xtb) labels 1,200 structures: half from
 dynamics at 500 K, half from the quantum vibrations around the minimum, where the beads of path integrals
 will be. The model is then compared with GFN2-xTB at its minimum, in its frequencies and infrared intensities,
 and on beads that it visited itself. Ten to twenty minutes on two cores; set CI=1 for a run of seconds, good for

@@ -1,6 +1,6 @@
 """Fig. 3.16 of the thesis with the shipped qm9: benzene turns into s-triazine over pyridine and pyrimidine.
 
-    pip install 'schnet-calc[qm9]'
+    pip install -c constraints.txt '.[qm9]'
     python examples/qm9/alchemy.py alchemy.png
 
 Energies are less the reference energies of the model's elements, which depend on the composition alone.

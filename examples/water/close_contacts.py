@@ -1,6 +1,6 @@
 """Frames of water with molecules pushed into each other, so that the model has no hole there: GFN1-xTB by tblite.
 
-    python examples/water/close_contacts.py ../shared/data/water/water64.extxyz runs/water_frames
+    python examples/water/close_contacts.py water64.extxyz runs/water_frames
 
 Trained on the data alone, a model fell into a hole at a hydrogen-hydrogen contact that the data don't have,
 after 30 ps. The label of a changed frame is that of the data plus the difference that GFN1-xTB sees between

@@ -38,7 +38,7 @@ def card(metadata: Metadata) -> dict[str, str]:
 
 
 def markdown_card(metadata: Metadata) -> str:
-    """Return the table that stands in a card beside the model: what the file says, without what ``domain`` may change.
+    """Return the table of a model's card: what the file says, without what ``domain`` may change.
 
     Parameters
     ----------
