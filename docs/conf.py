@@ -98,6 +98,9 @@ def _with_links(text: str, source: str, page: str) -> str:
 
 def _with_cards(text: str) -> str:
     """The front page: every heading with a list of links becomes a card, and a part of the menu."""
+    text = text.replace(
+        "- [Python]", "- [Commands](commands.md): every option\n- [Python]"
+    )  # which GitHub lacks
     parts = re.split(r"^## (.+)\n\n((?:- .+\n)+)", text, flags=re.MULTILINE)
     cards, menus = [], []
     for title, links in zip(parts[1::3], parts[2::3], strict=True):
@@ -113,6 +116,8 @@ def _read(_app: Sphinx, name: str, source: list[str]) -> None:
         source[0] = _with_links(source[0], f"docs/{name}.md", f"{name}.md")
     if name == "index":
         source[0] = _with_cards(source[0])
+    if name == "models":
+        source[0] += "\n```{toctree}\n:caption: Cards\n:glob:\n:hidden:\n\ncards/*\n```\n"
 
 
 def setup(app: Sphinx) -> None:
