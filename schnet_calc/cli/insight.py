@@ -82,13 +82,13 @@ def insight(
     write_json(out.json, {k: v.tolist() for k, v in arrays.items() if v.size < 10_000})
 
 
-Found = Iterator[tuple[str, Any, str]]
+Findings = Iterator[tuple[str, Any, str]]
 """Name and value of an array, and what the table says of it."""
 
 
 def _steps(
     potential: "Potential", images: "list[ase.Atoms]", probe: str, sizes: tuple[int, float], output: Path
-) -> list[Found]:
+) -> list[Findings]:
     """What there is to see, given the atoms of a ring and the spacing of the cube."""
     from ase.data import chemical_symbols
 
@@ -109,7 +109,7 @@ def _steps(
     return steps
 
 
-def _filters(potential: "Potential", cell: Any, output: Path) -> Found:
+def _filters(potential: "Potential", cell: Any, output: Path) -> Findings:
     import numpy as np
 
     from schnet_calc import plots
@@ -136,7 +136,7 @@ def _filters(potential: "Potential", cell: Any, output: Path) -> Found:
     yield "filter_curves", curves, f"{curves.shape[0]} networks of {curves.shape[2]} filters"
 
 
-def _sensitivity(potential: "Potential", symbols: list[str], output: Path) -> Found:
+def _sensitivity(potential: "Potential", symbols: list[str], output: Path) -> Findings:
     import numpy as np
 
     from schnet_calc import plots
@@ -154,7 +154,7 @@ def _sensitivity(potential: "Potential", symbols: list[str], output: Path) -> Fo
     yield "sensitivity_distances", distances, ""
 
 
-def _embeddings(potential: "Potential", output: Path) -> Found:
+def _embeddings(potential: "Potential", output: Path) -> Findings:
     from schnet_calc import plots
     from schnet_calc.insight import embedding_components
 
@@ -166,7 +166,7 @@ def _embeddings(potential: "Potential", output: Path) -> Found:
     yield "embeddings", components.values, share
 
 
-def _contributions(potential: "Potential", images: "list[ase.Atoms]", ring: int, output: Path) -> Found:
+def _contributions(potential: "Potential", images: "list[ase.Atoms]", ring: int, output: Path) -> Findings:
     from schnet_calc import plots
     from schnet_calc.insight import atom_contributions, ring_energies
 
@@ -190,7 +190,7 @@ def _contributions(potential: "Potential", images: "list[ase.Atoms]", ring: int,
         yield "rings", rings.members, ""
 
 
-def _attribution(potential: "Potential", atoms: "ase.Atoms", output: Path) -> Found:
+def _attribution(potential: "Potential", atoms: "ase.Atoms", output: Path) -> Findings:
     from schnet_calc import plots
     from schnet_calc.insight import attribute
 
@@ -207,7 +207,7 @@ def _attribution(potential: "Potential", atoms: "ase.Atoms", output: Path) -> Fo
 
 def _potential(
     potential: "Potential", atoms: "ase.Atoms", probe: str, spacing: float, output: Path
-) -> Found:
+) -> Findings:
     from schnet_calc import plots
     from schnet_calc.insight import (
         local_chemical_potential,

@@ -66,7 +66,7 @@ def grades_of_heads(
     return np.asarray(np.max([h.grade(numbers, hidden[name]) for name, h in grades.heads.items()], axis=0))
 
 
-class Graded(NamedTuple):
+class GradedBatch(NamedTuple):
     """What a call on a device says of a batch."""
 
     grades: NDArray[np.float64] | None
@@ -106,10 +106,10 @@ class DeviceGrades:
         self._heads = {name: tensor_grading(h.scaled(), device, dtype) for name, h in heads.items()}
 
     @torch.no_grad()
-    def __call__(self, outputs: Outputs, numbers: NDArray[np.int64], sizes: Sequence[int]) -> Graded:
+    def __call__(self, outputs: Outputs, numbers: NDArray[np.int64], sizes: Sequence[int]) -> GradedBatch:
         """Grade the atoms of a batch, whose structures have these sizes."""
         if not self._heads:
-            return Graded(None, None, None)
+            return GradedBatch(None, None, None)
         n, found = len(numbers), []
         z = torch.from_numpy(numbers).to(outputs.features.device)
         for name, grading in self._heads.items():
@@ -118,8 +118,8 @@ class DeviceGrades:
             found.append(grades_of(grading, hidden[:, : grading.mean.shape[1]], z))
         grades = torch.stack(found).amax(dim=0).to("cpu", torch.float64).numpy()
         if self._head is None:
-            return Graded(grades, None, None)
+            return GradedBatch(grades, None, None)
         hidden = outputs.hidden[:n].to(torch.float64)
         system = torch.repeat_interleave(torch.tensor(sizes, device=hidden.device))
         summed = hidden.new_zeros(len(sizes), hidden.shape[1]).index_add(0, system, hidden)
-        return Graded(grades, summed.cpu().numpy(), self._head)
+        return GradedBatch(grades, summed.cpu().numpy(), self._head)

@@ -92,7 +92,7 @@ def plane_points(extent: float, n_points: int, plane: ArrayLike = PLANE) -> NDAr
     Parameters
     ----------
     extent : float
-        Å, from the middle to an edge.
+        Å, of an edge.
     n_points : int
         Along each edge.
     plane : array

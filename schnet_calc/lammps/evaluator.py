@@ -55,7 +55,7 @@ class Exchange(Protocol):
         """Add to own rows (M, C), in their unit, what other processes have in their guests' rows for them."""
 
 
-class Share(NamedTuple):
+class RankResults(NamedTuple):
     """What a process finds."""
 
     energies: NDArray[np.float64]
@@ -119,14 +119,14 @@ class DistributedEvaluator:
                     symbols = ", ".join(chemical_symbols[k] for k in known)
                     raise BadStructureError(f"this model knows {symbols}, not {chemical_symbols[z]}")
 
-    def evaluate(self, around: Surroundings, exchange: Exchange) -> Share:
+    def evaluate(self, around: Surroundings, exchange: Exchange) -> RankResults:
         """Return this process's share; a committee's is the mean of its members."""
         found = [self._member(k, around, exchange) for k in range(len(self.members))]
         if len(found) == 1:
             return found[0]
         forces = np.array([f.forces for f in found])
         grades = [f.grades for f in found if f.grades is not None]
-        return Share(
+        return RankResults(
             np.mean([f.energies for f in found], axis=0),
             forces.mean(axis=0),
             np.mean([f.virial for f in found], axis=0),
@@ -134,7 +134,7 @@ class DistributedEvaluator:
             np.max(grades, axis=0) if grades else None,
         )
 
-    def _member(self, k: int, around: Surroundings, exchange: Exchange) -> Share:
+    def _member(self, k: int, around: Surroundings, exchange: Exchange) -> RankResults:
         engine, n_own = self.members[k], around.n_own
         weights, fields = engine.weights, self._space(k, n_own, len(around.numbers))
         n_blocks = len(fields.ys)
@@ -164,7 +164,7 @@ class DistributedEvaluator:
         check_finite(energies, forces[:n_own])
         known = grades if len(weights.grading.slots) else None
         offsets = engine.offsets[around.numbers[:n_own]]
-        return Share(energies + offsets, forces[:n_own], virial, None, known)
+        return RankResults(energies + offsets, forces[:n_own], virial, None, known)
 
     def _space(self, k: int, n_own: int, n_rows: int) -> Fields:
         """Arrays of a member, made anew where the numbers of atoms have changed."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.errors import DoubtfulStructureError, SchNetCalcError
 from schnet_calc.lammps.checks import check_lammps
-from schnet_calc.lammps.evaluator import DistributedEvaluator, Share, Surroundings
+from schnet_calc.lammps.evaluator import DistributedEvaluator, RankResults, Surroundings
 from schnet_calc.lammps.exchange import RankExchange
 from schnet_calc.lammps.guard import RankGuard
 from schnet_calc.lammps.pairs import find_pairs
@@ -90,7 +90,7 @@ class Coupling:
         except BaseException as error:
             end_all(self._comm, error)
 
-    def _evaluate(self, n_own: int) -> Share:
+    def _evaluate(self, n_own: int) -> RankResults:
         lmp, reasons = self._lmp, []
         n_all = lmp.extract_setting("nall")
         positions = _array(lmp, "x", n_all, 3, np.float64)
@@ -143,7 +143,7 @@ class Coupling:
         self._around = around._replace(positions=positions, i=i, j=j)
         return self._around
 
-    def _report(self, share: Share) -> None:
+    def _report(self, share: RankResults) -> None:
         """Hand over energy and virial, which LAMMPS wants as totals, in eV: ``-sum r (x) dE/dr``."""
         virial = 0.5 * (share.virial + share.virial.T)
         total = self.ranks.total(np.array([share.energies.sum(), *-virial[VOIGT]]))

@@ -13,7 +13,7 @@ from schnet_calc.guard.bonds import RADII, judge, reach, survey
 from schnet_calc.guard.check import SLACK
 from schnet_calc.guard.domain import composition
 from schnet_calc.guard.guard import grade_in_words, known_domain
-from schnet_calc.lammps.evaluator import Share, Surroundings
+from schnet_calc.lammps.evaluator import RankResults, Surroundings
 from schnet_calc.lammps.pairs import close_pairs
 from schnet_calc.model import Model
 from schnet_calc.structures.structure import Structure
@@ -72,7 +72,7 @@ class RankGuard:
         """Å, of the pairs that are looked at."""
         self._elements = np.unique(numbers)
 
-    def reasons(self, around: Surroundings, share: Share) -> list[str]:
+    def reasons(self, around: Surroundings, share: RankResults) -> list[str]:
         """Say why own atoms are outside of what the model knows; empty if they aren't."""
         found = []
         if self.domain is not None:

@@ -110,13 +110,13 @@ class SchNetMLIAP(Base):  # type: ignore[misc, valid-type]
         kind = next(self.network.parameters()).dtype
         vectors = vectors.to(kind, copy=True).reshape(-1, 3).requires_grad_(True)
         elements = torch.as_tensor(data.elems, device=device).long()
-        i, j = (torch.as_tensor(x, device=device).long() for x in (data.pair_i, data.pair_j))
-        energies = self._energies(vectors, elements, i, j, data)
+        ends = (torch.as_tensor(x, device=device).long() for x in (data.pair_i, data.pair_j))
+        energies = self._energies(vectors, elements, torch.stack(list(ends)), data)
         (gradient,) = torch.autograd.grad(energies.sum(), vectors)
         energies = energies.detach().double() + self.offsets[elements[: len(energies)]]
         self._write(data, energies, gradient.double())
 
-    def _energies(self, vectors: Tensor, elements: Tensor, i: Tensor, j: Tensor, data: Any) -> Tensor:
+    def _energies(self, vectors: Tensor, elements: Tensor, pairs: Tensor, data: Any) -> Tensor:
         """Return (n,) energies of own atoms; every rank exchanges, with atoms or without."""
         network, n_own = self.network, data.nlocal
         filters = network.filter_values(torch.linalg.vector_norm(vectors, dim=1))
@@ -128,10 +128,8 @@ class SchNetMLIAP(Base):  # type: ignore[misc, valid-type]
             y = block.dense_in(x if t else network.embedding(numbers))
             if t:
                 y = _GhostRows.apply(y, data)
-            messages = y[j] * filters[t if len(filters) > 1 else 0]
-            summed = y.new_zeros(n_own, y.shape[1]).index_add(0, i, messages)
-            v = block.activation(block.dense_hidden(summed / block.cfconv.n_neighbors))
-            x = x + block.dense_out(v)
+            v = block.cfconv(y, filters[t % len(filters)], pairs)[:n_own]  # nobody sends to ghosts
+            x = x + block.refinement(v)
         return network.read_energies(x, torch.zeros(n_own, dtype=torch.long, device=x.device))
 
     def _to(self, device: torch.device) -> None:

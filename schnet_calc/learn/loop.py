@@ -76,15 +76,20 @@ def learn(
     >>> found = learn(molecule("CH3OH"), "GFN2-xTB", "methanol", temperature=300, beads=8)  # doctest: +SKIP
     """
     settings = LearnSettings(**options)
-    starts = [atoms] if isinstance(atoms, ase.Atoms) else list(atoms)
-    if not starts:
-        raise ValueError("there is no structure to start from")
+    starts = _starts(atoms)
     directory = _checked(Path(directory).resolve())
     told, heard = progress or (lambda *_: None), say or (lambda _: None)
     with locked(directory, LOCK), _workers(calculator, settings) as (labeller, trains):
         learner = Learner(starts, name_of(calculator), directory, settings, resume, told, heard)
         learner.executor = trains
         return learner.run(Reference(learner.store, labeller, told))
+
+
+def _starts(atoms: ase.Atoms | Sequence[ase.Atoms]) -> list[ase.Atoms]:
+    starts = [atoms] if isinstance(atoms, ase.Atoms) else list(atoms)
+    if not starts:
+        raise ValueError("there is no structure to start from")
+    return starts
 
 
 def _checked(directory: Path) -> Path:

@@ -19,7 +19,7 @@ TRAINED_ON = ("minimum", "modes", "dynamics", DOUBT, TRIAL)
 
 
 @dataclass
-class Entry:
+class StoredLabel:
     """What is known of a row without reading it."""
 
     row: int
@@ -58,13 +58,13 @@ class LabelStore:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, StoredLabel] = {}
         if not self.path.exists():
             self._create()
         with self._open() as database:
             for row in database.select():
                 values = row.key_value_pairs
-                self.entries[values["key"]] = Entry(
+                self.entries[values["key"]] = StoredLabel(
                     row.id,
                     values["kind"],
                     int(values["round"]),
@@ -102,14 +102,14 @@ class LabelStore:
             The key of each.
         """
         keys = [structure_key(atoms) for atoms in structures]
-        added: dict[str, Entry] = {}
+        added: dict[str, StoredLabel] = {}
         with self._open() as database:
             for key, atoms in zip(keys, structures, strict=True):
                 if key in self.entries or key in added:
                     continue
                 values = {"key": key, "kind": kind, "round": round_, "status": PLANNED}
                 row = database.write(_bare(atoms), values, data={"info": _plain_info(atoms)})
-                added[key] = Entry(row, kind, round_, PLANNED)
+                added[key] = StoredLabel(row, kind, round_, PLANNED)
         self.entries |= added
         return keys
 

@@ -67,7 +67,11 @@ class Interaction(nn.Module):
 
     def forward(self, x: Tensor, filters: Tensor, pairs: Tensor) -> Tensor:
         """Return the (N, F) refinement of features; arguments as in :meth:`CFConv.forward`."""
-        v = self.cfconv(self.dense_in(x), filters, pairs)
+        v: Tensor = self.cfconv(self.dense_in(x), filters, pairs)
+        return self.refinement(v)
+
+    def refinement(self, v: Tensor) -> Tensor:
+        """(N, K) what the convolution gave -> (N, F) refinement; no units."""
         refinement: Tensor = self.dense_out(self.activation(self.dense_hidden(v)))
         return refinement
 

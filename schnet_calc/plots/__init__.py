@@ -3,16 +3,18 @@
 from schnet_calc.plots.crystals import draw_equation_of_state, draw_phonons
 from schnet_calc.plots.datasets import draw_overview
 from schnet_calc.plots.dynamics import draw_distribution, draw_energy_and_temperature, draw_pimd
-from schnet_calc.plots.insight import (
-    draw_attribution,
-    draw_contributions,
+from schnet_calc.plots.filters import (
     draw_cut,
     draw_embeddings,
     draw_filter_curves,
     draw_filter_cuts,
+    draw_sensitivity,
+)
+from schnet_calc.plots.insight import (
+    draw_attribution,
+    draw_contributions,
     draw_ring,
     draw_rings,
-    draw_sensitivity,
     draw_skeleton,
     draw_surface,
 )

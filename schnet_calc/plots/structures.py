@@ -13,6 +13,15 @@ from numpy.typing import NDArray
 from schnet_calc.analysis import Cluster, covalent_bonds
 from schnet_calc.plots.style import COLORS, class_color
 
+BESIDE: dict[str, Any] = {
+    "ha": "center",
+    "va": "center",
+    "fontsize": 7,
+    "zorder": 4,
+    "bbox": {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
+}
+"""How lengths are written on bonds."""
+
 
 def flat_side(atoms: ase.Atoms) -> NDArray[np.float64]:
     """Principal axes (3, 3) as rows, unit vectors: the turn, no mirror image, that shows the flat side."""
@@ -67,15 +76,8 @@ def draw_cage(
                 zorder=1 + front,
             )
             if labels and front > 0.72:
-                axes.annotate(
-                    f"{lengths[member]:.3f}",
-                    (x[[i, j]].mean(), y[[i, j]].mean()),
-                    ha="center",
-                    va="center",
-                    fontsize=7,
-                    zorder=4,
-                    bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
-                )
+                where = x[[i, j]].mean(), y[[i, j]].mean()
+                axes.annotate(f"{lengths[member]:.3f}", where, **BESIDE)
         label = names[k] if names else f"{group.mean:.3f} Å  ({len(group.members)})"
         axes.plot([], [], color=color, lw=4, label=label)
     axes.scatter(x, y, s=30 + 90 * near, c="0.25", zorder=3, alpha=0.35 + 0.65 * near, lw=0)

@@ -24,7 +24,7 @@ GRADES = (0.0, 0.25, 0.5, 0.75, 1.0, 2.0, 5.0, math.inf)
 """Edges of the groups of frames whose errors are told apart."""
 
 
-class Graded(NamedTuple):
+class GradeGroup(NamedTuple):
     """Frames whose largest grade lies in a range."""
 
     low: float
@@ -46,7 +46,7 @@ class Evaluation:
     no stress, the mean length for dipoles."""
     differences: dict[str, NDArray[np.float64]]
     """Model minus label by name, all components of the frames that have the label."""
-    by_grade: tuple[Graded, ...] = ()
+    by_grade: tuple[GradeGroup, ...] = ()
     """How force errors go with grades; empty without either."""
 
     @property
@@ -159,7 +159,7 @@ def compare(frames: Frames, predictions: Sequence[Prediction], energy: bool = Tr
     return Evaluation(len(frames), errors, Errors(mean), differences, _by_grade(frames, predictions))
 
 
-def _by_grade(frames: Frames, predictions: Sequence[Prediction]) -> tuple[Graded, ...]:
+def _by_grade(frames: Frames, predictions: Sequence[Prediction]) -> tuple[GradeGroup, ...]:
     rows = np.flatnonzero(frames.labelled("forces")).tolist()
     graded = {k: float(np.max(of)) for k in rows if (of := predictions[k].grades) is not None}
     rows, grades = list(graded), np.array(list(graded.values()))
@@ -168,7 +168,9 @@ def _by_grade(frames: Frames, predictions: Sequence[Prediction]) -> tuple[Graded
     for low, high in pairwise(GRADES):
         inside = np.flatnonzero((grades >= low) & (grades < high))
         if len(inside):
-            found.append(Graded(low, high, len(inside), math.sqrt(np.mean([squares[k] for k in inside]))))
+            found.append(
+                GradeGroup(low, high, len(inside), math.sqrt(np.mean([squares[k] for k in inside])))
+            )
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import ase
 import numpy as np
 
-from schnet_calc.lammps.evaluator import DistributedEvaluator, Share, Surroundings
+from schnet_calc.lammps.evaluator import DistributedEvaluator, RankResults, Surroundings
 from schnet_calc.lammps.pairs import find_pairs
 
 
@@ -109,11 +109,11 @@ def on_ranks(size: int, call: Callable[[World, int], Any]) -> list[Any]:
 
 def evaluate(
     evaluator: Callable[[], DistributedEvaluator], atoms: ase.Atoms, owner: np.ndarray, reach: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Share]]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[RankResults]]:
     """Energies, forces and virial of atoms that ranks (N,) share."""
     size = int(owner.max()) + 1
 
-    def call(world: World, rank: int) -> Share:
+    def call(world: World, rank: int) -> RankResults:
         around = surroundings(atoms, np.flatnonzero(owner == rank), reach)
         tags = around.tags[around.where]
         return evaluator().evaluate(around, StandInExchange(world, rank, tags, around.n_own))

@@ -13,7 +13,7 @@ from schnet_calc import load_model
 from schnet_calc.errors import BadStructureError, DoubtfulStructureError
 from schnet_calc.guard.check import DomainCheck
 from schnet_calc.guard.domain import Domain
-from schnet_calc.lammps.evaluator import DistributedEvaluator, Share
+from schnet_calc.lammps.evaluator import DistributedEvaluator, RankResults
 from schnet_calc.lammps.guard import RankGuard
 from schnet_calc.lammps.pairs import find_pairs
 from schnet_calc.structures.neighbors import half_pairs
@@ -147,7 +147,7 @@ def test_guard_acts_on_all_ranks_together(action, guarded, caplog):
 
     def call(world, rank):
         around = surroundings(atoms, np.flatnonzero(owner == rank), REACH)
-        share = Share(np.zeros(4), np.zeros((4, 3)), np.zeros((3, 3)), None)
+        share = RankResults(np.zeros(4), np.zeros((4, 3)), np.zeros((3, 3)), None)
         try:
             guards[rank].act(StandInRanks(world, rank), guards[rank].reasons(around, share))
         except DoubtfulStructureError as error:
@@ -170,7 +170,7 @@ def test_committee_in_doubt(members):
     model = load_model(members, device="cpu", max_forces_std=0.1)
     guard, around = RankGuard(model, np.array([6, 14])), surroundings(carbide(), np.arange(8), REACH)
     spread = np.zeros((8, 3))
-    share = Share(np.zeros(8), np.zeros((8, 3)), np.zeros((3, 3)), spread)
+    share = RankResults(np.zeros(8), np.zeros((8, 3)), np.zeros((3, 3)), spread)
     assert guard.reasons(around, share) == []
     spread[5, 1] = 0.2
     assert guard.reasons(around, share) == [
