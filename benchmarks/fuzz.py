@@ -23,10 +23,10 @@ import warnings
 from functools import cached_property
 from pathlib import Path
 
-from fuzz_files import hostile_pickle, odd_arrays, odd_metadata
+from fuzz_files import hostile_pickle, odd_arrays, odd_checkpoint, odd_metadata
 from fuzz_kinds import damage, random_atoms
 
-KINDS = ("structure", "file", "metadata", "pickle", "arrays")
+KINDS = ("structure", "file", "metadata", "pickle", "arrays", "checkpoint")
 MOST_SECONDS = 2.0
 """Of CPU time, that any file of these may take."""
 
@@ -212,6 +212,18 @@ class Fuzzer:
         foreign_format(path)
         try:
             read_foreign(path, energy_unit="eV")
+        except ModelFileError:
+            return "ModelFileError"
+        return "read"
+
+    def _checkpoint(self, rng) -> str:
+        """Checkpoints of TensorFlow."""
+        from schnet_calc.errors import ModelFileError
+        from schnet_calc.modelfile.importers import read_foreign
+
+        index = odd_checkpoint(self.folder / "checkpoint", rng)
+        try:
+            read_foreign(index, energy_unit="eV", options={"cutoff": 4.0, "gap": 0.8})
         except ModelFileError:
             return "ModelFileError"
         return "read"

@@ -3,7 +3,9 @@
 import io
 import json
 import struct
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 
@@ -108,3 +110,26 @@ def odd_arrays(rng) -> bytes:
     else:
         data[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
     return bytes(data)
+
+
+def odd_checkpoint(path, rng) -> Path:
+    """A checkpoint of TensorFlow of other shapes, variables that share their numbers, or with damage; its index."""
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    import torch
+
+    from modelfile.foreign_models import Plain
+    from modelfile.tensorflow_files import variables, write
+
+    tensors = variables(Plain(cutoff="none", filter_activation=True, head_activation="ssp"))
+    for name in rng.choice(sorted(tensors), int(rng.integers(0, 4))):
+        size = [int(10 ** rng.uniform(0, 2.5)) for _ in range(int(rng.integers(0, 5)))]
+        tensors[str(name)] = torch.full(size[:2], float(rng.choice([0.0, 1e30, np.nan])))
+    for name in rng.choice(sorted(tensors), int(rng.integers(0, 2))):
+        del tensors[str(name)]
+    index = write(path, tensors, compression=int(rng.integers(10) == 0), shared=bool(rng.integers(2)))
+    for file in (index, Path(f"{path}.data-00000-of-00001")):
+        data = bytearray(file.read_bytes())
+        for _ in range(int(rng.integers(0, 3)) if rng.integers(2) else 0):
+            data[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
+        file.write_bytes(data)
+    return index

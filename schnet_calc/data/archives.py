@@ -8,6 +8,10 @@ import numpy as np
 from schnet_calc.errors import DataError
 from schnet_calc.memory import available_memory
 
+LARGEST_RATIO = 20
+"""Times that arrays of more than :data:`SMALL` bytes may grow when they are unpacked."""
+SMALL = 2**26
+
 
 def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """Return the arrays of an ``.npz`` file; none of them may hold Python objects.
@@ -15,13 +19,19 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
     Raises
     ------
     DataError
-        It is none, damaged, or its arrays would not fit into memory.
+        It is none, damaged, or its arrays would not fit into memory or are far larger than the file.
     """
     try:
         with zipfile.ZipFile(path) as directory:
-            size, free = sum(entry.file_size for entry in directory.infolist()), available_memory()
+            entries = directory.infolist()
+        size, packed = (sum(getattr(e, name) for e in entries) for name in ("file_size", "compress_size"))
+        free = available_memory()
         if size > free:
             raise DataError(f"{path}: the arrays would have {size} bytes, but {free} are free")
+        if size > max(SMALL, LARGEST_RATIO * packed):
+            raise DataError(
+                f"{path}: the arrays would be {size} bytes from {packed}, more than {LARGEST_RATIO} times as many"
+            )
         with np.load(path, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except DataError:

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors, save as save_safetensors
+from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.archive import GRADES
+from schnet_calc.modelfile.tensors import read_tensors
 from schnet_calc.nn import Network
 from schnet_calc.nn.heads import UNKNOWN
 
@@ -114,10 +114,7 @@ class Grades:
         ModelFileError
             It is something else.
         """
-        try:
-            tensors = load_safetensors(content)
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise ModelFileError(f"{path}: {GRADES} is not in that format ({error})") from error
+        tensors = read_tensors(path, GRADES, content)
         names = sorted({name.rpartition(".")[0] for name in tensors})
         widths = dict(head_widths(network))
         found = {}

@@ -4,8 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
 
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.archive import WEIGHTS, Archive
@@ -13,6 +11,7 @@ from schnet_calc.modelfile.grades import Grades
 from schnet_calc.modelfile.metadata import Metadata
 from schnet_calc.modelfile.opening import open_model_file
 from schnet_calc.modelfile.potential import Potential, weights_sha256
+from schnet_calc.modelfile.tensors import read_tensors
 
 
 def load_potential(path_or_name: str | Path) -> Potential:
@@ -45,10 +44,7 @@ def _weights(path: Path, archive: Archive, metadata: Metadata) -> dict[str, torc
     """The plain weights, in a type that the network can have."""
     if not archive.weights:
         return {}
-    try:
-        weights = load_safetensors(archive.weights)
-    except (SafetensorError, KeyError) as error:
-        raise ModelFileError(f"{path}: {WEIGHTS} is not in that format ({error})") from error
+    weights = read_tensors(path, WEIGHTS, archive.weights)
     for name, tensor in weights.items():
         if tensor.dtype not in (torch.float32, torch.float64, torch.int64):
             raise ModelFileError(f"{path}: {name} is of type {tensor.dtype}, not float32 or float64")

@@ -25,11 +25,12 @@ from schnet_calc.modelfile.importers.options import (
 )
 from schnet_calc.modelfile.importers.parts import Block, Cutoff, Gaussians, Linear, Parts
 from schnet_calc.modelfile.importers.sstable import masked_crc32c, read_table, varint
+from schnet_calc.modelfile.importers.torchfile import MOST_NUMBERS
 
 OPTIONS = ("gap", "cutoff", "n_interactions", "pooling", "atomization_energy", "filter_pool_mode")
 TYPES = {1: torch.float32, 2: torch.float64}
 """By their numbers in the protocol."""
-MOST_NUMBERS, MOST_BLOCKS = 10**8, 100
+MOST_BLOCKS = 100
 GAP = 0.1
 
 
@@ -59,7 +60,9 @@ class Variables:
     """
 
     def __init__(self, prefix: str) -> None:
-        self.prefix, self.taken = prefix, 0
+        self.prefix = prefix
+        self._unread: dict[int, int] = {}
+        """Bytes of each file of numbers that no variable has taken."""
         with Path(f"{prefix}.index").open("rb") as file:
             content = file.read(2**20)
         try:
@@ -92,21 +95,27 @@ class Variables:
             entry = _entry(self.raw[name])
         except (ValueError, IndexError, KeyError, struct.error) as error:
             raise ModelFileError(f"the entry of {name} is damaged: {error!s:.80}") from error
+        raw = self._numbers(name, entry)
+        tensor = torch.frombuffer(bytearray(raw), dtype=entry.dtype).reshape(entry.shape)
+        if not bool(torch.isfinite(tensor).all()):
+            raise ModelFileError(f"{name} holds numbers that are not finite")
+        return tensor
+
+    def _numbers(self, name: str, entry: Entry) -> bytes:
+        """Return the bytes of a variable; each of a file can belong to one only."""
         path = Path(f"{self.prefix}.data-{entry.shard:05d}-of-{self.n_shards:05d}")
         if not path.is_file():
             raise ModelFileError(f"the file {path.name} belongs to this checkpoint, but is not there")
+        left = self._unread.setdefault(entry.shard, min(path.stat().st_size, 8 * MOST_NUMBERS)) - entry.size
+        self._unread[entry.shard] = left
+        if left < 0:
+            raise ModelFileError(f"{name} is cut short, shares its numbers, or is larger than models are")
         with path.open("rb") as file:
             file.seek(entry.offset)
             raw = file.read(entry.size)
         if len(raw) != entry.size or masked_crc32c(raw) != entry.checksum:
             raise ModelFileError(f"{name} is cut short, or its checksum doesn't fit")
-        tensor = torch.frombuffer(bytearray(raw), dtype=entry.dtype).reshape(entry.shape)
-        self.taken += tensor.numel()
-        if self.taken > MOST_NUMBERS:
-            raise ModelFileError(f"more than {MOST_NUMBERS} numbers in the model")
-        if not bool(torch.isfinite(tensor).all()):
-            raise ModelFileError(f"{name} holds numbers that are not finite")
-        return tensor
+        return raw
 
 
 def _fields(raw: bytes) -> dict[int, Any]:

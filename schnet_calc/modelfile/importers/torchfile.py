@@ -25,8 +25,8 @@ ZIP_START = b"PK\x03\x04"
 LEGACY_START = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
 """A pickle of the whole number that files began with before they were archives."""
 LEGACY_PROTOCOL = 1001
-MOST_NUMBERS = 10**8
-"""That a model may have; some million are usual."""
+MOST_NUMBERS = 2**25
+"""That a model may have: 256 MiB of them in float64. Some million are usual."""
 
 
 class TorchFile:

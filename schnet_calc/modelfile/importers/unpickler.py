@@ -192,8 +192,11 @@ def _whole(raw: bytes) -> int:
     return int.from_bytes(raw, "little", signed=True)
 
 
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogatepass")
+def _push_text(machine: Unpickler, layout: str) -> None:
+    raw = machine.blob(layout)
+    if not raw.isascii():  # one sign can make Python take four bytes for each
+        machine.spend(3 * len(raw))
+    machine.push(raw.decode("utf-8", "surrogatepass"))
 
 
 OPERATIONS: dict[int, Callable[[Unpickler], Any]] = {
@@ -211,9 +214,9 @@ OPERATIONS: dict[int, Callable[[Unpickler], Any]] = {
     pickle.BINFLOAT[0]: lambda m: m.push(m.number(">d")),
     pickle.LONG1[0]: lambda m: m.push(_whole(m.blob("<B"))),
     pickle.LONG4[0]: lambda m: m.push(_whole(m.blob("<i"))),
-    pickle.BINUNICODE[0]: lambda m: m.push(_text(m.blob("<I"))),
-    pickle.BINUNICODE8[0]: lambda m: m.push(_text(m.blob("<Q"))),
-    pickle.SHORT_BINUNICODE[0]: lambda m: m.push(_text(m.blob("<B"))),
+    pickle.BINUNICODE[0]: lambda m: _push_text(m, "<I"),
+    pickle.BINUNICODE8[0]: lambda m: _push_text(m, "<Q"),
+    pickle.SHORT_BINUNICODE[0]: lambda m: _push_text(m, "<B"),
     pickle.BINSTRING[0]: lambda m: m.push(m.blob("<i").decode("latin1")),
     pickle.SHORT_BINSTRING[0]: lambda m: m.push(m.blob("<B").decode("latin1")),
     pickle.BINBYTES[0]: lambda m: m.push(m.blob("<I")),
