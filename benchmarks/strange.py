@@ -92,6 +92,9 @@ def of_silicon(seed: int = 0) -> Iterator[tuple[str, ase.Atoms]]:
             yield f"{count} vacancies" if count > 1 else "a vacancy", atoms
     for _ in range(20):
         yield "an interstitial", crystal + ase.Atoms("Si", [rng.uniform(0.0, 10.9, 3)])
+    for density in (0.85, 0.95, 1.05, 1.15):
+        for _ in range(5):
+            yield "a liquid", liquid(density, rng)
     for indices in ((1, 0, 0), (1, 1, 0), (1, 1, 1)):
         yield "a slab", surface(unit, indices, 3, vacuum=8.0, periodic=True)
     for name in ("fcc", "bcc", "sc"):
@@ -99,6 +102,20 @@ def of_silicon(seed: int = 0) -> Iterator[tuple[str, ase.Atoms]]:
             "another crystal",
             bulk("Si", name, a={"fcc": 3.9, "bcc": 3.1, "sc": 2.5}[name], cubic=True) * 2,
         )
+
+
+def liquid(density: float, rng: np.random.Generator, count: int = 64) -> ase.Atoms:
+    """Atoms anywhere, pushed apart until none is closer than 2.2 Å; the density by that of the crystal."""
+    width = 5.469 * (count / 8.0 / density) ** (1.0 / 3.0)
+    atoms = ase.Atoms(f"Si{count}", rng.uniform(0.0, width, (count, 3)), cell=[width] * 3, pbc=True)
+    for _ in range(300):
+        i, vectors, distances = neighbor_list("iDd", atoms, 2.2)
+        if not len(i):
+            break
+        push = np.zeros((count, 3))
+        np.add.at(push, i, -0.6 * ((2.2 - distances) / distances)[:, None] * vectors)
+        atoms.positions += push
+    return atoms
 
 
 def sensible(atoms: ase.Atoms) -> bool:

@@ -159,7 +159,7 @@ class Model:
         if isinstance(self.engine, Committee):  # the guard looks at each member's forces
             return Totals.of(self.evaluate(geometries.structures(), []))
         found = self.engine.totals(geometries)
-        self.guard.check_geometries(geometries, self.lists, found.grades)
+        self.guard.check_geometries(geometries, self.lists, found.energies, found.grades)
         return found
 
     @cached_property

@@ -15,6 +15,9 @@ from schnet_calc.structures.structure import Structure
 SLACK = np.array([0.05, 0.25])
 """How far beyond the training data is still no reason for doubt: Å, and numbers of neighbours."""
 
+LEAST_RANGE = 0.05
+"""eV/atom; data at one temperature span less, and other temperatures are no reason for doubt."""
+
 
 class DomainCheck:
     """Holds structures against a domain.
@@ -70,11 +73,26 @@ class DomainCheck:
             found.append(f"{parts} separate molecules, in the training data at most {most}")
         return found
 
+    def odd_energies(self, structure: Structure, energies: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which energies (B,), eV, of the same atoms are outside of the data by more than their range."""
+        known = self.domain.energies
+        if not known or (name := self._of(structure).composition(structure)) not in known:
+            return np.zeros(len(energies), dtype=bool)
+        low, high = known[name]
+        each, width = energies / max(len(structure.numbers), 1), max(high - low, LEAST_RANGE)
+        return np.asarray(~((each >= low - width) & (each <= high + width)))
+
+    def energy_in_words(self, structure: Structure, energy: float) -> str:
+        """Say how far outside an energy is, eV, of a composition that is known."""
+        low, high = self.domain.energies[self._of(structure).composition(structure)]
+        each = energy / len(structure.numbers)
+        return f"the energy is {each:.4g} eV/atom, in the training data {low:.4g} to {high:.4g}"
+
     def odd_shape(self, structure: Structure, pairs: HalfPairs, atoms: list[int]) -> str:
         """Say which bond or angle of some atoms lies outside of the training data; empty if none does."""
         return Shapes(self.domain.shapes).odd(structure, pairs, atoms)
 
-    def holds(self, geometries: Geometries) -> bool:
+    def holds(self, geometries: Geometries, energies: NDArray[np.float64]) -> bool:
         """Whether it is certain, from all their pairs, that no molecule of several has a reason for doubt."""
         numbers, positions, cells, pbc = geometries
         if pbc.any() or len(numbers) > ALL_PAIRS_LIMIT:
@@ -82,6 +100,8 @@ class DomainCheck:
         first = Structure(numbers, positions[0], cells[0], pbc)
         species, most = self._of(first), self.domain.fragments
         rest = (*all_pairs(len(numbers)), RADII, self.domain.shortest, SLACK, *species.ranges)
+        if self.odd_energies(first, energies).any():
+            return False
         if self._whole(first) or not none_outside(
             len(numbers) if most is None else most, numbers, species.index, positions, *rest
         ):

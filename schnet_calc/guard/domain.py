@@ -54,15 +54,17 @@ class Domain:
     """Of a structure that isn't periodic; None where nothing is known."""
     environments: frozenset[str] | None = None
     """What atoms bind to, see :mod:`~schnet_calc.guard.environments`; of molecules of many compositions alone."""
+    energies: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Lowest and highest energy by composition, eV/atom; empty of many compositions, or without energies."""
 
     @classmethod
-    def of(cls, structures: Iterable[Structure]) -> "Domain":
-        """Return the extent of structures."""
+    def of(cls, structures: Iterable[Structure], energies: NDArray[np.float64] | None = None) -> "Domain":
+        """Return the extent of structures, and of their energies (M,), eV, where there are any."""
         shortest = NO_BOND * (RADII[:, None] + RADII[None, :])
         low, high = np.full((SIZE, SIZE), np.inf), np.full((SIZE, SIZE), -np.inf)
         fewest, most = np.full(SIZE, np.inf), np.full(SIZE, -np.inf)
         whole, shapes = _Wholes(), ShapeSurvey()
-        for s in structures:
+        for m, s in enumerate(structures):
             pairs = SkinList(reach(s.numbers)).pairs(s.positions, s.cell, s.pbc)
             elements, index = np.unique(s.numbers, return_inverse=True)
             counts, distances = survey(
@@ -82,6 +84,8 @@ class Domain:
             low[np.ix_(elements, everyone)] = np.minimum(low[np.ix_(elements, everyone)], 0.0)
             shapes.add(s, pairs)
             whole.add(s, fragments(len(s.numbers), pairs.i, pairs.j, distances), elements, counts)
+            if energies is not None and np.isfinite(energies[m]):
+                whole.add_energy(s, float(energies[m]) / max(len(s.numbers), 1))
         known = np.flatnonzero(np.isfinite(fewest))
         kinds = {
             (int(a), int(b)): (float(low[a, b]), float(max(high[a, b], 0.0))) for a in known for b in known
@@ -107,6 +111,7 @@ class Domain:
             _joined_ranges([d.shapes for d in parts]),
             _smallest([d.fewest_atoms for d in parts]),
             _union([d.environments for d in parts]),
+            _joined_ranges([d.energies for d in parts]) if all(d.energies for d in parts) else {},
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,6 +147,8 @@ class Domain:
             values["fewest_atoms"] = self.fewest_atoms
         if self.environments is not None:
             values["environments"] = sorted(self.environments)
+        if self.energies:
+            values["energies_ev"] = {name: list(x) for name, x in self.energies.items()}
         if self.shapes:
             values["shapes"] = {name: list(x) for name, x in self.shapes.items()}
         return values
@@ -170,6 +177,7 @@ class Domain:
             formulas, parts = values.get("formulas"), values.get("fragments")
             size, odd = values.get("most_atoms"), values.get("odd_electrons")
             fewest, bound = values.get("fewest_atoms"), values.get("environments")
+            energies = values.get("energies_ev", {})
             formulas = None if formulas is None else frozenset(map(str, formulas))
             return cls(
                 domain.shortest,
@@ -185,6 +193,7 @@ class Domain:
                 checked_ranges(values.get("shapes", {})),
                 None if fewest is None else int(fewest),
                 None if bound is None else checked(bound),
+                {str(n): (float(low), float(high)) for n, (low, high) in energies.items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ValueError(f"the domain in the model file is none ({error!r})") from error
@@ -198,6 +207,14 @@ class _Wholes:
         self.parts, self.odd, self.periodic = 0, False, False
         self.sizes: set[int] = set()
         self.environments: set[str | None] = set()
+        self.energies: dict[str, tuple[float, float]] = {}
+
+    def add_energy(self, structure: Structure, energy: float) -> None:
+        """Look at an energy, eV/atom."""
+        if len(self.formulas) <= MOST_FORMULAS:
+            name = composition(structure)
+            low, high = self.energies.get(name, (energy, energy))
+            self.energies[name] = min(low, energy), max(high, energy)
 
     def add(
         self,
@@ -230,6 +247,7 @@ class _Wholes:
             "fewest_atoms": min(self.sizes, default=None),
             "odd_electrons": self.odd if self.sizes else None,
             "environments": frozenset(name for name in known if name) if bound else None,
+            "energies": self.energies if few else {},
         }
 
 

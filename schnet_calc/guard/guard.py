@@ -107,6 +107,7 @@ class ExtrapolationGuard:
         predictions: Sequence[Prediction],
         lists: NeighborLists,
         grades: Sequence[NDArray[np.float64] | None] | None = None,
+        energies: Sequence[float] | None = None,
         states: Sequence[list[str]] = (),
         places: Sequence[int] | None = None,
     ) -> None:
@@ -118,8 +119,8 @@ class ExtrapolationGuard:
             In the order of the batch; the predictions of a single model are not looked at.
         lists : NeighborLists
             Of the places of the batch.
-        grades : sequence, optional
-            (N,) of each structure, where there are no predictions.
+        grades, energies : sequence, optional
+            (N,) and eV of each structure, where there are no predictions.
         states : sequence, optional
             What :meth:`odd_state` says of each structure.
         places : sequence of int, optional
@@ -134,12 +135,15 @@ class ExtrapolationGuard:
             return
         self._doubts = []
         graded = [p.grades for p in predictions] if grades is None else grades
+        known = [p.energy for p in predictions] if energies is None else energies
         for k in range(len(structures)) if places is None else places:
             structure = structures[k]
             found, grade, pairs = list(states[k]) if states else [], graded[k], None
             if self._check is not None:
                 pairs = lists.pairs(k, structure, self._check.reach(structure))
                 found += self._check.reasons(structure, pairs)
+                if known[k] is not None and self._check.odd_energies(structure, np.array([known[k]]))[0]:
+                    found.append(self._check.energy_in_words(structure, known[k]))
             spread = []
             if self.max_forces_std is not None:
                 spread = self._disagreement(predictions[k], self.max_forces_std)
@@ -163,20 +167,26 @@ class ExtrapolationGuard:
         return odd_state(atoms) if domain is None else odd_state(atoms, domain.charge, domain.multiplicity)
 
     def check_geometries(
-        self, geometries: Geometries, lists: NeighborLists, grades: NDArray[np.float64] | None = None
+        self,
+        geometries: Geometries,
+        lists: NeighborLists,
+        energies: NDArray[np.float64],
+        grades: NDArray[np.float64] | None = None,
     ) -> None:
         """The same for geometries of the same atoms and a single model: as one, until there is a doubt.
 
-        Grades are (B, N), or None where the model has none.
+        Energies are (B,), grades (B, N), or None where the model has none.
         """
         self._doubts = []
         count = len(geometries.positions)
         doubted = np.zeros(count, bool) if grades is None else grades.max(axis=1, initial=0.0) > 1.0
-        if self._check is not None and not self._check.holds(geometries):
-            doubted |= [not self._check.holds(geometries.only(k)) for k in range(count)]
+        if self._check is not None and not self._check.holds(geometries, energies):
+            doubted |= [
+                not self._check.holds(geometries.only(k), energies[k : k + 1]) for k in range(count)
+            ]
         if doubted.any():
-            each = [None] * count if grades is None else list(grades)
-            self.check(geometries.structures(), (), lists, each, places=np.flatnonzero(doubted).tolist())
+            each, places = [None] * count if grades is None else list(grades), np.flatnonzero(doubted)
+            self.check(geometries.structures(), (), lists, each, energies.tolist(), places=places.tolist())
 
     def _disagreement(self, prediction: Prediction, limit: float) -> list[str]:
         spread = np.linalg.norm(prediction.forces_std, axis=1)

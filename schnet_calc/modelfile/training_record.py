@@ -80,5 +80,6 @@ DOMAIN_RULES: dict[str, tuple[Check, str]] = {
     "fragments": (_is_count, "a whole number"),
     "most_atoms": (_is_count, "a whole number"),
     "fewest_atoms": (_is_count, "a whole number"),
+    "energies_ev": (_object_of(_is_range), "two numbers of eV/atom by composition"),
     "environments": (_are_texts, "a list of neighbours of atoms"),
 }

@@ -5,8 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from schnet_calc.data import Frames, Labels, Split, read_frames
 from schnet_calc.engine import Engine, make_engine
+from schnet_calc.guard.check import LEAST_RANGE
 from schnet_calc.guard.domain import Domain
 from schnet_calc.guard.statistics import grades_of_data
 from schnet_calc.modelfile import Potential, load_potential
@@ -16,6 +20,8 @@ from schnet_calc.training.config import RunConfig
 from schnet_calc.training.setup import new_split, read_data, training_frames
 
 Progress = Callable[[int], None]
+COMPARED = 20
+"""Frames that tell whether a model's energies have the zero of its data."""
 
 
 def frames_of_training(
@@ -77,6 +83,20 @@ def grades_of_model(
     return grades_of_data(engine, train, unseen, progress)
 
 
+def known_energies(potential: Potential, train: Frames) -> NDArray[np.float64] | None:
+    """Return the labels (M,), eV, that a model's energies can be held against.
+
+    None if it has none, or another zero than the data.
+    """
+    config, labelled = potential.metadata.config, np.flatnonzero(np.isfinite(train.energies))
+    if not len(labelled) or (config is not None and not config.energy):
+        return None
+    some = labelled[np.linspace(0, len(labelled) - 1, min(COMPARED, len(labelled))).astype(int)].tolist()
+    found = make_engine([potential], device="cpu").evaluate([train.structure(k) for k in some], [])
+    off = [abs(p.energy - train.energies[k]) / train.n_atoms[k] for p, k in zip(found, some, strict=True)]
+    return train.energies if np.median(off) < LEAST_RANGE else None
+
+
 def add_knowledge(
     model: str | Path,
     output: str | Path,
@@ -103,7 +123,7 @@ def add_knowledge(
     """
     potential = load_potential(model)
     grades = grades_of_model(potential, train, unseen, progress)
-    found = Domain.of(train.structure(k) for k in range(len(train)))
+    found = Domain.of((train.structure(k) for k in range(len(train))), known_energies(potential, train))
     found = replace(found, charge=state[0], multiplicity=state[1])
     training = {**potential.metadata.training, "domain": found.to_dict()}
     rewrite_model(output, potential, training, grades)

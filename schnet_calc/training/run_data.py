@@ -82,7 +82,10 @@ class RunData:
             train=Batches(train, references, reach, dtype),
             validation=Batches(validation, references, reach, dtype),
             terms=weighted,
-            domain=Domain.of(train.structure(k) for k in range(len(train))),
+            domain=Domain.of(
+                (train.structure(k) for k in range(len(train))),
+                train.energies if config.model.energy else None,
+            ),
         )
 
     @property

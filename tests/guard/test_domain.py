@@ -189,4 +189,25 @@ def test_beads_are_held_against_environments_too():
     imide.positions[2:] += 1.5
     for atoms in (molecule("H2O"), molecule("CH2_s1A1d"), imide):
         doubted = bool(reasons(check.domain, atoms))
-        assert check.holds(Geometries.from_atoms([atoms, atoms])) is not doubted
+        assert check.holds(Geometries.from_atoms([atoms, atoms]), np.zeros(2)) is not doubted
+
+
+def test_energies_beyond_those_of_the_data():
+    """By more than their range, per atom; of few energies by 0.05 eV/atom."""
+    frames = [Structure.from_atoms(a) for a in rattled(ETHANOL, 4)]
+    domain = Domain.of(frames, np.array([-9.0, 0.0, np.nan, -4.5]))
+    assert domain.energies == {"C2H6O": (-1.0, 0.0)}
+    again = Domain.from_dict(domain.to_dict())
+    assert again.energies == domain.energies
+    check = DomainCheck(again)
+    found = check.odd_energies(frames[0], np.array([-18.1, -17.9, 0.0, 8.9, 9.1, np.nan]))
+    assert found.tolist() == [True, False, False, False, True, True]
+    assert (
+        check.energy_in_words(frames[0], 9.1) == "the energy is 1.011 eV/atom, in the training data -1 to 0"
+    )
+    assert not DomainCheck(Domain.of(frames)).odd_energies(frames[0], np.array([1e6])).any()
+    narrow = DomainCheck(Domain.of(frames, np.zeros(4)))
+    assert narrow.odd_energies(frames[0], np.array([0.44, 0.46])).tolist() == [False, True]
+    assert Domain.joined([domain, Domain.of(frames)]).energies == {}
+    assert check.holds(Geometries.from_atoms(rattled(ETHANOL, 2)), np.array([-1.0, -2.0]))
+    assert not check.holds(Geometries.from_atoms(rattled(ETHANOL, 2)), np.array([-1.0, 20.0]))
