@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from schnet_calc.cli.console import Speed, Stages, print_table, progress_bar, write_json
+from schnet_calc.cli.console import Speed, Stages, err, print_table, progress_bar, write_json
 from schnet_calc.cli.doubts import tell_doubts
 from schnet_calc.cli.options import (
     Flat,
@@ -182,6 +182,7 @@ def md(
     from schnet_calc.simulate.replicas import run_replicas
 
     calculator = model.calculator()
+    bias = _bias(atoms, calculator, settings)
     speed = Speed(settings.timestep)
     with progress_bar() as bar:
         progress = _progress(Stages(bar), settings.n_steps, speed)
@@ -198,9 +199,26 @@ def md(
     rows, numbers = _told(run, means, settings, len(atoms), replicas)
     told = {"speed": speed(settings.n_steps), "doubtful_structures": calculator.guard.count}
     rows |= {name.replace("_", " "): value for name, value in told.items()}
+    if bias is not None:
+        rows["expected bias, timestep"] = (
+            f"{bias.of_timestep:+.1%} of the vibrations' energy, lines up to {bias.line_shift:.1f} cm⁻¹ too high"
+        )
+        numbers |= {"bias_of_timestep": bias.of_timestep, "line_shift_cm1": bias.line_shift}
     print_table(f"MD of {structure.name}", {**rows, "trajectory": run.trajectory})
     write_json(out.json, {**numbers, **told})
     tell_doubts(calculator)
+
+
+def _bias(atoms: Any, calculator: Any, settings: MDSettings) -> Any:
+    """What the time step makes of the harmonic modes of the structure, after a warning if that is much."""
+    from schnet_calc.model import Model
+    from schnet_calc.simulate.bias import expected_bias
+
+    alone = Model(calculator.potentials, **calculator.model.settings, on_doubt="ignore")
+    bias = expected_bias(atoms, alone, settings.temperature, 1, settings.timestep)
+    for text in [] if bias is None else bias.warnings(quantum=False):
+        err.print(f"[yellow]warning:[/yellow] {text}", soft_wrap=True)
+    return bias
 
 
 def _progress(stages: Stages, n_steps: int, speed: Speed) -> Callable[[int, Any], None]:

@@ -7,6 +7,8 @@ THERMOSTATS = ("pile_g", "pile_l", "svr", "langevin", "none")
 TRANSPORTS = ("direct", "socket")
 EQUILIBRATION = 10.0
 """Time constants of the thermostat before TRPMD; e to the minus ten of the start is left then."""
+USUAL, SPECTRAL = 20, 2.5
+"""Steps between frames, and fs between those that spectra are made of."""
 CHECKPOINTS, LONGEST_INTERVAL = 20, 1000
 """Checkpoints per run, and the most steps between two of them."""
 
@@ -35,8 +37,8 @@ class PIMDSettings:
     """fs, of the thermostat (of the centroid, for PILE)."""
     stride: int = 10
     """Steps between rows of properties."""
-    frame_stride: int = 20
-    """Steps between frames of the trajectories."""
+    frame_stride: int = 0
+    """Steps between frames of the trajectories; by default 20, for trpmd as many as make 2.5 fs, for spectra."""
     seed: int = 0
     """Of velocities and thermostat."""
     method: str = "pimd"
@@ -48,6 +50,9 @@ class PIMDSettings:
     """direct: i-PI evaluates the model itself; socket: a client does, which may die and be replaced."""
 
     def __post_init__(self) -> None:
+        if self.frame_stride == 0 and self.timestep > 0:
+            usual = max(1, int(SPECTRAL / self.timestep + 1e-9)) if self.method == "trpmd" else USUAL
+            object.__setattr__(self, "frame_stride", usual)
         positive = ("beads", "temperature", "time", "timestep", "time_constant", "stride", "frame_stride")
         for name in positive:
             if not getattr(self, name) > 0:

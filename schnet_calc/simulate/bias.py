@@ -8,7 +8,7 @@ import numpy as np
 from ase import units
 from numpy.typing import NDArray
 
-from schnet_calc.analysis.finite_beads import harmonic_averages, quantum_energies
+from schnet_calc.analysis.finite_beads import HBAR_FS, harmonic_averages, quantum_energies
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.model import Model
 from schnet_calc.simulate.modes import normal_modes
@@ -51,6 +51,14 @@ class Bias:
         """The highest frequency, cm⁻¹."""
         return float(self.quanta.max(initial=0.0) / units.invcm)
 
+    @property
+    def line_shift(self) -> float:
+        """What the time step moves the highest line up by, cm⁻¹: velocity Verlet's ``2 asin(ωh/2) / h``."""
+        half = 0.5 * self.timestep * float(self.quanta.max(initial=0.0)) / HBAR_FS
+        if half >= 1.0:
+            return np.inf
+        return self.stiffest * (float(np.arcsin(half)) / half - 1.0) if half else 0.0
+
     def enough_beads(self) -> int:
         """The least of :data:`COUNTS` whose bias is tolerable."""
         return next((n for n in COUNTS if abs(self._of_beads(n)) < TOLERABLE), COUNTS[-1])
@@ -76,10 +84,16 @@ class Bias:
             return np.inf
         return float(energy / harmonic_averages(self.quanta, self.temperature, beads).energy.sum() - 1.0)
 
-    def warnings(self) -> list[str]:
-        """What there is to say of biases beyond :data:`TOLERABLE`, with what would do."""
+    def warnings(self, quantum: bool = True) -> list[str]:
+        """What there is to say of biases beyond :data:`TOLERABLE`, with what would do.
+
+        Parameters
+        ----------
+        quantum : bool
+            Whether quantum vibrations are meant, so that there may be too few beads for them.
+        """
         found = []
-        if abs(self.of_beads) >= TOLERABLE:
+        if quantum and abs(self.of_beads) >= TOLERABLE:
             found.append(
                 f"{self.beads} beads at {self.temperature:g} K are too few for vibrations up to "
                 f"{self.stiffest:.0f} cm⁻¹: {self.of_beads:+.1%} of their kinetic energy; "

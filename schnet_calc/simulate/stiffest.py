@@ -3,6 +3,8 @@
 import ase
 import numpy as np
 from ase import units
+from ase.data import atomic_masses
+from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
@@ -14,6 +16,9 @@ STEP = 0.01
 """Å√amu, of the differences of forces."""
 PROTON, WITH_HYDROGEN, WITHOUT = 1.008, 4000.0, 2500.0
 """amu; and cm⁻¹ that the stretches of molecules with and without hydrogen stay below."""
+STIFFER = {1: (1.1, 4450.0), 9: (1.3, 4200.0)}
+"""Of hydrogen's partners whose stretches are stiffer: Å that such a bond is shorter than, and cm⁻¹ that H2 and HF
+with protons stay below (harmonic: 4401 and 4138)."""
 
 
 def stiffest_mode(atoms: ase.Atoms, model: Model) -> float:
@@ -46,7 +51,14 @@ def stiffest_mode(atoms: ase.Atoms, model: Model) -> float:
 
 def stiffest_guess(atoms: ase.Atoms) -> float:
     """Return what the stretches of such elements stay below, cm⁻¹, for want of a model."""
-    hydrogen = atoms.get_masses()[atoms.numbers == 1]
+    masses = atoms.get_masses()
+    hydrogen = masses[atoms.numbers == 1]
     if not len(hydrogen):
         return WITHOUT
-    return float(max(WITHOUT, WITH_HYDROGEN * np.sqrt(PROTON / hydrogen.min())))
+    found = [WITHOUT, WITH_HYDROGEN * np.sqrt(PROTON / hydrogen.min())]
+    for partner, (length, wavenumber) in STIFFER.items():
+        pairs = {(1, partner): length}
+        usual = 1.0 / PROTON + 1.0 / atomic_masses[partner]
+        for i, j in zip(*neighbor_list("ij", atoms, pairs), strict=True):
+            found.append(wavenumber * np.sqrt((1.0 / masses[i] + 1.0 / masses[j]) / usual))
+    return float(max(found))

@@ -10,7 +10,9 @@ from ase.units import GPa
 
 from helpers import REFERENCES, random_network
 from schnet_calc import SchNetCalculator
+from schnet_calc.analysis.spectra import INVCM_FS
 from schnet_calc.modelfile import save_model
+from schnet_calc.simulate.modes import normal_modes
 from schnet_calc.simulate.relax import relax
 
 
@@ -47,6 +49,25 @@ def test_relax_modes_md(run, cage, tmp_path, figures):
     for name in ("relaxed", "modes", "run/md"):
         assert (tmp_path / f"{name}.png").is_file()
         assert (tmp_path / f"{name}.svg").is_file()
+
+
+def test_md_tells_what_its_time_step_does(run, tmp_path):
+    """By velocity Verlet's closed forms, with a warning above a percent."""
+    ase.io.write(tmp_path / "h2co.xyz", molecule("H2CO"))
+    settings = ("h2co.xyz", "--model", "h2co", "--temperature", "300", "--time", "0.002", "--interval", "1")
+    modes = normal_modes(molecule("H2CO"), SchNetCalculator("h2co", dtype="float64")).frequencies
+    for step, warned in (("0.25", False), ("1", True)):
+        code, told, err = run("md", *settings, "--timestep", step, "-o", step, "--json", "n.json")
+        assert code == 0
+        assert ("a timestep of 1 fs is too long for vibrations up to" in err) == warned
+        assert "beads" not in err
+        half = np.pi * modes * float(step) / INVCM_FS
+        numbers = json.loads((tmp_path / "n.json").read_text())
+        expected = (0.5 / (1.0 - half**2) + 0.5).mean() - 1.0
+        assert numbers["bias_of_timestep"] == pytest.approx(expected, rel=1e-4)
+        shift = modes[-1] * (np.arcsin(half[-1]) / half[-1] - 1.0)
+        assert numbers["line_shift_cm1"] == pytest.approx(shift, rel=1e-4)
+        assert f"{expected:+.1%} of the vibrations' energy" in " ".join(told.split())
 
 
 def test_unconverged_relaxation_is_an_error(run, cage):

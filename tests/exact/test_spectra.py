@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ase import Atoms, units
+from ase.build import molecule
 from scipy.linalg import expm, null_space
 from scipy.spatial.transform import Rotation
 
@@ -14,10 +15,12 @@ from schnet_calc.analysis.spectra import (
     vibrational_spectrum,
 )
 from schnet_calc.analysis.spectrum import Spectrum
+from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.simulate.dynamics import Dynamics
 from schnet_calc.simulate.mode_spectra import mode_spectra
 from schnet_calc.simulate.modes import NormalModes, rigid_motions
 from schnet_calc.simulate.spectrum import check_ensemble, spectra
+from schnet_calc.simulate.stiffest import stiffest_guess
 
 MASS, KELVIN = 12.0, 300.0
 LINES = (600.0, 1700.0, 3000.0)
@@ -133,6 +136,39 @@ def test_frames_too_far_apart_are_refused():
         ValueError, match=r"nothing above 3336 cm⁻¹.*3500 cm⁻¹: write a frame at least every 4\.7 fs"
     ):
         check_sampling(5.0, 3500.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "mass", "harmonic"),
+    [("H2", None, 4401), ("H2", 2.014, 3116), ("HF", None, 4138), ("HF", 2.014, 3000), ("H2O", None, 3943)],
+)
+def test_no_molecule_is_stiffer_than_is_guessed(name, mass, harmonic):
+    """Measured harmonic wavenumbers, among them the stiffest there are."""
+    atoms = (
+        molecule("H2O") if name == "H2O" else Atoms(name, [(0, 0, 0), (0, 0, 0.75 + 0.17 * (name == "HF"))])
+    )
+    if mass:
+        atoms.set_masses(
+            [mass if z == 1 else m for z, m in zip(atoms.numbers, atoms.get_masses(), strict=True)]
+        )
+    assert harmonic < stiffest_guess(atoms) < 1.05 * harmonic
+
+
+def test_trpmd_writes_frames_for_spectra():
+    """The default of pimd, 10 fs apart, shows nothing above 1668 cm⁻¹."""
+
+    def stride(**settings):
+        return PIMDSettings(temperature=300, time=1.0, **settings).frame_stride
+
+    assert stride(method="trpmd") == 5
+    assert stride(method="trpmd", timestep=0.25) == 10
+    assert stride(method="trpmd", timestep=3.0) == 1
+    assert (stride(), stride(method="trpmd", frame_stride=8)) == (20, 8)
+    check_sampling(0.5 * stride(method="trpmd"), 4500.0)
+    with pytest.raises(ValueError, match="frame_stride must be positive, got -1"):
+        stride(frame_stride=-1)
+    with pytest.raises(ValueError, match="timestep must be positive, got 0"):
+        stride(timestep=0)
 
 
 def dynamics(thermostat, kind="classical", interval=2.0):
