@@ -1,15 +1,23 @@
 """Print the table of the page "Verification": every number of the package beside a closed form or another code.
 
-    python benchmarks/verify.py [--only WORD] [--quick] [--write docs/verification.md]
+    python benchmarks/verify.py [--only WORD] [--quick] [--keep FILE] [--write docs/verification.md]
 
-The rows stand in ``benchmarks/verification/``. The exit status is 1 if one fails.
+The rows stand in ``benchmarks/verification/``. All of them take about half an hour. With ``--keep``, what was found
+stays in a file as soon as it is known, and rows whose module is the same as then aren't run again: a run that was
+stopped goes on, and sections that were run one by one (``--only``) make one page.
+
+The exit status is 1 if a row fails.
 """
 
 import argparse
+import inspect
+import json
 import sys
 import time
 import traceback
 import warnings
+from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 
 from verification import Outcome, Row, all_rows
@@ -62,11 +70,39 @@ def try_row(row: Row) -> Outcome | None:
         print(f"    {row.quantity}: {time.perf_counter() - started:.1f} s", file=sys.stderr)
 
 
+class Kept:
+    """What rows have found, in a file if there is one."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        there = path is not None and path.exists()
+        self.found: dict[str, dict] = json.loads(path.read_text()) if path is not None and there else {}
+
+    @staticmethod
+    def key(row: Row) -> str:
+        """Name of a row and of its module's code."""
+        text = "|".join(map(str, (row.against, row.tolerance, row.unit, row.relative)))
+        code = Path(inspect.getfile(row.compute)).read_bytes() + text.encode()
+        return f"{row.section}: {row.quantity} [{sha256(code).hexdigest()[:12]}]"
+
+    def of(self, row: Row) -> Outcome | None:
+        """What a row has found."""
+        values = self.found.get(self.key(row))
+        return None if values is None else Outcome(**values)
+
+    def add(self, row: Row, outcome: Outcome) -> None:
+        """Keep it at once."""
+        self.found[self.key(row)] = asdict(outcome)
+        if self.path is not None:
+            self.path.write_text(json.dumps(self.found, indent=1))
+
+
 def main() -> int:
     """Run the rows that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", default="", help="rows whose section or quantity has this word")
     parser.add_argument("--quick", action="store_true", help="without the slow rows")
+    parser.add_argument("--keep", type=Path, help="a file of what was found; rows in it aren't run again")
     parser.add_argument("--write", type=Path, help="a page whose table is replaced")
     options = parser.parse_args()
     word = options.only.lower()
@@ -75,24 +111,31 @@ def main() -> int:
     if not rows:
         parser.error(f"no row has the word {options.only!r}")
     if options.write and (word or options.quick):
-        parser.error("--write is for all rows, without --only and --quick")
+        parser.error("--write is for all rows, without --only and --quick; --keep joins parts")
+    total, text, good = run_all(rows, Kept(options.keep))
+    print(f"\n{total}")
+    if options.write:
+        page = options.write.read_text()
+        before, after = page.split(START)[0], page.split(END)[1]
+        options.write.write_text(f"{before}{START}\n{total}\n{text}\n{END}{after}")
+    return 0 if good else 1
+
+
+def run_all(rows: list[Row], kept: Kept) -> tuple[str, str, bool]:
+    """Run what isn't kept; a sentence, the page's table, and whether all rows pass."""
     text, section, good = "", "", 0
     for row in rows:
         if row.section != section:
             section = row.section
             text += f"\n## {section}\n\n{HEAD}\n"
             print(f"\n{section}", flush=True)
-        outcome = try_row(row)
+        outcome = kept.of(row)
+        if outcome is None and (outcome := try_row(row)) is not None:
+            kept.add(row, outcome)
         good += outcome is not None and outcome.passed
         text += line(row, outcome) + "\n"
         print(line(row, outcome), flush=True)
-    total = f"{good} of {len(rows)} rows pass."
-    print(f"\n{total}")
-    if options.write:
-        page = options.write.read_text()
-        before, after = page.split(START)[0], page.split(END)[1]
-        options.write.write_text(f"{before}{START}\n{total}\n{text}\n{END}{after}")
-    return 0 if good == len(rows) else 1
+    return f"{good} of {len(rows)} rows pass.", text, good == len(rows)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,17 @@ UNITS = {
     "kJ/mol": units.kJ / units.mol,
     "Hartree": units.Hartree,
 }
+GAP = 0.8
+"""Between the Gaussians of the original code, which have half of it as their variance."""
+SHAPES = {
+    "pytorch_geometric": {"head_activation": "ssp"},
+    "checkpoint": {
+        "cutoff": "none",
+        "filter_activation": True,
+        "head_activation": "ssp",
+        "width": (GAP / 2) ** 0.5,
+    },
+}
 LENGTHS = {"Ang": 1.0, "Bohr": units.Bohr, "nm": units.nm}
 
 
@@ -36,19 +47,38 @@ def foreign():
     return foreign_models
 
 
+def checkpoint(plain):
+    """A model's variables by the names of the original code, to be saved as a checkpoint of it."""
+    foreign()
+    from modelfile import test_importers_tensorflow
+
+    return test_importers_tensorflow.variables(plain)
+
+
+def saved(write, plain, folder: str) -> Path:
+    """Write a model as another code does."""
+    if write is not checkpoint:
+        return foreign().save(write(plain), Path(folder) / "foreign")
+    variables = write(plain)
+    from modelfile.test_importers_tensorflow import write as write_checkpoint
+
+    return write_checkpoint(Path(folder) / "foreign", variables)
+
+
 def imported(write, energy_unit: str, length_unit: str) -> tuple[list[float], list[float]]:
     """Energy and forces of an imported model in eV and eV/Å; and from the network's equations in its own units."""
     models = foreign()
-    plain = models.Plain(head_activation="ssp") if write.__name__ == "pytorch_geometric" else models.Plain()
+    plain = models.Plain(**SHAPES.get(write.__name__, {}))
     energy, length = UNITS[energy_unit], LENGTHS[length_unit]
     with TemporaryDirectory() as folder:
-        path = models.save(write(plain), Path(folder) / "foreign")
+        path = saved(write, plain, folder)
         import_model(
             path,
             f"{folder}/m.pt",
             energy_unit=energy_unit,
             length_unit=length_unit,
             elements=["H", "C", "O"],
+            options={"gap": GAP, "cutoff": 4.0} if write is checkpoint else None,
         )
         atoms = ase.Atoms(models.NUMBERS, length * models.POSITIONS)
         atoms.calc = SchNetCalculator(f"{folder}/m.pt", device="cpu", dtype="float64", on_doubt="ignore")
@@ -105,6 +135,18 @@ def schnetpack1():
 )
 def pytorch_geometric():
     return all_units(foreign().pytorch_geometric)
+
+
+@row(
+    SECTION,
+    "energy and forces of a TensorFlow checkpoint, 5 energy units × 3 length units",
+    AGAINST,
+    tolerance=2e-6,
+    slow=True,
+    needs=("pytest",),
+)
+def tensorflow():
+    return all_units(checkpoint)
 
 
 INPUT = """

@@ -11,6 +11,8 @@ from ase import units
 from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator
 from ase.md.verlet import VelocityVerlet
+from ase.neighborlist import neighbor_list
+from scipy.optimize import minimize_scalar
 from scipy.signal import lfilter
 from scipy.stats import gamma
 
@@ -196,3 +198,85 @@ def autoregressive():
         errors.append(mean_with_error(lfilter([1], [1, -memory], noise)[500:]).error)
     tail = 2 * memory * (1 - memory**n) / (n * (1 - memory) ** 2)
     return np.sqrt(np.mean(np.square(errors))), np.sqrt(((1 + memory) / (1 - memory) - tail) / n)
+
+
+class Pairs(Calculator):
+    """Lennard-Jones' potential, eV, between pairs that stay the same: first and second neighbours of a crystal."""
+
+    implemented_properties = ("energy", "forces", "stress")
+    depth, size = 0.0104, 3.4
+
+    def __init__(self, crystal: ase.Atoms) -> None:
+        super().__init__()
+        reach = 1.2 * crystal.cell[0, 0] / 3  # between second and third neighbours of 3 x 3 x 3 cubes
+        self.i, self.j, self.shifts = neighbor_list("ijS", crystal, reach)
+
+    def vectors(self, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """(pairs, 3) Å."""
+        return positions[self.j] - positions[self.i] + self.shifts @ cell
+
+    def slopes(self, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of the energy of a pair: itself, eV; its derivative by the distance over it; the second one, eV/Å²."""
+        sixth = (self.size**2 / squares) ** 3
+        energy = 4 * self.depth * (sixth**2 - sixth)
+        first = 24 * self.depth * (sixth - 2 * sixth**2) / squares
+        return energy, first, 24 * self.depth * (26 * sixth**2 - 7 * sixth) / squares
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()) -> None:
+        """See ASE."""
+        super().calculate(atoms, properties, system_changes)
+        vectors = self.vectors(atoms.positions, atoms.cell.array)
+        energy, first, _ = self.slopes((vectors**2).sum(axis=1))
+        pulls = first[:, None] * vectors
+        forces = np.zeros((len(atoms), 3))
+        np.add.at(forces, self.i, pulls)
+        stress = 0.5 * np.einsum("pa,pb->ab", vectors, pulls) / atoms.get_volume()
+        voigt = stress.ravel()[[0, 4, 8, 5, 2, 1]]
+        self.results = {"energy": 0.5 * float(energy.sum()), "forces": forces, "stress": voigt}
+
+    def free_energy(self, atoms: ase.Atoms, temperature: float) -> float:
+        """Classical and quasi-harmonic, eV: the lattice's energy, and k_B T times the logarithms of frequencies."""
+        vectors = self.vectors(atoms.positions, atoms.cell.array)
+        squares = (vectors**2).sum(axis=1)
+        energy, first, second = self.slopes(squares)
+        along = np.einsum("pa,pb->pab", vectors, vectors) / squares[:, None, None]
+        blocks = first[:, None, None] * (np.eye(3) - along) + second[:, None, None] * along
+        n = len(atoms)
+        hessian = np.zeros((n, n, 3, 3))
+        np.add.at(hessian, (self.i, self.j), -blocks)
+        np.add.at(hessian, (self.i, self.i), blocks)
+        values = np.linalg.eigvalsh(hessian.transpose(0, 2, 1, 3).reshape(3 * n, 3 * n))[3:]
+        return 0.5 * float(energy.sum()) + units.kB * temperature * 0.5 * float(np.log(values).sum())
+
+
+@row(
+    SECTION,
+    "thermal expansion of a Lennard-Jones crystal from 0 to 10 K, NPT of 150 ps, shares of the volume",
+    "quasi-harmonic theory, classical",
+    tolerance=5e-4,
+    slow=True,
+)
+def expansion():
+    crystal = bulk("Ar", cubic=True, a=5.3) * 3
+    pairs = Pairs(crystal)
+
+    def volume(temperature: float) -> float:
+        """Where the free energy is least, Å³."""
+
+        def of(scale: float) -> float:
+            scaled = crystal.copy()
+            scaled.set_cell(crystal.cell * scale, scale_atoms=True)
+            return pairs.free_energy(scaled, temperature)
+
+        return (
+            crystal.get_volume() * float(minimize_scalar(of, bounds=(0.95, 1.05), method="bounded").x) ** 3
+        )
+
+    cold, warm = volume(0.0), volume(10.0)
+    start = crystal.copy()
+    start.set_cell(crystal.cell * (warm / crystal.get_volume()) ** (1 / 3), scale_atoms=True)
+    settings = MDSettings(10.0, 150.0, 8.0, "nose-hoover", 200.0, interval=10, pressure=0.0)
+    with TemporaryDirectory() as folder:
+        reached = run_md(start, pairs, settings, folder).volume()
+    print(reached, cold, warm)
+    return reached.value / cold - 1.0, warm / cold - 1.0

@@ -4,6 +4,8 @@ import numpy as np
 from ase import units
 
 from schnet_calc.analysis.path_integrals import harmonic_energy, path_integral_estimators
+from schnet_calc.analysis.spectra import KM_MOL, infrared_spectrum, vibrational_spectrum
+from schnet_calc.simulate.ring_polymers import HBAR, Bath, Integrator
 from verification import row
 
 SECTION = "Path integrals"
@@ -69,3 +71,63 @@ def estimators():
     }
     energy = path_integral_estimators(table, n_atoms=1 / 3, temperature=KELVIN).energy
     return energy.value / energy.error, harmonic_energy(QUANTUM, KELVIN, beads) / energy.error
+
+
+def harmonic(places):
+    """Energies and forces of oscillators of mass 1 amu whose quantum is :data:`QUANTUM`."""
+    constant = (QUANTUM / HBAR) ** 2
+    return 0.5 * constant * (places**2).sum(axis=(2, 3)), -constant * places
+
+
+def spectrum_of_centroids(bath: Bath) -> tuple[list[float], list[float]]:
+    """Place, temperature and absorption of 1200 oscillators' line, beside frequency and equipartition.
+
+    Ring polymers of 8 beads are thermalised, then move for 2 ps; each oscillator has a charge of 1 e.
+    """
+    warming, moving = (Integrator(np.ones(20), 8, 0.5, b) for b in (Bath(KELVIN, "pile_l", 20.0), bath))
+    s = warming.start(np.zeros((20, 20, 3)), range(20))
+    frames = []
+    for step in range(-1000, 4000):
+        integrator = warming if step < 0 else moving
+        if step == -1000:
+            integrator.take(s, *harmonic(integrator.places(s)))
+        integrator.begin(s)
+        integrator.take(s, *harmonic(integrator.places(s)))
+        integrator.finish(s)
+        if step >= 0 and step % 8 == 0:
+            frames.append(integrator.places(s).mean(axis=1))
+    paths = np.array(frames)
+    series = [paths[:, k] for k in range(20)]
+    states = vibrational_spectrum(series, np.ones(20), 4.0, positions=True)
+    charged = [x[:, k] for x in series for k in range(20)]
+    infrared = infrared_spectrum(charged, 4.0, KELVIN)
+    line = QUANTUM / units.invcm
+    kelvin = states.area(line - 150, line + 150).value / 60
+    # KM_MOL per oscillator, in three directions.
+    strength = infrared.area(line - 150, line + 150).value / (3 * KM_MOL)
+    return [states.maximum().value / line, kelvin / KELVIN, strength], [1.0, 1.0, 1.0]
+
+
+LINE = "line of 1200 oscillators of 8 beads, {}: place, temperature, absorption, as shares"
+
+
+@row(
+    SECTION,
+    LINE.format("RPMD"),
+    "frequency, equipartition, double harmonic theory",
+    tolerance=0.09,
+    slow=True,
+)
+def rpmd():
+    return spectrum_of_centroids(Bath(KELVIN, "none"))
+
+
+@row(
+    SECTION,
+    LINE.format("TRPMD"),
+    "frequency, equipartition, double harmonic theory",
+    tolerance=0.09,
+    slow=True,
+)
+def trpmd():
+    return spectrum_of_centroids(Bath.trpmd(KELVIN))
