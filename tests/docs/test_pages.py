@@ -119,3 +119,21 @@ def test_snippets_run(page, tmp_path, monkeypatch, capsys):
     for snippet in snippets(page):
         if not any(word in snippet for word in ELSEWHERE):
             exec(compile(snippet, name(page), "exec"), names)
+
+
+def sources() -> str:
+    """All texts of the package, strings joined as Python joins them, with what is filled in taken out."""
+    text = "".join(path.read_text() for path in (ROOT / "schnet_calc").rglob("*.py"))
+    return re.sub(r'"\s+f?"', "", text)
+
+
+def test_messages_of_troubleshooting_are_those_of_the_package():
+    text, strange = sources(), []
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    rows = re.findall(r"^\| (`.+?) \|", page, flags=re.MULTILINE)
+    for message in re.findall(r"`([^`]+)`", "\n".join(rows)):
+        parts = re.split(r"\.\.\.|\[.*?\]|'[^']*'|\b[\d.]+\b|\b(?:C1|C2v|Fe|C|ps|fs)\b", message)
+        longest = max((part.strip(" :,;") for part in parts), key=len)
+        if longest not in text:
+            strange.append(f"{message}: {longest!r}")
+    assert not strange, "\n".join(strange)

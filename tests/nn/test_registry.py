@@ -49,7 +49,15 @@ def trained(tmp_path_factory):
     config = RunConfig(
         DataConfig(str(folder / "frames.extxyz"), n_train=40, n_validation=10),
         PairConfig(n_features=16, n_gaussians=16),
-        TrainingConfig(steps=150, validate_every=50, n_validate=10, learning_rate=5e-3, warmup=10),
+        TrainingConfig(
+            steps=150,
+            validate_every=50,
+            n_validate=10,
+            optimizer="adam",
+            rho=0.01,
+            learning_rate=5e-3,
+            warmup=10,
+        ),
     )
     return folder, train(config, folder / "run")
 

@@ -21,7 +21,14 @@ CONFIG = RunConfig(
     DataConfig(n_train=24, n_validation=8),
     SchNetConfig(n_features=16, n_interactions=2, n_gaussians=12, cutoff=4.0),
     TrainingConfig(
-        steps=40, batch_size=4, learning_rate=5e-3, warmup=5, validate_every=10, rho=0.05, threads=1
+        steps=40,
+        batch_size=4,
+        optimizer="adam",
+        learning_rate=5e-3,
+        warmup=5,
+        validate_every=10,
+        rho=0.05,
+        threads=1,
     ),
 )
 

@@ -34,7 +34,16 @@ def config(tmp_path_factory):
     return RunConfig(
         DataConfig(file=str(path), n_train=30, n_validation=6),
         SchNetConfig(n_features=16, n_interactions=2, n_gaussians=16, cutoff=4.5),
-        TrainingConfig(steps=150, batch_size=3, learning_rate=1e-2, warmup=5, validate_every=50, threads=1),
+        TrainingConfig(
+            steps=150,
+            batch_size=3,
+            optimizer="adam",
+            rho=0.01,
+            learning_rate=1e-2,
+            warmup=5,
+            validate_every=50,
+            threads=1,
+        ),
     )
 
 

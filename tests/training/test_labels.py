@@ -14,7 +14,9 @@ from schnet_calc.nn import SchNetConfig
 from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig, train
 
 NETWORK = SchNetConfig(n_features=16, n_interactions=2, n_gaussians=16, cutoff=4.0)
-TRAINING = TrainingConfig(steps=200, validate_every=100, n_validate=10, learning_rate=5e-3, warmup=10)
+TRAINING = TrainingConfig(
+    steps=200, validate_every=100, n_validate=10, optimizer="adam", rho=0.01, learning_rate=5e-3, warmup=10
+)
 
 
 @pytest.fixture(scope="module")

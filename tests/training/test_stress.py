@@ -64,7 +64,18 @@ def config(data, **training):
     return RunConfig(
         DataConfig(file=str(data), stress_key="stress", n_train=18, n_validation=3, n_test=3),
         SchNetConfig(n_features=16, n_interactions=2, n_gaussians=12, cutoff=4.0),
-        TrainingConfig(steps=60, batch_size=3, learning_rate=5e-3, warmup=5, validate_every=20, **training),
+        TrainingConfig(
+            **{
+                "steps": 60,
+                "batch_size": 3,
+                "optimizer": "adam",
+                "rho": 0.01,
+                "learning_rate": 5e-3,
+                "warmup": 5,
+                "validate_every": 20,
+            }
+            | training
+        ),
     )
 
 
