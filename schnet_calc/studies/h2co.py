@@ -97,6 +97,10 @@ class H2COStudy:
     temperature: float
     """K"""
     beads: int
+    time: float
+    """ps of each classical replica"""
+    pimd_time: float
+    """ps of each ring polymer"""
 
     @property
     def doubtful(self) -> int:
@@ -109,6 +113,8 @@ class H2COStudy:
             "relaxation": self.relaxation.to_dict(),
             "temperature_k": self.temperature,
             "beads": self.beads,
+            "time_ps": self.time,
+            "pimd_time_ps": self.pimd_time,
             "molecules": {m.name: m.to_dict() for m in self.molecules},
         }
 
@@ -187,7 +193,7 @@ def study_h2co(
             for folder, count in zip(folders, doubts, strict=True)
         ]
         found.append(Isotopologue(name, modes, intensities, field, *both))
-    return H2COStudy(relaxation, found, temperature, beads)
+    return H2COStudy(relaxation, found, temperature, beads, time, pimd_time)
 
 
 def whole(estimate: Estimate) -> str:
