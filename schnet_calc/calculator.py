@@ -82,6 +82,7 @@ class FreshCalculator(Calculator):
         system_changes : sequence of str
             What has changed since then, as ASE says.
         """
+        self._note(atoms)
         changes, structure = self._asked
         self._asked = (None, None)
         if structure is not None and changes is system_changes:
@@ -96,6 +97,9 @@ class FreshCalculator(Calculator):
             raise PropertyNotImplementedError(
                 "stress needs a structure that is periodic along all three directions"
             )
+
+    def _note(self, atoms: ase.Atoms | None) -> None:
+        """Keep what else of the atoms matters to an evaluation."""
 
     @abstractmethod
     def _evaluated(self, structure: Structure) -> dict[str, Any]:
@@ -188,25 +192,8 @@ class SchNetCalculator(FreshCalculator):
         """What looks for extrapolation."""
         return self.model.guard
 
-    def calculate(
-        self,
-        atoms: ase.Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = tuple(all_changes),
-    ) -> None:
-        """Evaluate; ASE calls this when a result is missing.
-
-        Parameters
-        ----------
-        atoms : Atoms, optional
-            What to evaluate; those of the call before by default.
-        properties : sequence of str
-            What is asked for; everything is computed in any case.
-        system_changes : sequence of str
-            What has changed since then, as ASE says.
-        """
+    def _note(self, atoms: ase.Atoms | None) -> None:
         self._state = [] if atoms is None else self.guard.odd_state(atoms)
-        super().calculate(atoms, properties, system_changes)
 
     def _of_guard(self) -> list[tuple[str, bool]]:
         """Names of results that come with grades, and whether the files have them."""

@@ -91,11 +91,7 @@ def train(
         run.run(report if run.world.first else None)
         if not run.world.first:
             return
-        test = finish(
-            run,
-            command=command_line(),
-            progress=lambda done, total: stages("test frames", done, total),
-        )
+        test = finish(run, command_line(), lambda done, total: stages("test frames", done, total))
     _show(run, test, out)
 
 

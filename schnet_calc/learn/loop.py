@@ -75,9 +75,7 @@ def learn(
     >>> from schnet_calc.learn import learn
     >>> found = learn(molecule("CH3OH"), "GFN2-xTB", "methanol", temperature=300, beads=8)  # doctest: +SKIP
     """
-    settings = LearnSettings(**options)
-    starts = _starts(atoms)
-    directory = _checked(Path(directory).resolve())
+    settings, starts, directory = LearnSettings(**options), _starts(atoms), _checked(directory)
     told, heard = progress or (lambda *_: None), say or (lambda _: None)
     with locked(directory, LOCK), _workers(calculator, settings) as (labeller, trains):
         learner = Learner(starts, name_of(calculator), directory, settings, resume, told, heard)
@@ -92,7 +90,8 @@ def _starts(atoms: ase.Atoms | Sequence[ase.Atoms]) -> list[ase.Atoms]:
     return starts
 
 
-def _checked(directory: Path) -> Path:
+def _checked(folder: str | Path) -> Path:
+    directory = Path(folder).resolve()
     bad = [c for c in UNFIT if c in str(directory)]
     if bad:
         raise ValueError(f"i-PI can't be told of models in {directory}: there is a {bad[0]!r} in the name")

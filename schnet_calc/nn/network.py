@@ -159,19 +159,7 @@ class DistanceNetwork(Network):
 
     @torch.jit.unused
     def energies(self, numbers: Tensor, distances: Tensor, pairs: Tensor, system: Tensor) -> Tensor:
-        """Return (N,) atomic energies, eV, as a function of the distances.
-
-        Parameters
-        ----------
-        numbers : Tensor
-            (N,) atomic numbers.
-        distances : Tensor
-            (P,) Å, of all directed pairs.
-        pairs : Tensor
-            (2, P) indices of receivers and senders.
-        system : Tensor
-            (N,) the structure of each atom.
-        """
+        """Return (N,) atomic energies, eV; arguments as for :meth:`at_distances`, structures (N,) of atoms."""
         return self.read_energies(self.at_distances(numbers, distances, pairs), system)
 
     def filter_values(self, distances: Tensor) -> list[Tensor]:

@@ -56,7 +56,7 @@ def draw_energy_and_temperature(
     table : dict
         Columns (rows,): ``time_ps``, energies in eV, ``temperature_k``.
     total : str
-        The column of the total, or conserved, energy.
+        What the total, or conserved, energy is called in the legend.
     """
     time = table["time_ps"]
     many = len(time) > MANY

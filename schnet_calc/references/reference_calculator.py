@@ -17,17 +17,7 @@ class ReferenceCalculator(Calculator):
         properties: Collection[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Compute all results; ASE calls this when one is missing. Errors as for :meth:`compute`.
-
-        Parameters
-        ----------
-        atoms : Atoms, optional
-            What to evaluate; those of the call before by default.
-        properties : sequence of str
-            What is asked for; everything is computed in any case.
-        system_changes : sequence of str
-            What has changed since then, as ASE says.
-        """
+        """Compute all results; ASE calls this. Arguments as for :meth:`Calculator.calculate`."""
         super().calculate(atoms, list(properties), list(system_changes))
         self.results: dict[str, Any] = self.compute()
         self.results["free_energy"] = self.results["energy"]
