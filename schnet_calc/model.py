@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.engine import Committee, Engine, Prediction, Totals, make_engine
 from schnet_calc.engine.differences import output_derivatives
+from schnet_calc.engine.resident import Resident
 from schnet_calc.guard.guard import ExtrapolationGuard
 from schnet_calc.modelfile import Potential, load_potential, shipped_models
 from schnet_calc.reductions import REDUCTIONS
@@ -161,6 +162,18 @@ class Model:
         found = self.engine.totals(geometries)
         self.guard.check_geometries(geometries, self.lists, found.energies, found.grades)
         return found
+
+    def resident(self, structure: Structure, count: int) -> Resident | None:
+        """Return what evaluates molecules of one kind where they are, on a GPU; None where arrays are best.
+
+        Parameters
+        ----------
+        structure : Structure
+            One of them.
+        count : int
+            B.
+        """
+        return None if isinstance(self.engine, Committee) else self.engine.resident(structure, count)
 
     @cached_property
     def precise(self) -> Engine | Committee:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from schnet_calc.engine.checks import check_structure, named
 from schnet_calc.engine.chunks import chunked
 from schnet_calc.engine.prediction import Prediction, Totals
+from schnet_calc.engine.resident import Resident
 from schnet_calc.errors import TooManyPairsError
 from schnet_calc.modelfile import Potential
 from schnet_calc.structures.geometries import Geometries
@@ -137,6 +138,18 @@ class Engine(ABC):
             What :meth:`evaluate` says of each. Its errors, too.
         """
         return Totals.of(self.evaluate(geometries.structures(), []))
+
+    def resident(self, structure: Structure, count: int) -> Resident | None:
+        """Return what evaluates tensors of a device, if that is best for batches of one kind of molecule.
+
+        Parameters
+        ----------
+        structure : Structure
+            One of the batch.
+        count : int
+            B.
+        """
+        return None
 
     def _evaluate(
         self, places: Sequence[tuple[int, Structure]], heads: list[str], count: int

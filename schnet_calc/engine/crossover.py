@@ -13,6 +13,7 @@ from schnet_calc.engine.base import Engine, Item
 from schnet_calc.engine.compiled import CompiledEngine
 from schnet_calc.engine.cuda import CudaEngine
 from schnet_calc.engine.prediction import Prediction, Totals
+from schnet_calc.engine.resident import Resident
 from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.structure import Structure
 
@@ -72,6 +73,10 @@ class CrossoverEngine(Engine):
         if self.from_atoms is None:  # the first call may have an error to raise
             return super().totals(geometries)
         return (self.gpu if n_atoms >= self.from_atoms else self.cpu).totals(geometries)
+
+    def resident(self, structure: Structure, count: int) -> Resident | None:
+        """See :class:`Engine`."""
+        return self._faster([structure] * count).resident(structure, count)
 
     def hessian(self, structure: Structure) -> NDArray[np.float64]:
         """Return (3N, 3N) second derivatives of the energy of one structure, eV/Å²."""

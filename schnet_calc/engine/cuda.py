@@ -18,6 +18,7 @@ from schnet_calc.engine.checks import SHORTEST_DISTANCE, all_sound, check_finite
 from schnet_calc.engine.grading import DeviceGrades, hidden_layers
 from schnet_calc.engine.prediction import Prediction, Totals, read_heads
 from schnet_calc.engine.recordings import Joined, Recordable, Recording, Stage, plain_arithmetic
+from schnet_calc.engine.resident import Resident
 from schnet_calc.engine.support import TabulatedEngine, compiled_network
 from schnet_calc.kernels.cuda.batch import Batch, Outputs
 from schnet_calc.kernels.splines.cubic import SplineGrid
@@ -26,6 +27,7 @@ from schnet_calc.modelfile import Potential
 from schnet_calc.nn import SchNet
 from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.neighbors import ALL_PAIRS_LIMIT, SKIN, HalfPairs, NeighborLists, all_pairs
+from schnet_calc.structures.structure import Structure
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +105,7 @@ class CudaEngine(TabulatedEngine):
             [item.pairs for item in items],
             [len(s.numbers) for s in structures],
         )
-        return Begun(items, joined.numbers, joined.sizes, *self._start(joined))
+        return Begun(items, joined.numbers, joined.sizes, *self.start(joined))
 
     def end(self, begun: Begun, heads: Sequence[str]) -> list[Prediction]:
         """Wait for a call, and make predictions of it."""
@@ -153,7 +155,7 @@ class CudaEngine(TabulatedEngine):
             return super().totals(geometries)
         joined = Joined(np.tile(numbers, count), positions.reshape(-1, 3), pairs, [n_atoms] * count)
         with self.alone:
-            recording, outputs = self._start(joined)
+            recording, outputs = self.start(joined)
             with plain_arithmetic(self.device):
                 graded = self.grades(outputs, joined.numbers, joined.sizes)
             atoms, virials = recording.finish()
@@ -164,6 +166,13 @@ class CudaEngine(TabulatedEngine):
         grades = graded.of(slice(None))
         found = None if grades is None else grades.reshape(count, n_atoms)
         return Totals(energies, share * atoms[..., 1:4], share * whole(virials), found)
+
+    def resident(self, structure: Structure, count: int) -> Resident | None:
+        """See :class:`Engine`: for molecules all of whose pairs count, in one call."""
+        n_atoms = len(structure.numbers)
+        few = not structure.pbc.any() and n_atoms <= ALL_PAIRS_LIMIT
+        fits = few and count * n_atoms * (n_atoms - 1) // 2 <= self.most_pairs
+        return Resident(self, structure.numbers, count) if fits else None
 
     def _pairs(self, geometries: Geometries) -> list[HalfPairs]:
         if not geometries.pbc.any() and len(geometries.numbers) <= ALL_PAIRS_LIMIT:
@@ -183,7 +192,7 @@ class CudaEngine(TabulatedEngine):
         found = {name: self.network.heads[name](outputs.features[:n_atoms]) for name in heads}
         return {name: x.to("cpu", torch.float64).numpy() for name, x in found.items()}
 
-    def _start(self, joined: Joined) -> tuple[Recording, Outputs]:
+    def start(self, joined: Joined) -> tuple[Recording, Outputs]:
         """Set off a call; once more without the other recordings where memory is short."""
         for attempt in (1, 2):
             try:

@@ -29,12 +29,12 @@ _ONE_RECORDS = threading.Lock()
 
 
 class Joined(NamedTuple):
-    """Structures one after the other, before they are on the device."""
+    """Structures one after the other."""
 
     numbers: NDArray[np.int64]
     """(N,) of all atoms"""
-    positions: NDArray[np.float64]
-    """(N, 3) Å"""
+    positions: NDArray[np.float64] | Tensor
+    """(N, 3) Å; results of a tensor stay on its device, where :meth:`Recording.finish` has none"""
     pairs: Sequence[HalfPairs]
     """Of each structure"""
     sizes: Sequence[int]
@@ -163,7 +163,8 @@ class Recording:
             self._graph.replay()
             assert self._outputs is not None
             outputs = self._outputs
-        self._coming.copy_(outputs.numbers, non_blocking=True)
+        if not isinstance(joined.positions, Tensor):
+            self._coming.copy_(outputs.numbers, non_blocking=True)
         return outputs
 
     def finish(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -187,8 +188,11 @@ class Recording:
     def _load(self, joined: Joined) -> None:
         numbers, positions, pairs, sizes = joined
         n_atoms = len(numbers)
-        self._going[:n_atoms] = torch.from_numpy(np.ascontiguousarray(positions))
-        self.batch.positions.copy_(self._going, non_blocking=True)
+        if isinstance(positions, Tensor):
+            self.batch.positions[:n_atoms] = positions
+        else:
+            self._going[:n_atoms] = torch.from_numpy(np.ascontiguousarray(positions))
+            self.batch.positions.copy_(self._going, non_blocking=True)
         if self._numbers is None or not np.array_equal(numbers, self._numbers):
             self._numbers = None
             self.batch.numbers[:n_atoms] = torch.from_numpy(numbers.astype(np.int32)).to(

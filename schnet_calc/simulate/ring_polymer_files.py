@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schnet_calc.ipi.outputs import PREFIX
-from schnet_calc.simulate.ring_polymers import Polymers
+from schnet_calc.simulate.ring_polymers import ARRAYS, Polymers, on_host
 
 FloatArray = NDArray[np.float64]
 COLUMNS = {
@@ -111,8 +111,7 @@ class Writer:
             with path.open("a") as stream:
                 stream.write("".join(texts))
         self._pending.clear()
-        values: dict[str, Any] = {"step": step, "positions": s.positions, "momenta": s.momenta}
-        values |= {"energies": s.energies, "forces": s.forces, "heat": s.heat}
+        values: dict[str, Any] = {name: on_host(getattr(s, name)) for name in ARRAYS} | {"step": step}
         states = json.dumps([rng.bit_generator.state for rng in s.generators])
         scratch = self.directory / f"{STATE}.tmp"
         with scratch.open("wb") as stream:

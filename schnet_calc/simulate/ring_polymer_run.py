@@ -3,13 +3,14 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ase
 import ase.io
 import numpy as np
 from numpy.typing import NDArray
 
+from schnet_calc.engine.resident import Resident
 from schnet_calc.errors import BadStructureError, DoubtfulStructureError, NotFiniteError
 from schnet_calc.folders import locked
 from schnet_calc.ipi.doubts import Doubts, read_doubts
@@ -20,8 +21,12 @@ from schnet_calc.model import Model, Source, as_model
 from schnet_calc.simulate.pimd_folder import PIMDRun, claim, identity_of
 from schnet_calc.simulate.pimd_process import FAILED, Progress
 from schnet_calc.simulate.ring_polymer_files import Writer, read_state, replica_folders
-from schnet_calc.simulate.ring_polymers import Bath, Integrator, Polymers
+from schnet_calc.simulate.ring_polymers import Bath, Integrator, Polymers, on_host
 from schnet_calc.structures.geometries import Geometries
+from schnet_calc.structures.structure import Structure
+
+if TYPE_CHECKING:
+    import torch
 
 FloatArray = NDArray[np.float64]
 SAVED_EVERY = 10.0
@@ -37,15 +42,19 @@ class BeadForces:
         What evaluates.
     atoms : Atoms
         Species, cell and periodic directions.
+    count : int
+        Beads of all replicas together.
     """
 
-    def __init__(self, model: Model, atoms: ase.Atoms) -> None:
-        self.model, self.atoms = model, atoms
-        self.numbers = atoms.numbers.astype(np.int64)
-        self.pbc = np.array(atoms.pbc, dtype=bool)
+    def __init__(self, model: Model, atoms: ase.Atoms, count: int) -> None:
+        self.model = model
+        self.first = Structure.from_atoms(atoms)
+        self.resident = model.resident(self.first, count)
+        self.device = None if self.resident is None else self.resident.device
+        """Where beads are tensors; None for NumPy's arrays."""
 
-    def __call__(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return (R, P) eV and (R, P, N, 3) eV/Å of (R, P, N, 3) Å.
+    def __call__(self, places: Any) -> tuple[Any, Any]:
+        """Return (R, P) eV and (R, P, N, 3) eV/Å of (R, P, N, 3) Å, tensors of tensors.
 
         Raises
         ------
@@ -54,14 +63,33 @@ class BeadForces:
         """
         replicas, beads, n_atoms, _ = places.shape
         flat = places.reshape(-1, n_atoms, 3)
-        cells = np.broadcast_to(self.atoms.cell.array, (len(flat), 3, 3))
         try:
-            found = self.model.totals(Geometries(self.numbers, flat, cells, self.pbc))
+            if self.resident is None:
+                found = self.model.totals(self._geometries(flat))
+                energies, forces = found.energies, found.forces
+            else:
+                energies, forces = self._on_device(self.resident, flat)
         except (BadStructureError, NotFiniteError, DoubtfulStructureError) as error:
             replica, bead = divmod(error.index, beads)
             where = f"bead {bead} of replica {replica}: {error}"
-            raise StructureError(error.index, flat[error.index], cells[0], where) from error
-        return found.energies.reshape(replicas, beads), found.forces.reshape(places.shape)
+            positions, cell = on_host(flat)[error.index], self.first.cell
+            raise StructureError(error.index, positions, cell, where) from error
+        return energies.reshape(replicas, beads), forces.reshape(places.shape)
+
+    def _geometries(self, flat: Any) -> Geometries:
+        positions = on_host(flat)
+        cells = np.broadcast_to(self.first.cell, (len(positions), 3, 3))
+        return Geometries(self.first.numbers, positions, cells, self.first.pbc)
+
+    def _on_device(self, evaluate: Resident, flat: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
+        """The same of tensors; the guard is given a copy of the positions, if it looks."""
+        found = evaluate(flat)
+        if found is None:
+            self.model.totals(self._geometries(flat))
+            raise AssertionError("unsound beads have an error")
+        if self.model.guard.on_doubt != "ignore":
+            self.model.guard.check_geometries(self._geometries(flat), self.model.lists, found[2])
+        return found[:2]
 
 
 def run_ring_polymers(
@@ -136,7 +164,7 @@ class _Run:
     ) -> None:
         self.atoms, self.settings, self.directory, self.replicas = atoms, settings, directory, replicas
         self.masses = atoms.get_masses()
-        self.forces = BeadForces(model, atoms)
+        self.forces = BeadForces(model, atoms, replicas * settings.beads)
         self.writer = Writer(directory, atoms, replicas, settings.beads)
         self.before, self.earlier = model.guard.count, read_doubts(directory)
         self.guard, self.saved = model.guard, time.monotonic()
@@ -145,7 +173,8 @@ class _Run:
         if settings.method == "trpmd":
             bath = Bath.trpmd(settings.temperature)
         self.stages = [
-            Integrator(self.masses, settings.beads, settings.timestep, b) for b in (warming, bath)
+            Integrator(self.masses, settings.beads, settings.timestep, b, self.forces.device)
+            for b in (warming, bath)
         ]
 
     def found(self) -> tuple[int, Polymers] | None:
@@ -156,7 +185,7 @@ class _Run:
             if state is None or state[0] < 0:
                 for path in folder.glob("simulation.*"):
                     path.unlink()
-        return state
+        return None if state is None else (state[0], self.stages[0].taken_up(state[1]))
 
     def go(self, found: tuple[int, Polymers] | None, progress: Progress | None) -> None:
         """Integrate to the end from where the run was, or from the structure."""
@@ -198,13 +227,13 @@ class _Run:
         if step % settings.stride == 0:
             self.writer.rows(self._rows(step, s))
         if step % settings.frame_stride == 0:
-            self.writer.frames(step, self.stages[1].places(s))
+            self.writer.frames(step, on_host(self.stages[1].places(s)))
 
     def _rows(self, step: int, s: Polymers) -> FloatArray:
         """The columns of :data:`~schnet_calc.simulate.ring_polymer_files.COLUMNS` for each replica."""
         first = np.array([step, 1e-3 * step * self.settings.timestep])
         found = self.stages[step >= 0].properties(s)
-        return np.column_stack([np.tile(first, (self.replicas, 1)), *found.values()])
+        return np.column_stack([np.tile(first, (self.replicas, 1)), *map(on_host, found.values())])
 
     def _report(self, step: int, s: Polymers, progress: Progress | None) -> None:
         """Tell how far it is, and save every now and then."""

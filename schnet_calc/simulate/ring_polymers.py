@@ -9,17 +9,22 @@ sampled at P T. A step is O B A B O: half a step of the thermostat, half a kick 
 exactly (in its normal modes), and back (Ceriotti, Parrinello, Markland, Manolopoulos, J. Chem. Phys. 133, 124104).
 One bead is classical mechanics: A is a free flight, B A B velocity Verlet.
 
-Inside, times are ASE's (Å √(amu/eV)), and coordinates are mass-weighted.
+Inside, times are ASE's (Å √(amu/eV)), and coordinates are mass-weighted. Arrays are NumPy's, or tensors that stay
+on the device where they are: what is said of arrays holds for both. Random numbers are always NumPy's, so that a
+replica is the same on any device but for rounding.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from ase import units
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
 
 FloatArray = NDArray[np.float64]
 HBAR = units._hbar / units._e * units.s
@@ -81,10 +86,19 @@ class Polymers:
         return 0.5 * _squares(self.momenta)
 
 
+ARRAYS = ("positions", "momenta", "heat", "energies", "forces")
+"""Of :class:`Polymers`."""
+
+
+def on_host(x: Any) -> FloatArray:
+    """Return an array, or a copy of a tensor, for NumPy."""
+    found: FloatArray = x if isinstance(x, np.ndarray) else x.cpu().numpy()
+    return found
+
+
 def _squares(x: FloatArray) -> FloatArray:
     """Sums over atoms of each replica and mode."""
-    flat = x.reshape(*x.shape[:2], -1)
-    found: FloatArray = np.einsum("rpx,rpx->rp", flat, flat)
+    found: FloatArray = (x * x).sum(axis=(2, 3))
     return found
 
 
@@ -101,36 +115,52 @@ class Integrator:
         fs.
     bath : Bath
         The thermostat; ``"none"`` is RPMD.
+    device : torch.device, optional
+        Where ring polymers are tensors; by default they are NumPy's arrays.
     """
 
-    def __init__(self, masses: FloatArray, beads: int, timestep: float, bath: Bath) -> None:
-        self.beads, self.bath = beads, bath
-        self.weights = np.sqrt(np.asarray(masses, dtype=float))[:, None]
+    def __init__(
+        self,
+        masses: FloatArray,
+        beads: int,
+        timestep: float,
+        bath: Bath,
+        device: "torch.device | None" = None,
+    ) -> None:
+        self.beads, self.bath, self.device = beads, bath, device
         self.hot = units.kB * bath.temperature * beads
-        self.frequencies = mode_frequencies(beads, bath.temperature)
-        self._to_modes = mode_matrix(beads)
-        self._to_beads = np.ascontiguousarray(self._to_modes.T)
         self._half = 0.5 * timestep * units.fs
-        self._propagate(2.0 * self._half)
-        self._thermostat(bath.time_constant * units.fs)
+        frequencies, matrix = mode_frequencies(beads, bath.temperature), mode_matrix(beads)
+        self._propagate(frequencies[:, None, None], 2.0 * self._half)
+        self._thermostat(frequencies, bath.time_constant * units.fs)
+        self.weights = self.brought(np.sqrt(np.asarray(masses, dtype=float))[:, None])
+        self.frequencies = self.brought(frequencies)
+        self._to_modes, self._to_beads = self.brought(matrix), self.brought(matrix.T.copy())
 
-    def _propagate(self, step: float) -> None:
+    def brought(self, x: FloatArray) -> Any:
+        """Return an array of NumPy where the ring polymers are."""
+        if self.device is None:
+            return x
+        import torch
+
+        return torch.from_numpy(x).to(self.device)
+
+    def _propagate(self, w: FloatArray, step: float) -> None:
         """The free ring polymer over a step: (P, 1, 1) factors."""
-        w = self.frequencies[:, None, None]
-        self._cosine = np.cos(w * step)
-        self._pull = -np.sin(w * step) * w
-        self._drift = step * np.sinc(w * step / np.pi)
+        self._cosine = self.brought(np.cos(w * step))
+        self._pull = self.brought(-np.sin(w * step) * w)
+        self._drift = self.brought(step * np.sinc(w * step / np.pi))
 
-    def _thermostat(self, tau: float) -> None:
+    def _thermostat(self, frequencies: FloatArray, tau: float) -> None:
         """Over half a step: momenta keep a share, noise comes in."""
         kind, rates = self.bath.thermostat, np.zeros(self.beads)
         if kind == "langevin":
             rates[:] = 1.0 / tau
         elif kind.startswith("pile"):
-            rates = 2.0 * self.bath.friction * self.frequencies
+            rates = 2.0 * self.bath.friction * frequencies
             rates[0] = 0.0 if kind == "pile_g" else 1.0 / tau
-        self._kept = np.exp(-rates * self._half)[:, None, None]
-        self._noise = np.sqrt(self.hot * (1.0 - self._kept**2))
+        kept = np.exp(-rates * self._half)[:, None, None]
+        self._kept, self._noise = self.brought(kept), self.brought(np.sqrt(self.hot * (1.0 - kept**2)))
         self._rescaled = {"svr": slice(None), "pile_g": slice(0, 1)}.get(kind)
         self._share = float(np.exp(-self._half / tau))
 
@@ -150,12 +180,17 @@ class Integrator:
         """
         shape = (len(positions), self.beads, *positions.shape[1:])
         modes = np.zeros(shape)
-        modes[:, 0] = np.sqrt(self.beads) * self.weights * positions
+        weights = on_host(self.weights)
+        modes[:, 0] = np.sqrt(self.beads) * weights * positions
         generators = [np.random.default_rng(seed) for seed in seeds]
         drawn = np.sqrt(self.hot) * np.stack([rng.standard_normal(shape[1:]) for rng in generators])
         if momenta is not None:
-            drawn[:, 0] = np.sqrt(self.beads) * momenta / self.weights
-        return Polymers(modes, drawn, generators, np.zeros(len(positions)))
+            drawn[:, 0] = np.sqrt(self.beads) * momenta / weights
+        return self.taken_up(Polymers(modes, drawn, generators, np.zeros(len(positions))))
+
+    def taken_up(self, s: Polymers) -> Polymers:
+        """Return ring polymers of NumPy's arrays where this integrator has its own."""
+        return replace(s, **{name: self.brought(getattr(s, name)) for name in ARRAYS})
 
     def places(self, s: Polymers) -> FloatArray:
         """Return (R, P, N, 3) Å, the positions of the beads."""
@@ -165,7 +200,7 @@ class Integrator:
         """One small product per replica, so that none depends on how many there are."""
         if self.beads == 1:
             return x
-        flat: FloatArray = np.matmul(matrix, x.reshape(len(x), self.beads, -1))
+        flat: FloatArray = matrix @ x.reshape(len(x), self.beads, -1)
         return flat.reshape(x.shape)
 
     def begin(self, s: Polymers) -> None:
@@ -220,7 +255,7 @@ class Integrator:
             "potential": s.energies.mean(axis=1),
             "kinetic_cv": 1.5 * n_atoms * units.kB * kelvin - 0.5 * virial / beads,
             "kinetic_td": 1.5 * n_atoms * self.hot - self.springs(s) / beads,
-            "r_gyration": (np.sqrt((inner**2).sum(axis=(1, 3)) / beads) / self.weights[:, 0]).mean(axis=1),
+            "r_gyration": (((inner**2).sum(axis=(1, 3)) / beads) ** 0.5 / self.weights[:, 0]).mean(axis=1),
         }
 
     def _exchange_heat(self, s: Polymers) -> None:
@@ -228,12 +263,13 @@ class Integrator:
             return
         before = s.kinetic
         if self.bath.thermostat != "svr":
-            drawn = np.empty_like(s.momenta)
+            drawn = np.empty(s.momenta.shape)
             for rng, noise in zip(s.generators, drawn, strict=True):
                 rng.standard_normal(out=noise)
-            drawn *= self._noise
             s.momenta *= self._kept
-            s.momenta += drawn
+            heat = self.brought(drawn)
+            heat *= self._noise
+            s.momenta += heat
         if self._rescaled is not None:
             self._rescale(s, self._rescaled, before)
         s.heat += (before - s.kinetic).sum(axis=1)
@@ -241,10 +277,11 @@ class Integrator:
     def _rescale(self, s: Polymers, modes: slice, kinetic: FloatArray) -> None:
         """Rescale velocities of each replica (Bussi, Donadio, Parrinello, J. Chem. Phys. 126, 014101)."""
         part, energies = s.momenta[:, modes], kinetic[:, modes].sum(axis=1).tolist()
-        share, n_free = self._share, part[0].size
+        share, n_free, scales = self._share, math.prod(part.shape[1:]), np.ones(len(energies))
         for k, (rng, energy) in enumerate(zip(s.generators, energies, strict=True)):
             if energy > 0:
                 new = 0.5 * self.hot * (1.0 - share) / energy
                 factor = math.sqrt(share) + rng.standard_normal() * math.sqrt(new)
                 squared = factor**2 + rng.chisquare(n_free - 1) * new
-                part[k] *= math.copysign(math.sqrt(squared), factor)
+                scales[k] = math.copysign(math.sqrt(squared), factor)
+        part *= self.brought(scales)[:, None, None, None]

@@ -271,7 +271,7 @@ def test_rpmd_is_that_of_i_pi(folder, beads):
     s = integrator.start(np.zeros((1, 20, 3)), [0])
     s.positions = np.einsum("kj,rjnx->rknx", matrix, q * units.Bohr * weights)
     s.momenta = np.einsum("kj,rjnx->rknx", matrix, p * ELECTRON * units.Bohr / AU_TIME / weights)
-    forces = BeadForces(load_model("c20", device="cpu", dtype="float64"), i_pi_structure(atoms))
+    forces = BeadForces(load_model("c20", device="cpu", dtype="float64"), i_pi_structure(atoms), beads)
     run(integrator, s, forces, n_steps)
     np.testing.assert_allclose(integrator.places(s), last * units.Bohr, rtol=0, atol=1e-9)
     found, row = integrator.properties(s), read_properties(folder / "simulation.out")
