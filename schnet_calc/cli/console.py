@@ -55,6 +55,14 @@ def print_table(title: str, rows: Mapping[str, Any]) -> None:
     out.print(table)
 
 
+def listed(*paths: Path) -> str:
+    """Return the names of files, one a line; those that differ in their endings alone, as figures do, on one."""
+    stems: dict[Path, list[str]] = {}
+    for path in paths:
+        stems.setdefault(path.with_suffix(""), []).append(path.suffix)
+    return "\n".join(f"{stem}{' '.join(endings)}" for stem, endings in stems.items())
+
+
 def write_json(path: Path | None, values: Mapping[str, Any]) -> None:
     """Write numbers as JSON, if a path is given."""
     if path is not None:

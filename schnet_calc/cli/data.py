@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from schnet_calc.cli.console import Stages, err, print_table, progress_bar, write_json
+from schnet_calc.cli.console import Stages, err, listed, print_table, progress_bar, write_json
 from schnet_calc.cli.options import OutputOptions, OutputPath, check_data
 from schnet_calc.data.labels import Labels
 
@@ -58,16 +58,16 @@ def data(
         found = look_over(frames, lambda done, total: stages("frames", done, total))
     values = found.to_dict()
     rows = _rows(frames, found)
-    print_table(file.name, rows)
     for warning in dict.fromkeys([*found.warnings, *label_warnings(frames)]):
         err.print(f"[yellow]warning:[/yellow] {warning}", soft_wrap=True)
     figure, axes = plots.new_figure(11, 3.2, 3)
     plots.draw_overview(axes, found)
-    plots.save_figure(figure, out.output)
+    files = plots.save_figure(figure, out.output)
     figure, ax = plots.new_figure(4.5, 4.5, subplot_kw={"projection": "3d"})
     k = frame % len(frames)
     plots.draw_frame(ax, frames.atoms(k), np.nan_to_num(frames.forces[frames.rows(k)]))
-    plots.save_figure(figure, f"{out.output}_frame{k}")
+    files += plots.save_figure(figure, f"{out.output}_frame{k}")
+    print_table(file.name, rows | {"files": listed(*files)})
     write_json(out.json, values)
 
 

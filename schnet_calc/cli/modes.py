@@ -4,7 +4,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from schnet_calc.cli.console import err, print_table
+from schnet_calc.cli.console import command_line, err, listed, print_table
 from schnet_calc.cli.doubts import tell_doubts
 from schnet_calc.cli.options import Flat, ModelOptions, OutputOptions, OutputPath, check_files, read
 from schnet_calc.simulate.settings import GasSettings
@@ -73,7 +73,7 @@ def modes(
     set_isotopes(atoms, masses)
     calculator = model.calculator()
     result = normal_modes(atoms, calculator)
-    compared, record = None, {}
+    compared, record = None, dict[str, Any](command=command_line())
     if reference is not None:
         known = reference_modes(result.atoms, reference_calculator(reference))
         compared = compare_modes(result, known)
@@ -97,9 +97,11 @@ def modes(
             "smallest overlap": f"{compared.overlaps.min():.3f}",
             "distance of the minima": f"{compared.rmsd:.4f} Å",
         }
-    _draw(result, compared, intensities, drawn, out.output)
-    print_table(f"normal modes of {structure.name}", rows)
-    write_modes(out.json or Path(f"{out.output}.json"), result, calculator, record)
+    fundamentals = record["anharmonic"]["fundamentals_cm1"] if extras.anharmonic else None
+    figures = _draw(result, compared, intensities, fundamentals, drawn, out.output)
+    numbers = out.json or Path(f"{out.output}.json")
+    write_modes(numbers, result, calculator, record)
+    print_table(f"normal modes of {structure.name}", rows | {"files": listed(*figures, numbers)})
     tell_doubts(calculator)
 
 
@@ -136,14 +138,17 @@ def _further(
     return intensities, record
 
 
-def _draw(result: Any, compared: Any, intensities: Any, drawn: Figure, output: Path) -> None:
+def _draw(
+    result: Any, compared: Any, intensities: Any, fundamentals: Any, drawn: Figure, output: Path
+) -> list[Path]:
+    """Draw what there is beside each other; return the files."""
     from schnet_calc import plots
     from schnet_calc.data.measured import read_measured
 
     count = 1 + (compared is not None) + (intensities is not None)
     figure, axes = plots.new_figure(5.5 * count, 3.6, count, squeeze=False)
     known = None if compared is None else compared.reference
-    plots.draw_spectrum(axes[0, 0], result.frequencies, known)
+    plots.draw_spectrum(axes[0, 0], result.frequencies, known, fundamentals=fundamentals)
     if compared is not None:
         plots.draw_frequency_errors(axes[0, 1], compared.frequencies, compared.reference)
     if intensities is not None:
@@ -151,7 +156,7 @@ def _draw(result: Any, compared: Any, intensities: Any, drawn: Figure, output: P
         plots.draw_infrared(
             axes[0, -1], drawn.scale * result.frequencies, intensities, drawn.width, measured
         )
-    plots.save_figure(figure, output)
+    return plots.save_figure(figure, output)
 
 
 def _isotopes(items: tuple[str, ...]) -> dict[str, float]:

@@ -7,12 +7,13 @@ from schnet_calc.cli.options import check_files
 
 
 def report(folder: Path, *, json: Path | None = None) -> None:
-    """A page of a molecule from what relax, modes, md and pimd have written into a folder.
+    """A page of a molecule from what relax, modes, md, pimd and spectrum have written into a folder.
 
     Parameters
     ----------
     folder
-        With relaxed.json, modes.json, and the folders of md and pimd, whatever there is; gets index.html.
+        With relaxed.json, modes.json, spectrum.json (spectrum --json) and the folders of md and pimd, as far as
+        there are any; gets index.html.
     json
         Where to write the name of the page.
     """

@@ -6,7 +6,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from schnet_calc.cli.console import Speed, Stages, err, print_table, progress_bar, write_json
+from schnet_calc.cli.console import (
+    Speed,
+    Stages,
+    command_line,
+    err,
+    print_table,
+    progress_bar,
+    write_json,
+)
 from schnet_calc.cli.doubts import tell_doubts
 from schnet_calc.cli.options import (
     Flat,
@@ -78,7 +86,7 @@ def relax(
     print_table(f"relaxation of {structure.name}", rows)
     write_json(
         out.json or output.with_suffix(".json"),
-        {"task": "relaxation", **calculator.todict(), **result.to_dict()},
+        {"task": "relaxation", **calculator.todict(), **result.to_dict(), "command": command_line()},
     )
     _check_converged(result)
     tell_doubts(calculator)

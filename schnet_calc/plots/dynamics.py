@@ -67,7 +67,7 @@ def draw_energy_and_temperature(
         values = table[key] - table[key][0]
         axes[0].plot(time, values, color=color, label=label, lw=1, rasterized=many)
     axes[0].set(xlabel="time, ps", ylabel="energy − start, eV")
-    axes[0].legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 0.08), ncols=2)
+    axes[0].legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     axes[1].plot(time, table["temperature_k"], color=COLORS[2], lw=0.8, rasterized=many)
     axes[1].set(xlabel="time, ps", ylabel="temperature, K")
     for ax in axes:

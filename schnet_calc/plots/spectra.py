@@ -38,9 +38,11 @@ def draw_spectrum(
     width: float = 8.0,
     name: str = "SchNet",
     clickable: bool = False,
+    fundamentals: ArrayLike | None = None,
 ) -> Axes:
     """Harmonic frequencies as sticks under a Gaussian-broadened density, reference mirrored below.
 
+    Anharmonic fundamentals are higher, dashed sticks.
     With ``clickable``, an SVG has an invisible wide line ``stick-K`` for every mode that scripts can find.
 
     Parameters
@@ -80,9 +82,11 @@ def draw_spectrum(
     if clickable:
         for k, frequency in enumerate(frequencies):
             axes.plot([frequency] * 2, [0, 1], lw=6, alpha=0.0, gid=f"stick-{k}", zorder=5)
+    if fundamentals is not None:
+        axes.vlines(fundamentals, 0, 1.25, color=COLORS[2], lw=1.4, ls="--", label="VPT2")
     axes.axhline(0, color="0.5", lw=0.6)
     axes.set(xlabel="frequency, cm⁻¹", ylabel="modes, broadened", xlim=(low, top), yticks=[])
-    if reference is not None:
+    if reference is not None or fundamentals is not None:
         axes.legend(frameon=False, loc="upper left")
     return plain(axes)
 

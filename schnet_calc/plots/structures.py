@@ -80,7 +80,15 @@ def draw_cage(
                 axes.annotate(f"{lengths[member]:.3f}", where, **BESIDE)
         label = names[k] if names else f"{group.mean:.3f} Å  ({len(group.members)})"
         axes.plot([], [], color=color, lw=4, label=label)
-    axes.scatter(x, y, s=30 + 90 * near, c="0.25", zorder=3, alpha=0.35 + 0.65 * near, lw=0)
+    axes.scatter(
+        *(x, y),
+        s=30 + 90 * near,
+        c=jmol_colors[atoms.numbers],
+        edgecolors="0.25",
+        linewidths=0.6,
+        zorder=3,
+        alpha=0.35 + 0.65 * near,
+    )
     axes.set_aspect("equal")
     axes.axis("off")
     if classes:

@@ -12,6 +12,7 @@ from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.modelfile import load_potential
 from schnet_calc.report.molecule import BondClasses, bond_classes, molecule_data
 from schnet_calc.report.page import Commands, Page, Part, Section, Text, write_page
+from schnet_calc.report.page_spectra import dynamic_spectra, infrared_parts
 from schnet_calc.report.results import Findings, collect
 from schnet_calc.report.sections import (
     bond_parts,
@@ -56,6 +57,8 @@ def write_report(directory: str | Path) -> Path:
         sections.append(Section("Normal modes", _modes(found, found.modes, directory)))
         if further := vibration_tables(found.vibrations):
             sections.append(Section("Beyond harmonic frequencies", further))
+    if found.spectra:
+        sections.append(Section("Spectra of the dynamics", dynamic_spectra(found, directory)))
     if found.runs or found.pimd or found.others:
         sections.append(Section("Dynamics", _dynamics(found, classes, directory)))
     sections += [_model(entry) for entry in found.models]
@@ -88,12 +91,13 @@ def _modes(found: Findings, modes: NormalModes, directory: Path) -> list[Part]:
     text = (
         f"{len(modes.frequencies)} harmonic frequencies, {modes.n_imaginary or 'none'} of them imaginary."
     )
-    compared = found.comparison
+    compared, infrared = found.comparison, infrared_parts(found.vibrations, directory)
     if compared is None:
-        return [Text(text), *mode_parts(modes, directory, None, "")]
+        return [Text(text), *mode_parts(modes, directory, None, "", vibrations=found.vibrations), *infrared]
     known, overlaps = np.array(compared["reference_cm1"]), np.array(compared["overlaps"])
     text += f" {compared['reference']} has its minimum {compared['rmsd_ang']:.3f} Å from the model's."
-    return [Text(text), *mode_parts(modes, directory, known, compared["reference"], overlaps)]
+    parts = mode_parts(modes, directory, known, compared["reference"], overlaps, found.vibrations)
+    return [Text(text), *parts, *infrared]
 
 
 def _dynamics(found: Findings, classes: BondClasses, directory: Path) -> list[Part]:
@@ -101,6 +105,8 @@ def _dynamics(found: Findings, classes: BondClasses, directory: Path) -> list[Pa
     for name, run, settings in found.runs:
         table, free = run.table(), settings["thermostat"] == "none"
         kind = "without thermostat" if free else f"{settings['thermostat']} thermostat"
+        if "replicas" in settings:
+            kind += f", means of {len(settings['replicas'])} replicas"
         caption = f"{table['time_ps'][-1]:g} ps in steps of {settings['timestep']:g} fs."
         if free:
             caption += f" The total energy drifts by {run.drift(len(found.atoms)):.1e} eV/atom/ps."
@@ -126,8 +132,10 @@ def _distributions(found: Findings, classes: BondClasses) -> list[tuple[str, Bon
     for _, run, settings in found.runs:
         frames = run.late_frames() if settings["thermostat"] != "none" else []
         if len(frames) >= ENOUGH:
-            label = f"classical, {settings['temperature']:g} K"
-            sources.append((label, bond_distributions([frames], classes.pairs)))
+            size, label = len(found.atoms), f"classical, {settings['temperature']:g} K"
+            parts = range(0, len(frames[0]), size)
+            each = [[frame[first : first + size] for frame in frames] for first in parts]
+            sources.append((label, bond_distributions(each, classes.pairs)))
             break
     if found.pimd is not None:
         beads, how = found.pimd.late_beads(), found.pimd.settings
@@ -164,21 +172,30 @@ def _model(entry: dict[str, str]) -> Section:
 
 
 def _commands(found: Findings) -> list[str]:
-    """What gives the same results; the names of the first structure and of some files are made up."""
-    model = found.model_names
-    lines: list[list[Any]] = []
+    """What gives the same results: commands as they were typed, where their files say; else with made-up names."""
+    model, lines = found.model_names, list[list[Any]]()
     if found.relaxation:
-        lines.append(["relax", "START.xyz", "--model", model, "-o", "relaxed.xyz"])
+        lines.append(
+            _typed(found.relaxation) or ["relax", "START.xyz", "--model", model, "-o", "relaxed.xyz"]
+        )
     if found.modes is not None:
-        lines.append(["modes", "relaxed.xyz", "--model", model, *_mode_options(found), "-o", "modes"])
+        usual = ["modes", "relaxed.xyz", "--model", model, *_mode_options(found), "-o", "modes"]
+        lines.append(_typed(found.vibrations) or usual)
     for name, run, settings in found.runs:
         given = {**settings, "time": float(run.table()["time_ps"][-1])}
-        lines.append(["md", "relaxed.xyz", "--model", model, *_flags(MDSettings, given), "-o", name])
+        several = ["--replicas", len(settings["replicas"])] if "replicas" in settings else []
+        options = [*_flags(MDSettings, given), *several, "-o", name]
+        lines.append(["md", "relaxed.xyz", "--model", model, *options])
     if found.pimd is not None:
         given, folder = vars(found.pimd.settings), found.pimd.directory.name
         lines.append(["pimd", "relaxed.xyz", "--model", model, *_flags(PIMDSettings, given), "-o", folder])
     lines.append(["report", "."])
     return [shlex.join(["schnet-calc", *map(_plain, line)]) for line in lines]
+
+
+def _typed(record: dict[str, Any]) -> list[Any]:
+    """The words of a command after the first, as its file keeps them; none in files of earlier versions."""
+    return shlex.split(record.get("command", ""))[1:]
 
 
 def _mode_options(found: Findings) -> list[Any]:

@@ -36,6 +36,8 @@ class Findings:
     """Name, run and settings of each."""
     others: list[tuple[str, str]]
     """Names of runs that are left out, and why."""
+    spectra: list[tuple[str, dict[str, Any]]]
+    """Name and content of each file of ``spectrum``: by kind of dynamics."""
     pimd: PIMDRun | None
     models: list[dict[str, str]]
     """Name and SHA-256 of the model, or of each member of a committee."""
@@ -89,6 +91,7 @@ def collect(directory: Path) -> Findings:
         vibrations=modes[1] if modes else {},
         runs=runs,
         others=others,
+        spectra=[(path.name, values) for path, values in records if _is_spectra(values)],
         pimd=quantum,
         models=models,
     )
@@ -102,6 +105,11 @@ def _json_files(directory: Path) -> Iterator[Record]:
             continue  # not ours
         if isinstance(values, dict):
             yield path, values
+
+
+def _is_spectra(values: dict[str, Any]) -> bool:
+    """Whether a file is what ``spectrum --json`` writes."""
+    return bool(values) and all(isinstance(v, dict) and "vibrational" in v for v in values.values())
 
 
 def _only(what: str, records: list[Record]) -> Record | None:
@@ -135,11 +143,9 @@ def _classical_runs(
         if path.name != "md.json" or not settings.keys() >= MD_KEYS:
             continue
         name, log = _name(path, directory), path.parent / "md.csv"
-        if "replicas" in settings:
-            others.append((name, "replicas in one run"))
-        elif settings["model"] != sha256:
+        if settings["model"] != sha256:
             others.append((name, "another model"))
-        elif settings["atomic_numbers"] != atoms.numbers.tolist():
+        elif settings["atomic_numbers"] != atoms.numbers.tolist() * len(settings.get("replicas", [0])):
             others.append((name, "another molecule"))
         elif not log.is_file() or len(log.read_text().splitlines()) <= LEAST_ROWS:
             others.append((name, "too short"))

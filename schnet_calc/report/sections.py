@@ -1,5 +1,6 @@
 """Sections that every page of a molecule may have."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,23 @@ def mode_parts(
     reference: NDArray[np.float64] | None,
     reference_name: str,
     overlaps: NDArray[np.float64] | None = None,
+    vibrations: Mapping[str, Any] | None = None,
 ) -> list[Part]:
-    """Spectrum, the modes to click on, and all frequencies beside a reference's, if there is one."""
+    """Spectrum, the modes to click on, and all frequencies beside a reference's and VPT2's, if there are such."""
+    fundamentals = (vibrations or {}).get("anharmonic", {}).get("fundamentals_cm1")
     both = reference is not None
     figure, axes = plots.new_figure(
         10 if both else 8, 3.8, 2 if both else 1, squeeze=False, width_ratios=(2, 1) if both else (1,)
     )
     clickable = len(modes.frequencies) <= FEW_STICKS
-    plots.draw_spectrum(axes[0, 0], modes.frequencies, reference, name="model", clickable=clickable)
+    plots.draw_spectrum(
+        axes[0, 0],
+        modes.frequencies,
+        reference,
+        name="model",
+        clickable=clickable,
+        fundamentals=fundamentals,
+    )
     caption = "Sticks and their sum, broadened by 8 cm⁻¹; click on one to see its motion."
     if reference is not None:
         plots.draw_frequency_errors(axes[0, 1], modes.frequencies, reference)
@@ -65,6 +75,8 @@ def mode_parts(
             f"The model above, {reference_name} mirrored below, sticks broadened by 8 cm⁻¹; right, the "
             f"difference mode by mode ({order}), with a band of 1 %. Click on a stick to see the motion."
         )
+    if fundamentals is not None:
+        caption += " Dashed: fundamentals by VPT2."
     alt = "Vibrational spectrum" + (", model above, reference below" if both else "")
     parts: list[Part] = [save_picture(figure, folder / "spectrum", alt, caption, inline=True)]
     parts.append(Modes3D(modes.frequencies.tolist()))
@@ -159,7 +171,7 @@ def vibration_tables(record: dict[str, Any]) -> list[Part]:
     parts: list[Part] = []
     if found := record.get("anharmonic"):
         rows = [
-            [str(k), f"{harmonic:.1f}", f"{fundamental:.1f}", f"{fundamental - harmonic:+.1f}"]
+            [str(k + 1), f"{harmonic:.1f}", f"{fundamental:.1f}", f"{fundamental - harmonic:+.1f}"]
             for k, (harmonic, fundamental) in enumerate(
                 zip(found["harmonic_cm1"], found["fundamentals_cm1"], strict=True)
             )

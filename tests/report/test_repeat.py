@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.report.molecule_page import _commands
 from schnet_calc.report.page import Table
+from schnet_calc.report.page_spectra import dynamic_spectra, infrared_parts
 from schnet_calc.report.sections import vibration_tables
 
 
@@ -18,6 +19,7 @@ def findings(**what):
             "vibrations": {},
             "comparison": None,
             "runs": [],
+            "spectra": [],
             "pimd": None,
             **what,
         }
@@ -48,6 +50,43 @@ def test_every_option_that_was_given_is_named():
     assert report == "schnet-calc report ."
 
 
+def test_commands_are_repeated_as_they_were_typed():
+    typed = "schnet-calc modes relaxed.xyz --model h2co --isotope H=2.014 --pressure 2e5 -o modes"
+    replicas = {"temperature": 300.0, "thermostat": "none", "replicas": [4, 4, 4]}
+    run = SimpleNamespace(table=lambda: {"time_ps": [0.0, 2.0]})
+    found = findings(
+        relaxation={"command": "schnet-calc relax 'my file.xyz' --model h2co --fmax 1e-4"},
+        modes=object(),
+        vibrations={"command": typed},
+        runs=[("many", run, replicas)],
+    )
+    relax, modes, classical, _ = _commands(found)
+    assert relax == found.relaxation["command"]
+    assert modes == typed
+    assert "--replicas 3" in classical
+
+
+def test_infrared_lines_stand_at_the_best_places(tmp_path):
+    record = {"frequencies_cm1": [1200.0, 1550.0], "intensities_km_mol": [5.0, 60.0]}
+    picture, table = infrared_parts(record, tmp_path)
+    assert "harmonic" in picture.caption
+    assert list(table.rows)[1] == ["2", "1550.0", "60.0"]
+    _, table = infrared_parts(record | {"anharmonic": {"fundamentals_cm1": [1180.0, 1520.0]}}, tmp_path)
+    assert next(iter(table.rows)) == ["1", "1180.0", "5.0"]
+    assert infrared_parts({"frequencies_cm1": [1200.0]}, tmp_path) == []
+
+
+def test_spectra_of_the_dynamics_are_drawn_from_their_file(tmp_path):
+    one = {"wavenumbers_cm1": [0.0, 1000.0, 2000.0], "intensity": [0.0, 2.0, 1.0], "error": [0.0, 0.1, 0.1]}
+    both = {
+        **{"temperature_k": {"value": 290.0, "error": None}, "asked_temperature_k": 300.0},
+        **{"notes": ["short"], "vibrational": one, "infrared": None},
+    }
+    picture, table = dynamic_spectra(findings(spectra=[("spectrum.json", {"classical": both})]), tmp_path)
+    assert "spectrum.json" in picture.caption
+    assert ("temperature", "290.0 K, 300 K asked for") in list(table.rows)
+
+
 def test_anharmonic_frequencies_and_thermochemistry_stand_on_the_page():
     record = {
         "anharmonic": {"harmonic_cm1": [1200.0, 1550.5], "fundamentals_cm1": [1180.0, 1520.0]},
@@ -57,6 +96,6 @@ def test_anharmonic_frequencies_and_thermochemistry_stand_on_the_page():
         },
     }
     tables = [part for part in vibration_tables(record) if isinstance(part, Table)]
-    assert list(tables[0].rows)[1] == ["1", "1550.5", "1520.0", "-30.5"]
+    assert list(tables[0].rows)[1] == ["2", "1550.5", "1520.0", "-30.5"]
     assert ["entropy", "2.3000 meV/K"] in list(tables[1].rows)
     assert vibration_tables({}) == []
