@@ -2,9 +2,9 @@
 
     python benchmarks/verify.py [--only WORD] [--quick] [--keep FILE] [--write docs/verification.md]
 
-The rows stand in ``benchmarks/verification/``. All of them take about half an hour. With ``--keep``, what was found
-stays in a file as soon as it is known, and rows whose module is the same as then aren't run again: a run that was
-stopped goes on, and sections that were run one by one (``--only``) make one page.
+The rows stand in ``benchmarks/verification/``. With ``--keep``, what was found stays in a file as soon as it is
+known, and rows whose module is the same as then aren't run again: a run that was stopped goes on, and sections that
+were run one by one (``--only``) make one page. Remove the file when the package has changed.
 
 The exit status is 1 if a row fails.
 """

@@ -237,8 +237,11 @@ def _progress(stages: Stages, n_steps: int, speed: Speed) -> Callable[[int, Any]
         if step < 0:
             warming.append(-step)
             stages("equilibration", warming[0] + step, warming[0])
-        else:
-            stages("MD", step, n_steps, speed(step))
+            return
+        if warming:
+            stages("equilibration", warming[0], warming[0])
+            warming.clear()
+        stages("MD", step, n_steps, speed(step))
 
     return progress
 

@@ -141,8 +141,11 @@ def _stages(name: str, n_steps: int, report: Report) -> Callable[[int, Any], Non
         if step < 0:
             warming.append(-step)
             report(f"{name}, equilibration", warming[0] + step, warming[0])
-        else:
-            report(name, step, n_steps)
+            return
+        if warming:
+            report(f"{name}, equilibration", warming[0], warming[0])
+            warming.clear()
+        report(name, step, n_steps)
 
     return show
 

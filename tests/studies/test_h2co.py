@@ -61,6 +61,15 @@ def test_errors_of_bands_are_their_scatter():
     assert np.mean(errors) == pytest.approx(np.std(values), rel=0.2)
 
 
+def test_progress_tells_the_equilibration_apart():
+    told = []
+    show = h2co_dynamics._stages("X", 10, lambda *what: told.append(what))
+    for step in (-8, -4, 0, 5, 10):
+        show(step, None)
+    warming = [("X, equilibration", done, 8) for done in (0, 4, 8)]
+    assert told == [*warming, ("X", 0, 10), ("X", 5, 10), ("X", 10, 10)]
+
+
 @pytest.mark.slow
 def test_the_study_from_start_to_end(tmp_path, monkeypatch):
     monkeypatch.setattr(h2co_dynamics, "REPLICAS", 3)
