@@ -251,9 +251,9 @@ class Pairs(Calculator):
 
 @row(
     SECTION,
-    "thermal expansion of a Lennard-Jones crystal from 0 to 10 K, NPT of 150 ps, shares of the volume",
+    "thermal expansion of a Lennard-Jones crystal from 0 to 10 K, NPT of 50 ps, shares of the volume",
     "quasi-harmonic theory, classical",
-    tolerance=5e-4,
+    tolerance=6e-4,
     slow=True,
 )
 def expansion():
@@ -275,8 +275,7 @@ def expansion():
     cold, warm = volume(0.0), volume(10.0)
     start = crystal.copy()
     start.set_cell(crystal.cell * (warm / crystal.get_volume()) ** (1 / 3), scale_atoms=True)
-    settings = MDSettings(10.0, 150.0, 8.0, "nose-hoover", 200.0, interval=10, pressure=0.0)
+    settings = MDSettings(10.0, 50.0, 8.0, "nose-hoover", 200.0, interval=10, pressure=0.0)
     with TemporaryDirectory() as folder:
         reached = run_md(start, pairs, settings, folder).volume()
-    print(reached, cold, warm)
     return reached.value / cold - 1.0, warm / cold - 1.0
