@@ -158,13 +158,15 @@ def draw_infrared(
     return plain(axes)
 
 
-def _draw_measured(axes: Axes, measured: NDArray[np.float64], height: float) -> None:
+def _draw_measured(
+    axes: Axes, measured: NDArray[np.float64], height: float, color: str = COLORS[1]
+) -> None:
     """Few points are lines, many are a curve."""
     x, y = measured.T
     if len(x) > 200:
-        axes.plot(x, height * y, color=COLORS[1], lw=1.0, label="experiment")
+        axes.plot(x, height * y, color=color, lw=1.0, label="experiment")
     else:
-        axes.vlines(x, 0, height * y, color=COLORS[1], lw=1.4, label="experiment")
+        axes.vlines(x, 0, height * y, color=color, lw=1.4, label="experiment")
 
 
 def draw_dynamic_spectra(
@@ -184,7 +186,7 @@ def draw_dynamic_spectra(
     harmonic : mapping, optional
         What the command ``modes`` wrote.
     measured : array, optional
-        (K, 2) cm⁻¹ and heights.
+        (K, 2) cm⁻¹ and heights, the largest one.
     """
     for ax, name, label in zip(
         axes, ("vibrational", "infrared"), ("density of states", "absorption"), strict=False
@@ -205,7 +207,7 @@ def draw_dynamic_spectra(
                 heights = heights / heights.max()
             ax.vlines(lines, 0, heights, color="0.4", lw=0.9, ls=":", label="harmonic")
         if measured is not None:
-            _draw_measured(ax, measured, -0.6)
+            _draw_measured(ax, measured, -0.6, "0.15")
         ax.axhline(0, color="0.5", lw=0.6)
         ax.set(xlabel="wavenumber, cm⁻¹", ylabel=label, xlim=(0, 4000), yticks=[], ylim=(None, 1.2))
         ax.legend(frameon=False, fontsize="small")

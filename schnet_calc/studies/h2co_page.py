@@ -49,11 +49,13 @@ def _headline(study: H2COStudy) -> list[tuple[str, str]]:
 
 def _isotopologue(m: Isotopologue, study: H2COStudy, directory: Path) -> list[Part]:
     runs = {"classical": m.classical.spectra, f"TRPMD, {study.beads} beads": m.quantum.spectra}
-    lines = np.column_stack((MEASURED[m.name], np.ones(6)))
+    strengths = np.array(MEASURED_KM_MOL.get(m.name, np.ones(6)))
+    lines = np.column_stack((MEASURED[m.name], strengths / strengths.max()))
     harmonic = {"frequencies_cm1": m.modes.frequencies, "intensities_km_mol": m.intensities}
     figure, axes = plots.new_figure(12, 3.8, 2)
     plots.draw_dynamic_spectra(axes, runs, harmonic, lines)
-    text = f"Density of states and infrared absorption of {m.name}, measured fundamentals below."
+    text = f"Density of states and infrared absorption of {m.name}, measured fundamentals below, "
+    text += "as strong as measured." if m.name in MEASURED_KM_MOL else "whose strengths are not known here."
     picture = save_picture(figure, directory / f"{m.name}_spectra", text, text)
     return [picture, _table(m), _bands(m), Text(_words(m), soft=True)]
 
