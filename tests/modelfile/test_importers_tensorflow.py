@@ -79,12 +79,23 @@ def test_shared_blocks_and_whole_trainings(tmp_path):
     assert energy_here(index) == pytest.approx(float(each(plain).sum()), abs=1e-9)
 
 
+def test_averages_over_neighbours(tmp_path, plain):
+    """Without a cutoff all atoms have as many neighbours: an average is a sum of features over that number."""
+    tensors = variables(plain)
+    averaged = energy_here(write(tmp_path / "a", tensors), filter_pool_mode="mean")
+    smaller = {
+        k: v / (len(NUMBERS) - 1) if k.endswith("CFConv/in2fac/W") else v for k, v in tensors.items()
+    }
+    assert averaged == pytest.approx(energy_here(write(tmp_path / "b", smaller)), abs=1e-6)
+    assert averaged != pytest.approx(energy_here(write(tmp_path / "c", tensors)), abs=1e-3)
+    with pytest.raises(ModelFileError, match="filter_pool_mode = 'max'"):
+        energy_here(tmp_path / "a.index", filter_pool_mode="max")
+
+
 def test_what_variables_do_not_tell(tmp_path, plain):
     index = write(tmp_path / "m", variables(plain))
     with pytest.raises(ModelFileError, match="5 Gaussians, but ceil"):
         energy_here(index, cutoff=20.0)
-    with pytest.raises(ModelFileError, match="filter_pool_mode"):
-        energy_here(index, filter_pool_mode="mean")
     assumed = read_foreign(index, energy_unit="eV").source["assumed"]
     assert {"gap = 0.1, the default of that code", "cutoff = 0.5, the default of that code"} <= set(assumed)
 

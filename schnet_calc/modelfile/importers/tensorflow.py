@@ -168,8 +168,11 @@ def read_model(variables: Variables, options: Options) -> Parts:
         Variables are missing, or options say what can't be expressed here.
     """
     options.check(OPTIONS)
-    if options.settle("filter_pool_mode", UNKNOWN, "sum") != "sum":
-        raise ModelFileError("filter_pool_mode = 'mean': averages over neighbours can't be expressed here")
+    pool = options.settle("filter_pool_mode", UNKNOWN, "sum")
+    if pool not in ("sum", "mean"):
+        raise ModelFileError(
+            f"filter_pool_mode = {pool!r}: neighbours are summed or averaged, nothing else"
+        )
     blocks = _blocks(variables, options)
     basis = _basis(blocks[0].filter1.weight.shape[1], options)
     atomref = "atomref/embeddings/W"
@@ -182,6 +185,7 @@ def read_model(variables: Variables, options: Options) -> Parts:
         basis=basis,
         cutoff=Cutoff("none", float(basis.centers[-1])),
         filter_activation=True,
+        neighbor_mean=pool == "mean",
         pooling=options.settle("pooling", UNKNOWN, "sum", read_pooling),
         scale=_number(variables, "std_per_atom", 1.0),
         shift=_number(variables, "mean_per_atom", 0.0),
