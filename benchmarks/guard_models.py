@@ -28,8 +28,7 @@ def made(name: str, folder: Path, steps: int, count: int, n_frames: int) -> tupl
     """Models of GFN2-xTB for a molecule: frames of Langevin dynamics at 500 K, a committee trained on them."""
     folder.mkdir(parents=True, exist_ok=True)
     start = first_structure(MADE[name])
-    start.calc = reference_calculator("GFN2-xTB")
-    relaxed = relax(start).atoms if MADE[name] != "C20" else start
+    relaxed = relax(start, reference_calculator("GFN2-xTB")).atoms if MADE[name] != "C20" else start
     path = folder / f"{name}.extxyz"
     if not path.exists():
         write_frames(path, relaxed, n_frames)

@@ -250,6 +250,8 @@ def _told(
     run: Any, means: dict[str, Any], settings: MDSettings, n_atoms: int, replicas: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Means of a run with their errors, as rows of the table and as numbers."""
+    import numpy as np
+
     from schnet_calc.simulate.md_files import EQUILIBRATION
 
     time, drift = float(run.table()["time_ps"][-1]), run.drift(n_atoms)
@@ -265,6 +267,9 @@ def _told(
         if replicas == 1 and n_atoms < 30:
             scatter = 1.0 / math.sqrt(max(3 * n_atoms - 6, 1))
             rows["single run"] = f"temperatures of such runs scatter by {scatter:.0%}: use --replicas"
+    grades = run.table().get("largest_grade", np.zeros(0))
+    if np.isfinite(grades).any():
+        rows["largest grade"] = f"{np.nanmax(grades):.2g} of the frames' atoms; above 1 is outside"
     if run.npt:
         means["volume_ang3"] = run.volume()
         rows["volume"] = f"{means['volume_ang3']} Å³"
@@ -274,4 +279,6 @@ def _told(
         **{name: mean.to_dict() for name, mean in means.items()},
         "total_energy_drift_ev_per_atom_ps": drift,
     }
+    if "largest grade" in rows:
+        numbers["largest_grade"] = float(np.nanmax(grades))
     return rows, numbers

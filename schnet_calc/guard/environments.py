@@ -33,7 +33,7 @@ def environments(
         (N, K) neighbours of each element, counted smoothly.
     """
     whole = np.rint(counts)
-    clear = (np.abs(counts - whole) <= CLEAR).all(axis=1).tolist()
+    clear = np.abs(counts - whole).max(axis=1, initial=0.0) <= CLEAR
     symbols = [chemical_symbols[z] for z in elements]
     return [
         f"{chemical_symbols[z]}({''.join(f'{s}{int(n)}' for s, n in zip(symbols, row, strict=True) if n)})"

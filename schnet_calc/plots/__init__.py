@@ -2,7 +2,12 @@
 
 from schnet_calc.plots.crystals import draw_equation_of_state, draw_phonons
 from schnet_calc.plots.datasets import draw_overview
-from schnet_calc.plots.dynamics import draw_distribution, draw_energy_and_temperature, draw_pimd
+from schnet_calc.plots.dynamics import (
+    draw_distribution,
+    draw_energy_and_temperature,
+    draw_grades,
+    draw_pimd,
+)
 from schnet_calc.plots.filters import (
     draw_cut,
     draw_embeddings,
@@ -52,6 +57,7 @@ __all__ = [
     "draw_filter_cuts",
     "draw_frame",
     "draw_frequency_errors",
+    "draw_grades",
     "draw_infrared",
     "draw_learning_curve",
     "draw_learning_curves",

@@ -74,6 +74,14 @@ def draw_energy_and_temperature(
         plain(ax)
 
 
+def draw_grades(ax: Axes, time: NDArray[np.float64], grades: NDArray[np.float64]) -> None:
+    """Draw the largest grade of any atom (rows,) over time, ps, and the limit."""
+    ax.plot(time, grades, color=COLORS[3], lw=0.8, rasterized=len(time) > MANY)
+    ax.axhline(1.0, color="0.5", lw=0.8, ls="--")
+    ax.set(xlabel="time, ps", ylabel="largest grade", ylim=(0.0, 1.1 * max(1.0, float(np.nanmax(grades)))))
+    plain(ax)
+
+
 def draw_pimd(axes: Sequence[Axes], table: dict[str, NDArray[np.float64]]) -> None:
     """Energies, eV, and temperature, K, from the columns (rows,) that i-PI writes."""
     columns = {

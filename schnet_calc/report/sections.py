@@ -96,10 +96,17 @@ def mode_parts(
 def dynamics_parts(
     table: dict[str, NDArray[np.float64]], folder: Path, stem: str, title: str, caption: str
 ) -> list[Part]:
-    """Energy and temperature over time of a classical run."""
-    figure, axes = plots.new_figure(10, 3.2, 2)
+    """Energy, temperature and, where there are any, the largest grade over time of a classical run."""
+    graded = np.isfinite(table.get("largest_grade", np.zeros(0))).any()
+    figure, axes = plots.new_figure(13 if graded else 10, 3.2, 3 if graded else 2)
     plots.draw_energy_and_temperature(axes, table)
     axes[0].set_title(title)
+    if graded:
+        plots.draw_grades(axes[2], table["time_ps"], table["largest_grade"])
+        top = np.nanmax(table["largest_grade"])
+        caption += (
+            f" The largest grade of any atom is {top:.2g}; above one it is outside of the training data."
+        )
     return [save_picture(figure, folder / stem, f"Energies and temperature over time, {title}", caption)]
 
 

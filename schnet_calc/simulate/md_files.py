@@ -20,7 +20,8 @@ EQUILIBRATION = 0.2
 """Share of a run that is left out of averages and distributions."""
 SAME = 1e-3
 """Å, within which two starting structures are the same: some are relaxed anew when a run goes on."""
-CSV_FIELDS = ("time_ps", "potential_ev", "kinetic_ev", "total_ev", "temperature_k")
+GRADE = "largest_grade"
+CSV_FIELDS = ("time_ps", "potential_ev", "kinetic_ev", "total_ev", "temperature_k", GRADE)
 
 
 class Heat(NamedTuple):
@@ -38,7 +39,8 @@ class MDRun:
     trajectory: Path
     """ASE trajectory with positions, momenta, energies and forces."""
     log: Path
-    """CSV of :data:`CSV_FIELDS`, a row per frame; means over replicas."""
+    """CSV of :data:`CSV_FIELDS`, a row per frame; means over replicas, but for the largest grade of any atom, which
+    is not a number where the model has no grades."""
     steps: int
     """Steps of the whole run."""
     npt: bool = False
@@ -47,7 +49,7 @@ class MDRun:
     def table(self) -> dict[str, np.ndarray]:
         """The columns of the log."""
         values = np.loadtxt(self.log, delimiter=",", skiprows=1, ndmin=2)
-        return dict(zip(CSV_FIELDS, values.T, strict=True))
+        return dict(zip(CSV_FIELDS, values.T, strict=False))  # older runs have no grades
 
     def drift(self, n_atoms: int) -> float:
         """Slope of the total energy, eV/atom/ps; meaningful without a thermostat."""
@@ -58,7 +60,9 @@ class MDRun:
         """Return means of the log's columns, by name, without the first part (:data:`EQUILIBRATION`) of the run."""
         table = self.table()
         first = int(EQUILIBRATION * len(table["time_ps"]))
-        return {name: mean_with_error(x[first:]) for name, x in table.items() if name != "time_ps"}
+        return {
+            name: mean_with_error(x[first:]) for name, x in table.items() if name not in ("time_ps", GRADE)
+        }
 
     def volume(self) -> Estimate:
         """Return the mean volume, Å³, without the first part of the run."""
@@ -179,14 +183,17 @@ def _mend_log(log: Path, trajectory: Any, settings: MDSettings, heat: Heat) -> N
             lost,
             noise,
         )
-    if len(lines) > 1 and lines[1] != ",".join(log_row(0, trajectory[0], settings, heat)):
+    first = log_row(0, trajectory[0], settings, heat)[:-1] if len(trajectory) else ()
+    if len(lines) > 1 and tuple(lines[1].split(",")[: len(first)]) != first:
         lines = []  # of a version that wrote sums over replicas
     rows = []
     for k in range(len(trajectory)):
         step = k * settings.interval
         kept = lines[k + 1].split(",") if k + 1 < len(lines) else []
-        whole = len(kept) == len(CSV_FIELDS) and kept[0] == _time(step, settings)
-        if not (whole and all(_is_number(x) for x in kept)):
+        whole = len(kept) in (len(CSV_FIELDS) - 1, len(CSV_FIELDS)) and kept[0] == _time(step, settings)
+        if whole and all(_is_number(x) for x in kept[: len(CSV_FIELDS) - 1]):
+            kept = [*kept, *log_row(step, trajectory[k], settings, heat)[len(kept) :]]  # of older versions
+        else:
             kept = list(log_row(step, trajectory[k], settings, heat))
         rows.append(",".join(kept))
     scratch = log.with_suffix(".tmp")
@@ -217,4 +224,10 @@ def log_row(step: int, atoms: ase.Atoms, settings: MDSettings, heat: Heat) -> tu
         f"{kinetic:.9f}",
         f"{potential + kinetic:.9f}",
         f"{2.0 * kinetic / (shared * units.kB):.4f}",
+        f"{_largest_grade(atoms):.4f}",
     )
+
+
+def _largest_grade(atoms: ase.Atoms) -> float:
+    grades = getattr(atoms.calc, "results", {}).get("grades")
+    return math.nan if grades is None or not len(grades) else float(np.max(grades))

@@ -96,6 +96,7 @@ class Joined(FreshCalculator):
             cells = np.stack([s.cell for s in self._structures])
             found = self._model.totals(Geometries(first.numbers, places, cells, first.pbc))
             energies, forces = found.atomic.ravel(), found.forces.reshape(-1, 3)
+            grades = None if found.grades is None else found.grades.ravel()
         else:
             ends = np.cumsum([len(s.numbers) for s in self._structures])[:-1]
             each_place = np.split(structure.positions, ends)
@@ -103,7 +104,10 @@ class Joined(FreshCalculator):
             each = self._model.evaluate(moved, [], self._states)
             energies = np.concatenate([p.energies for p in each])
             forces = np.concatenate([p.forces for p in each])
-        return {"energy": float(energies.sum()), "energies": energies, "forces": forces}
+            graded = [p.grades for p in each if p.grades is not None]
+            grades = np.concatenate(graded) if graded else None
+        results = {"energy": float(energies.sum()), "energies": energies, "forces": forces}
+        return results if grades is None else {**results, "grades": grades}
 
 
 def _alike(structures: Sequence[Structure]) -> bool:

@@ -1,15 +1,19 @@
 """Molecular dynamics: energy, temperature, and runs that go on."""
 
+from dataclasses import replace
+
 import ase
 import numpy as np
 import pytest
+from ase.build import molecule
 from ase.calculators.morse import MorsePotential
 from ase.io.trajectory import Trajectory
 
-from helpers import ethanol
+from helpers import ethanol, graded_file, rattled
 from schnet_calc import SchNetCalculator
 from schnet_calc.simulate.md import MDSettings, degrees_of_freedom, first_momenta, run_md
 from schnet_calc.simulate.relax import relax
+from schnet_calc.simulate.replicas import run_replicas
 from schnet_calc.studies.c20 import dodecahedron
 
 
@@ -138,3 +142,27 @@ def test_nve_drift_at_500_kelvin(tmp_path):
     slope = np.polyfit(table["time_ps"], table["total_ev"], 1)[0] / 20
     assert abs(slope) < 1e-5
     assert 400 < table["temperature_k"][20:].mean() < 600
+
+
+def test_the_log_has_the_largest_grade(tmp_path):
+    """Of the frame's atoms, in rows of older versions and lost ones too; not a number without grades."""
+    atoms = rattled(molecule("CH3CH2OH"), 1)[0]
+    path = graded_file(tmp_path / "m.pt", rattled(molecule("CH3CH2OH"), 40))
+    settings = MDSettings(300, 0.004, timestep=1.0, interval=2, thermostat="langevin")
+    calculator = SchNetCalculator(path, device="cpu")
+    run = run_md(atoms, calculator, settings, tmp_path / "run")
+    grades = run.table()["largest_grade"]
+    assert grades[-1] == pytest.approx(calculator.results["grades"].max(), abs=1e-4)
+    assert "largest_grade" not in run.averages()
+    rows = run.log.read_text().splitlines()
+    old = [row.rpartition(",")[0] for row in rows[:2]]  # a version without grades, and a row that was lost
+    run.log.write_text("\n".join(old) + "\n")
+    longer = run_md(atoms, calculator, replace(settings, time=0.006), tmp_path / "run", resume=True)
+    found = longer.table()
+    assert found["largest_grade"][:3] == pytest.approx(grades, abs=1e-4)
+    assert found["potential_ev"][:3] == pytest.approx([float(r.split(",")[1]) for r in rows[1:]], abs=1e-6)
+    images = rattled(molecule("CH3CH2OH"), 2, seed=4)
+    bare = run_md(morse_dimer(), MorsePotential(), MDSettings(300, 0.001), tmp_path / "bare").table()
+    assert np.isnan(bare["largest_grade"]).all()
+    both = run_replicas(images, calculator, settings, tmp_path / "two").run
+    assert np.isfinite(both.table()["largest_grade"]).all()
