@@ -32,7 +32,7 @@ NEEDS = {"engines.md": ("torch_sim", "matcalc", "metatomic"), "recipes.md": ("df
 """Packages without which the snippets of a page don't run."""
 ELSEWHERE = ("dask_jobqueue", "import_model", "MetatomicCalculator", "structures, model=SchNetModel")
 """What other tests run, or needs a cluster."""
-SLOW = {"engines.md", "recipes.md", "training.md", "pimd.md", "crystals.md"}
+SLOW = {"calculator.md", "engines.md", "recipes.md", "training.md", "pimd.md", "crystals.md"}
 
 
 def name(page: Path) -> str:

@@ -1,4 +1,4 @@
-"""Every example, and every Python snippet of the README, at small size."""
+"""Every example, at small size."""
 
 import os
 import re
@@ -62,10 +62,3 @@ def test_commands_of_i_pi_examples(folder, tmp_path):
     assert result.returncode == 0, result.stderr
     (properties,) = work.glob("*.out")
     assert properties.read_text().split("\n")[-2].split()[0].startswith("2.0")
-
-
-def test_readme_snippets():
-    snippets = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
-    assert snippets
-    for snippet in snippets:
-        exec(compile(snippet, "README.md", "exec"), {"__name__": "__main__"})
