@@ -51,6 +51,8 @@ I_PI_ATOMS, I_PI_SHARE, I_PI_STRIDE = 100, 0.6, 8
 """i-PI's atoms, its time beside ours, and steps between its rows, for each of which it takes milliseconds."""
 STRIDE = 2
 NAMES = ("potential", "kinetic, virial", "kinetic, primitive", "heat capacity", "radius of gyration")
+CONSTANT_OF_ONE = NAMES[1:3] + NAMES[4:]
+"""Of a single bead these don't fluctuate."""
 CERTAIN = 0.01
 """A verdict is wrong by chance so often."""
 BEGIN, END = "<!-- pimd_proofs -->", "<!-- end of pimd_proofs -->"
@@ -209,6 +211,7 @@ def compare(kind: str, beads: int, time: float, with_i_pi: bool) -> tuple[list[R
     rows = [
         Row(kind, beads, name, value, mean_of_independent(column), its)
         for name, value, column, its in zip(NAMES, truth, each.T, theirs, strict=True)
+        if beads > 1 or name not in CONSTANT_OF_ONE
     ]
     return rows, as_one(each - np.array(truth))
 
@@ -237,7 +240,7 @@ def report(rows: Sequence[Row], runs: Sequence[float]) -> str:
         "| wells | beads | | exact | without i-PI | σ | i-PI | σ |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
+    for row in sorted(rows, key=lambda r: list(WELLS).index(r.kind)):
         distances = [f"{off(e, row.exact):+.1f}" if off(e, row.exact) else "" for e in (row.ours, row.i_pi)]
         first = f"| {row.kind} | {row.beads} | {row.name} | {row.exact:.5f} "
         lines.append(f"{first}| {row.ours} | {distances[0]} | {row.i_pi or ''} | {distances[1]} |")
@@ -247,12 +250,8 @@ def report(rows: Sequence[Row], runs: Sequence[float]) -> str:
             name = "Without i-PI" if who == "ours" else "i-PI"
             lines += ["", verdict(name, found[found != 0], freedom, who == "ours") + "."]
     together = stats.combine_pvalues(runs, method="fisher").pvalue
-    lines[-1:] = [
-        lines[-1],
-        "",
-        f"The {len(runs)} runs as wholes (Hotelling's T²): the least probable has p = {min(runs):.2g}, "
-        f"all together (Fisher) p = {together:.2g}.",
-    ]
+    text = f"The {len(runs)} runs as wholes (Hotelling's T²): the least probable has p = {min(runs):.2g}, "
+    lines += ["", text + f"all together (Fisher) p = {together:.2g}."]
     return "\n".join(lines)
 
 
@@ -268,22 +267,23 @@ def main() -> None:
     options = parser.parse_args()
     rows: list[Row] = []
     runs = []
-    for kind in WELLS:
-        for beads in options.beads:
+    for beads in options.beads:
+        for kind in WELLS:
             new, probability = compare(kind, beads, options.time, options.i_pi)
             rows += new
             runs.append(probability)
             print(f"{kind}, {beads} beads: p = {probability:.2g}", flush=True)
-    text = report(rows, runs)
-    print(text)
-    if options.write is not None:
-        page = options.write.read_text()
-        pattern = re.escape(BEGIN) + ".*" + re.escape(END)
-        if not re.search(pattern, page, re.DOTALL):
-            raise SystemExit(f"{options.write} has no place for the table: {BEGIN} ... {END}")
-        options.write.write_text(
-            re.sub(pattern, lambda _: f"{BEGIN}\n{text}\n{END}", page, flags=re.DOTALL)
-        )
+            if options.write is not None:
+                write(report(rows, runs), options.write)
+    print(report(rows, runs))
+
+
+def write(text: str, path: Path) -> None:
+    """Put the table into a page, between its two marks."""
+    page, pattern = path.read_text(), re.escape(BEGIN) + ".*" + re.escape(END)
+    if not re.search(pattern, page, re.DOTALL):
+        raise SystemExit(f"{path} has no place for the table: {BEGIN} ... {END}")
+    path.write_text(re.sub(pattern, lambda _: f"{BEGIN}\n{text}\n{END}", page, flags=re.DOTALL))
 
 
 if __name__ == "__main__":

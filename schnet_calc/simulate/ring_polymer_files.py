@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,16 +108,34 @@ class Writer:
         self._pending.setdefault(path, []).append(text)
 
     def save(self, step: int, s: Polymers) -> None:
-        """Write all that has come, then the state, so that rows and frames are never behind it."""
+        """Write all that has come, then the state, so that rows and frames are never behind it.
+
+        Raises
+        ------
+        OSError
+            A full disk; the file is named, and the state before is there still.
+        """
         for path, texts in self._pending.items():
-            with path.open("a") as stream:
+            with _named(path), path.open("a") as stream:
                 stream.write("".join(texts))
         self._pending.clear()
         values: dict[str, Any] = {name: on_host(getattr(s, name)) for name in ARRAYS} | {"step": step}
         states = json.dumps([rng.bit_generator.state for rng in s.generators])
         scratch = self.directory / f"{STATE}.tmp"
-        with scratch.open("wb") as stream:
-            np.savez(stream, **values, generators=states)
-            stream.flush()
-            os.fsync(stream.fileno())
-        scratch.replace(self.directory / STATE)
+        with _named(scratch):
+            with scratch.open("wb") as binary:
+                np.savez(binary, **values, generators=states)
+                binary.flush()
+                os.fsync(binary.fileno())
+            scratch.replace(self.directory / STATE)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say in errors which file could not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            error.errno, f"{error.strerror} (resume goes on once there is room)", str(path)
+        ) from error

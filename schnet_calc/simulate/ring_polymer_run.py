@@ -10,7 +10,6 @@ import ase.io
 import numpy as np
 from numpy.typing import NDArray
 
-from schnet_calc.engine.resident import Resident
 from schnet_calc.errors import BadStructureError, DoubtfulStructureError, NotFiniteError
 from schnet_calc.folders import locked
 from schnet_calc.ipi.doubts import Doubts, read_doubts
@@ -64,11 +63,7 @@ class BeadForces:
         replicas, beads, n_atoms, _ = places.shape
         flat = places.reshape(-1, n_atoms, 3)
         try:
-            if self.resident is None:
-                found = self.model.totals(self._geometries(flat))
-                energies, forces = found.energies, found.forces
-            else:
-                energies, forces = self._on_device(self.resident, flat)
+            energies, forces = self._on_host(flat) if self.resident is None else self._on_device(flat)
         except (BadStructureError, NotFiniteError, DoubtfulStructureError) as error:
             replica, bead = divmod(error.index, beads)
             where = f"bead {bead} of replica {replica}: {error}"
@@ -76,14 +71,19 @@ class BeadForces:
             raise StructureError(error.index, positions, cell, where) from error
         return energies.reshape(replicas, beads), forces.reshape(places.shape)
 
+    def _on_host(self, flat: FloatArray) -> tuple[Any, Any]:
+        found = self.model.totals(self._geometries(flat))
+        return found.energies, found.forces
+
     def _geometries(self, flat: Any) -> Geometries:
         positions = on_host(flat)
         cells = np.broadcast_to(self.first.cell, (len(positions), 3, 3))
         return Geometries(self.first.numbers, positions, cells, self.first.pbc)
 
-    def _on_device(self, evaluate: Resident, flat: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
+    def _on_device(self, flat: "torch.Tensor") -> tuple[Any, Any]:
         """The same of tensors; the guard is given a copy of the positions, if it looks."""
-        found = evaluate(flat)
+        assert self.resident is not None
+        found = self.resident(flat)
         if found is None:
             self.model.totals(self._geometries(flat))
             raise AssertionError("unsound beads have an error")

@@ -152,3 +152,23 @@ def test_the_prefix_of_sockets_is_in_input_and_command(run, cage, tmp_path):
         assert server.wait(30)
     finally:
         server.stop()
+
+
+def test_a_client_of_doubtful_beads_ends_with_status_3(run, tmp_path):
+    """And counts them."""
+    atoms = dodecahedron()
+    atoms.positions *= 1.3
+    ase.io.write(tmp_path / "large.xyz", atoms)
+    where = ("--unix", "here", "--prefix", f"{tmp_path}/")
+    arguments = (*SHORT[:-2], "--time", "0.003", "--transport", "socket", *where, "-o", "in")
+    code, _, err = run("ipi-input", "large.xyz", *arguments)
+    assert code == 0, err
+    server = Server(tmp_path / "in", "input.xml")
+    try:
+        code, _, err = run("ipi", "c20", "in/init.extxyz", *where, "--json", "served.json")
+        assert code == 3, err
+        assert "structures lay outside of what the model knows" in err.replace("\n", " ")
+        served = json.loads((tmp_path / "served.json").read_text())
+        assert served["doubts"]["count"] == served["structures"] > 0
+    finally:
+        server.stop()

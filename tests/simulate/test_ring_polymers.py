@@ -1,7 +1,10 @@
 """Ring polymers integrated as arrays: against exact averages, and runs that are the same however they are made."""
 
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 
+import ase.io
 import numpy as np
 import pytest
 from ase import units
@@ -203,6 +206,40 @@ def test_an_interrupted_run_goes_on_to_the_bit(folder, model, last):
         for one in several:
             run_ring_polymers(ethanol(), model, one, folder / name, replicas=2, resume=True)
     assert files(folder / "a") == files(folder / "b")
+
+
+FULL = """
+import resource
+import ase.io
+from schnet_calc.ipi.input import PIMDSettings
+from schnet_calc.simulate.ring_polymer_run import run_ring_polymers
+resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, resource.RLIM_INFINITY))  # like a disk that is full
+run_ring_polymers(ase.io.read("start.xyz"), {model!r}, {settings!r}, "run", replicas=2, device="cpu")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="no limits on the size of files elsewhere")
+@pytest.mark.parametrize(("size", "full"), [(12000, "simulation"), (5000, "ring_polymers.npz.tmp")])
+def test_a_full_disk_costs_nothing(folder, models, size, full):
+    """Rows and frames, or the state: the file is named, and a resumed run is that of one go to the bit."""
+    ase.io.write(folder / "start.xyz", ethanol())
+    beads, frames = (4, 100) if full.startswith("ring") else (2, 2)
+    settings = pimd_settings(beads=beads, time=0.02, timestep=0.1, stride=2, frame_stride=frames)
+    script = FULL.format(size=size, model=str(models["float64"]), settings=settings)
+    failed = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False
+    )
+    last = failed.stderr.splitlines()[-1]
+    assert failed.returncode == 1
+    assert "File too large (resume goes on once there is room)" in last, failed.stderr
+    assert full in last
+    atoms = ase.io.read(folder / "start.xyz")
+    for name in ("run", "whole"):
+        run_ring_polymers(
+            atoms, str(models["float64"]), settings, folder / name, replicas=2, resume=True, device="cpu"
+        )
+    assert files(folder / "run") == files(folder / "whole")
 
 
 def test_a_run_is_read_as_one_of_i_pi(folder, model):
