@@ -74,6 +74,9 @@ def test_progress_tells_the_equilibration_apart():
 def test_the_study_from_start_to_end(tmp_path, monkeypatch):
     monkeypatch.setattr(h2co_dynamics, "REPLICAS", 3)
     monkeypatch.setattr(h2co_dynamics, "STARTS", 2)
+    # A picosecond of equilibration each would take most of the time.
+    monkeypatch.setattr("schnet_calc.simulate.md.equilibration_time", lambda *_: 0.02)
+    monkeypatch.setattr("schnet_calc.ipi.settings.EQUILIBRATION", 0.2)
     stages = []
 
     def report(stage, done, total):
