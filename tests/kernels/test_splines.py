@@ -6,7 +6,7 @@ import torch
 
 from helpers import random_network
 from schnet_calc import SchNetCalculator
-from schnet_calc.kernels.cpu.pairs import _quintic, _quintic_slope
+from schnet_calc.kernels.cpu.geometry import _quintic, _quintic_slope
 from schnet_calc.kernels.splines.quintic import choose_grid, quintic_weights
 
 

@@ -53,7 +53,7 @@ class Mine(NamedTuple):
     knot: Array
     """uint32 (P',) row of the table"""
     w: Array
-    """(P', 12) weights of six rows, for values and slopes"""
+    """(12, P') weights of six rows, for values and slopes"""
     first: int
     """Of the atoms."""
     last: int

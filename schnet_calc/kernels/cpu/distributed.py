@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from schnet_calc.kernels.cpu.compiling import jit
 from schnet_calc.kernels.cpu.dense import aligned, dense, dense_adjoint
-from schnet_calc.kernels.cpu.pairs import convolve, convolve_adjoint, geometry, pull_together
+from schnet_calc.kernels.cpu.geometry import geometry
+from schnet_calc.kernels.cpu.pairs import convolve, convolve_adjoint, convolve_slopes, pull_together
 from schnet_calc.kernels.cpu.structure import (
     atomwise,
     atomwise_adjoint,
@@ -29,18 +30,18 @@ Array = NDArray[Any]
 
 
 class Near(NamedTuple):
-    """The pairs within the cutoff, as :func:`schnet_calc.kernels.cpu.pairs.geometry` finds them."""
+    """The pairs within the cutoff, as :func:`schnet_calc.kernels.cpu.geometry.geometry` finds them."""
 
     near: Array
     """uint32 (P, 2) rows of the two atoms"""
     knot: Array
-    """uint32 (>= P,) rows of the filters' tables"""
+    """uint32 (P,) rows of the filters' tables"""
     w: Array
-    """(>= P, 12) weights of values and slopes"""
+    """(12, P) weights of values and slopes"""
     unit: Array
     """(>= P, 3) from the first to the second"""
     length: Array
-    """(>= P,) Å"""
+    """(P,) Å"""
     slope: Array
     """(P,) derivative of this process's energy by the distance, filled by and by, eV/Å"""
 
@@ -122,12 +123,14 @@ def backward_block(t, pairs, weights, fields, forces, virial):  # type: ignore[n
     if t + 1 < n_blocks:
         dense_adjoint(fields.sums[:n_own], weights.layers, 3 * (t + 1), fields.x, True)
     atomwise_adjoint(fields.x, t, weights, fields.slopes[t], fields.g[:n_own])
-    clear(fields.sums)
     table = weights.tables[t % weights.tables.shape[0]]
-    convolve_adjoint(
-        pairs.near, pairs.knot, pairs.w, table, fields.ys[t], fields.g, fields.sums, pairs.slope
-    )
-    if t == 0:
+    if t > 0:
+        clear(fields.sums)
+        convolve_adjoint(
+            pairs.near, pairs.knot, pairs.w, table, fields.ys[t], fields.g, fields.sums, pairs.slope
+        )
+    else:
+        convolve_slopes(pairs.near, pairs.knot, pairs.w, table, fields.ys[t], fields.g, pairs.slope)
         clear(forces)
         clear(virial)
         pull_together(pairs.near, pairs.slope, pairs.unit, pairs.length, forces, virial)

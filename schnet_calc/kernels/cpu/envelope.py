@@ -2,7 +2,7 @@
 
 import math
 
-from schnet_calc.kernels.cpu.compiling import jit
+from schnet_calc.kernels.cpu.compiling import inner, jit
 
 CUTOFFS = {"none": 0, "hard": 1, "cosine": 2, "mollifier": 3, "switch": 4}
 """Numbers of the functions, as compiled code takes them."""
@@ -26,3 +26,27 @@ def envelope(d, kind, cutoff, onset):  # type: ignore[no-untyped-def]
         steepness = (1.0 / (1.0 - u) ** 2 + 1.0 / u**2) / (cutoff - onset)
         return factor, -factor * (1.0 - factor) * steepness
     return 1.0, 0.0
+
+
+@inner
+def envelopes(length, kind, cutoff, onset, factor, slope):  # type: ignore[no-untyped-def]
+    """Fill factors and slopes (P,), 1/Å, at distances (P,) within the cutoff, Å."""
+    if kind == COSINE:
+        rate = math.pi / cutoff
+        for p in range(length.shape[0]):
+            sine, cosine = _sine_and_cosine(rate * length[p] - 0.5 * math.pi)
+            factor[p], slope[p] = 0.5 * (1.0 - sine), -0.5 * rate * cosine
+    else:
+        for p in range(length.shape[0]):
+            factor[p], slope[p] = envelope(length[p], kind, cutoff, onset)
+
+
+@jit
+def _sine_and_cosine(x):  # type: ignore[no-untyped-def]
+    """Both at x from -π/2 to π/2, by Taylor series up to the rounding of float64: a library's can't be a vector."""
+    y = x * x
+    sine, cosine = 1.0, 1.0
+    for k in range(20, 0, -2):
+        sine = 1.0 - y * sine / (k * (k + 1))
+        cosine = 1.0 - y * cosine / (k * (k - 1))
+    return x * sine, cosine

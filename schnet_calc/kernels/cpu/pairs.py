@@ -1,98 +1,19 @@
-"""Compiled loops over the pairs of a structure: distances, messages, and the forces that follow.
+"""Compiled loops over the pairs of a structure: messages, and the forces that follow from them."""
 
-The geometry is float64 whatever the network's type.
-"""
-
-import numpy as np
-
-from schnet_calc.kernels.cpu.compiling import inner, jit
-from schnet_calc.kernels.cpu.envelope import envelope
+from schnet_calc.kernels.cpu.compiling import inner
 from schnet_calc.kernels.cpu.simd import VECTOR_BYTES, fma, load, plus, splat, store, times, total
 
 
 @inner
-def geometry(positions, i, j, shifts, weights):  # type: ignore[no-untyped-def]
-    """The pairs within the cutoff: atoms, row of the table, 6 weights of values and 6 of slopes.
-
-    Then unit vectors and lengths, and which pair of all is the closest and how close.
-    """
-    n_all, kind = i.shape[0], weights.embedding.dtype
-    near, knot = np.empty((n_all, 2), np.uint32), np.empty(n_all, np.uint32)
-    w, unit, length = np.empty((n_all, 12), kind), np.empty((n_all, 3)), np.empty(n_all)
-    n_intervals, constants = weights.tables.shape[1] - 5, weights.constants
-    start, spacing, cutoff = constants[1], constants[2], constants[3]
-    share, onset = constants[4], constants[5]
-    kept, closest, shortest = 0, -1, np.inf
-    for p in range(i.shape[0]):
-        # The vector from i to the image of j; the list may hold pairs beyond the cutoff.
-        x = positions[j[p], 0] + shifts[p, 0] - positions[i[p], 0]
-        y = positions[j[p], 1] + shifts[p, 1] - positions[i[p], 1]
-        z = positions[j[p], 2] + shifts[p, 2] - positions[i[p], 2]
-        square = x * x + y * y + z * z
-        if square >= cutoff * cutoff:
-            continue
-        d = np.sqrt(square)
-        if d < shortest:
-            closest, shortest = p, d
-        q, kept = kept, kept + 1
-        near[q, 0], near[q, 1] = i[p], j[p]
-        unit[q, 0], unit[q, 1], unit[q, 2], length[q] = x / d, y / d, z / d, d
-
-        # The spline's basis at d. Behind the table no Gaussian is left: filters are constant there.
-        along = (d - start) / spacing
-        k = min(max(int(np.floor(along)), 0), n_intervals - 1)
-        t = min(along - k, 1.0)
-        rate = 0.0 if along > n_intervals else 1.0 / spacing
-        knot[q] = k
-
-        # Filter times cutoff function over the number of neighbours, and the derivative of that product.
-        factor, slope = envelope(d, weights.codes[0], cutoff, onset)
-        factor, slope = share * factor, share * slope
-        values, slopes = _quintic(t), _quintic_slope(t)
-        for m in range(6):
-            w[q, m] = factor * values[m]
-            w[q, 6 + m] = slope * values[m] + factor * slopes[m] * rate
-    return near[:kept], knot, w, unit, length, closest, shortest
-
-
-@jit
-def _quintic(t):  # type: ignore[no-untyped-def]
-    """The six B-splines of fifth degree that are not zero at t in [0, 1) between two knots."""
-    s = 1.0 - t
-    return (
-        s**5 / 120.0,
-        (1.0 + s * (5.0 + s * (10.0 + s * (10.0 + s * (5.0 - 5.0 * s))))) / 120.0,
-        (26.0 + s * (50.0 + s * (20.0 + s * (-20.0 + s * (-20.0 + 10.0 * s))))) / 120.0,
-        (26.0 + t * (50.0 + t * (20.0 + t * (-20.0 + t * (-20.0 + 10.0 * t))))) / 120.0,
-        (1.0 + t * (5.0 + t * (10.0 + t * (10.0 + t * (5.0 - 5.0 * t))))) / 120.0,
-        t**5 / 120.0,
-    )
-
-
-@jit
-def _quintic_slope(t):  # type: ignore[no-untyped-def]
-    """Their derivatives with respect to t."""
-    s = 1.0 - t
-    return (
-        -(s**4) / 24.0,
-        -(1.0 + s * (4.0 + s * (6.0 + s * (4.0 - 5.0 * s)))) / 24.0,
-        -(5.0 + s * (4.0 + s * (-6.0 + s * (-8.0 + 5.0 * s)))) / 12.0,
-        (5.0 + t * (4.0 + t * (-6.0 + t * (-8.0 + 5.0 * t)))) / 12.0,
-        (1.0 + t * (4.0 + t * (6.0 + t * (4.0 - 5.0 * t)))) / 24.0,
-        t**4 / 24.0,
-    )
-
-
-@inner
 def _splats(w, p, first):  # type: ignore[no-untyped-def]
-    """The six weights of a pair from a column on, each as a vector."""
+    """The six weights of a pair from a row on, each as a vector."""
     return (
-        splat(w[p, first]),
-        splat(w[p, first + 1]),
-        splat(w[p, first + 2]),
-        splat(w[p, first + 3]),
-        splat(w[p, first + 4]),
-        splat(w[p, first + 5]),
+        splat(w[first, p]),
+        splat(w[first + 1, p]),
+        splat(w[first + 2, p]),
+        splat(w[first + 3, p]),
+        splat(w[first + 4, p]),
+        splat(w[first + 5, p]),
     )
 
 
@@ -155,6 +76,22 @@ def convolve_adjoint(near, knot, w, table, y, g, u, s):  # type: ignore[no-untyp
             sums = fma(slope, fma(load(yf, a), gj, times(load(yf, b), gi)), sums)
             store(uf, a, fma(filt, gj, load(uf, a)))
             store(uf, b, fma(filt, gi, load(uf, b)))
+        s[p] += total(sums)
+
+
+@inner
+def convolve_slopes(near, knot, w, table, y, g, s):  # type: ignore[no-untyped-def]
+    """Only the second half of :func:`convolve_adjoint`: embeddings don't depend on positions."""
+    tf, yf, gf = table.reshape(-1), y.reshape(-1), g.reshape(-1)
+    n_features, lanes = y.shape[1], VECTOR_BYTES // y.itemsize
+    for p in range(near.shape[0]):
+        slopes = _splats(w, p, 6)
+        row, i, j = knot[p] * n_features, near[p, 0] * n_features, near[p, 1] * n_features
+        sums = splat(y.dtype.type(0.0))
+        for f in range(0, n_features, lanes):
+            slope = _weighted(slopes, _rows(tf, row + f, n_features))
+            a, b = i + f, j + f
+            sums = fma(slope, fma(load(yf, a), load(gf, b), times(load(yf, b), load(gf, a))), sums)
         s[p] += total(sums)
 
 

@@ -11,8 +11,9 @@ from schnet_calc.kernels.cpu.arrays import Mine, Prepared, Results
 from schnet_calc.kernels.cpu.barrier import take, wait
 from schnet_calc.kernels.cpu.compiling import inner, jit
 from schnet_calc.kernels.cpu.dense import dense, dense_adjoint
+from schnet_calc.kernels.cpu.geometry import geometry
 from schnet_calc.kernels.cpu.grading import grade
-from schnet_calc.kernels.cpu.pairs import convolve, convolve_adjoint, geometry, pull_together
+from schnet_calc.kernels.cpu.pairs import convolve, convolve_adjoint, convolve_slopes, pull_together
 
 
 @inner
@@ -159,11 +160,12 @@ def backwards(part, n_parts, arrivals, meetings, mine, weights, shared, x, slope
         atomwise_adjoint(x, t, weights, slopes[t], g[first:last])
         if not wait(arrivals, meetings, n_parts):
             return -1
-        clear(sums[part])
         table = weights.tables[t % n_tables]
-        convolve_adjoint(mine.near, mine.knot, mine.w, table, shared[t], g, sums[part], s)
         if t == 0:
-            break  # the embedding does not depend on positions
+            convolve_slopes(mine.near, mine.knot, mine.w, table, shared[t], g, s)
+            break
+        clear(sums[part])
+        convolve_adjoint(mine.near, mine.knot, mine.w, table, shared[t], g, sums[part], s)
         if not wait(arrivals, meetings + 1, n_parts):
             return -1
         meetings += 2
