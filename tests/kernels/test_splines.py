@@ -8,6 +8,7 @@ from helpers import random_network
 from schnet_calc import SchNetCalculator
 from schnet_calc.kernels.cpu.geometry import _quintic, _quintic_slope
 from schnet_calc.kernels.splines.quintic import choose_grid, quintic_weights
+from schnet_calc.studies.c20 import dodecahedron
 
 
 @pytest.mark.parametrize("name", ["c20", "ethanol", "silicon"])
@@ -36,3 +37,15 @@ def test_compiled_splines_are_the_tensors_ones():
         slopes = [float(torch.autograd.grad(w.sum(), x, retain_graph=True)[0]) for w in weights]
         np.testing.assert_allclose(slopes, _quintic_slope(t), atol=1e-14)
         assert sum(_quintic(t)) == pytest.approx(1, abs=1e-14)
+
+
+def test_tables_are_fine_enough_for_what_a_network_knows_and_no_finer():
+    """On a random cluster `c20_accurate` has forces of thousands of eV/Å: tables as exact there would be huge."""
+    calculator = SchNetCalculator("c20_accurate", device="cpu", dtype="float64")
+    exact = SchNetCalculator("c20_accurate", device="cpu", dtype="float64", engine="script")
+    assert 100 < 1 / calculator.engine.grid.spacing < 400
+    cages = [dodecahedron() for _ in range(3)]
+    for seed, cage in enumerate(cages):
+        cage.rattle(0.03, seed=seed)
+    for ours, theirs in zip(calculator.evaluate(cages), exact.evaluate(cages), strict=True):
+        np.testing.assert_allclose(ours.forces, theirs.forces, rtol=0, atol=1e-7)

@@ -21,6 +21,8 @@ TOLERANCE = {torch.float64: 1e-7, torch.float32: 4e-6}
 """Largest error of a force component that tables may cause, eV/Å: below what the type itself does."""
 MARGIN = 4.0
 """Other geometries may have larger errors than the one that is measured."""
+USUAL_FORCE = 10.0
+"""eV/Å, root mean square; where the network's forces are larger, so may errors be."""
 FIRST, FINEST = 25.0, 1600.0
 """Knots per Å to begin with, and at most."""
 PROBE_ATOMS = 16
@@ -50,7 +52,9 @@ def choose_grid(
 ) -> tuple[SplineGrid, float]:
     """Return the coarsest grid, up to a fifth, that keeps the forces within a tolerance.
 
-    Measured on a random cluster of atoms, where a quarter of the tolerance is asked for.
+    Measured on a random cluster of atoms, where a quarter of the tolerance is asked for. A network that was trained
+    on something very different may have forces of thousands of eV/Å there; then errors are counted in proportion
+    to them, since tables as fine as 1e-10 of a force are of no use where the network is, and fill the cache.
 
     Parameters
     ----------
@@ -66,15 +70,17 @@ def choose_grid(
     Returns
     -------
     SplineGrid, float
-        The grid, and the largest error of a force component on the cluster, eV/Å.
+        The grid, and the largest error of a force component on the cluster, eV/Å, for forces of
+        :data:`USUAL_FORCE`.
     """
     numbers, positions = _cluster(elements, closest)
     exact = _forces(network, numbers, positions)
     tolerance = tolerance / MARGIN
+    excess = max(1.0, float(exact.pow(2).mean().sqrt()) / USUAL_FORCE)
 
     def error(knots: float) -> float:
         grid = SplineGrid.covering(0.0, table_end(network.config), 1.0 / knots)
-        return float((_forces(_splined(network, grid), numbers, positions) - exact).abs().max())
+        return float((_forces(_splined(network, grid), numbers, positions) - exact).abs().max()) / excess
 
     knots = too_few = FIRST
     while (found := error(knots)) > tolerance and knots < FINEST:
