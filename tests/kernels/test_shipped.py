@@ -29,7 +29,7 @@ for dtype in ("float32", "float64"):
     found[dtype] = [prediction.energy, *prediction.forces.ravel().tolist()]
 save = Run._validate
 def validate(run):
-    found["training"] = [float(run._loss[0]), *run.network.state_dict()["output.weight"].ravel().tolist()]
+    found["training"] = [run.loss, *run.network.state_dict()["output.weight"].ravel().tolist()]
     return save(run)
 Run._validate = validate
 parts.train("float32")
