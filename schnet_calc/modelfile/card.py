@@ -107,9 +107,9 @@ def _errors(metadata: Metadata) -> str:
             words.append(f"stress {errors['stress_mae_gpa']:.2f} GPa")
         for name, value in errors.items():
             said = name.removesuffix("_mae")
-            unit = metadata.outputs.get(said.removesuffix("_length"))
-            if unit is not None and said != name and isinstance(value, int | float):
-                words.append(f"{said.replace('_', ' ')} {value:.3g} {unit}".strip())
+            output = metadata.outputs.get(said.removesuffix("_length"))
+            if output is not None and said != name and isinstance(value, int | float):
+                words.append(f"{said.replace('_', ' ')} {value:.3g} {output}".strip())
         if words:
             count = errors.get("n_frames")
             of = (
