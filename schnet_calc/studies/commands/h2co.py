@@ -43,7 +43,7 @@ def h2co(
 ) -> None:
     """The formaldehyde study: harmonic, VPT2, classical and quantum infrared spectra of H2CO and D2CO.
 
-    With its defaults it takes about 25 minutes of one core; what a folder has of it isn't computed again.
+    With its defaults it takes about 20 minutes of one core; what a folder has of it isn't computed again.
     """
     output = out.output
     check_model(settings.model)
