@@ -236,14 +236,13 @@ def verdict(who: str, several: np.ndarray, freedom: float, largest: bool) -> str
 
 def report(rows: Sequence[Row], runs: Sequence[float]) -> str:
     """The table, and what it says."""
-    lines = [
-        "| wells | beads | | exact | without i-PI | σ | i-PI | σ |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    beside = any(row.i_pi is not None for row in rows)
+    lines = ["| wells | beads | | exact | without i-PI | σ |" + " i-PI | σ |" * beside]
+    lines += ["|---" * (6 + 2 * beside) + "|"]
     for row in sorted(rows, key=lambda r: list(WELLS).index(r.kind)):
-        distances = [f"{off(e, row.exact):+.1f}" if off(e, row.exact) else "" for e in (row.ours, row.i_pi)]
         first = f"| {row.kind} | {row.beads} | {row.name} | {row.exact:.5f} "
-        lines.append(f"{first}| {row.ours} | {distances[0]} | {row.i_pi or ''} | {distances[1]} |")
+        last = f"| {row.i_pi} | {off(row.i_pi, row.exact):+.1f} |" * beside
+        lines.append(f"{first}| {row.ours} | {off(row.ours, row.exact):+.1f} {last or '|'}")
     for who, freedom in (("ours", REPLICAS - 1.0), ("i_pi", np.inf)):
         found = np.array([off(getattr(row, who), row.exact) for row in rows])
         if np.any(found):

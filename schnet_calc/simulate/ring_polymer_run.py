@@ -88,7 +88,8 @@ class BeadForces:
             self.model.totals(self._geometries(flat))
             raise AssertionError("unsound beads have an error")
         if self.model.guard.on_doubt != "ignore":
-            self.model.guard.check_geometries(self._geometries(flat), self.model.lists, found[2])
+            lists, energies = self.model.lists, on_host(found[0])
+            self.model.guard.check_geometries(self._geometries(flat), lists, energies, found[2])
         return found[:2]
 
 
