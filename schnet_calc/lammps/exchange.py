@@ -113,8 +113,8 @@ def find_owners(comm: Any, own: Integers, wanted: Integers) -> tuple[Integers, I
 
     Parameters
     ----------
-    comm : MPI communicator
-        Of all ranks.
+    comm
+        As for :func:`scatter`.
     own : array
         (M,) IDs of own atoms.
     wanted : array

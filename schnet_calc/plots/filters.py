@@ -93,10 +93,8 @@ def draw_filter_curves(axes: Axes, distances: NDArray[np.float64], curves: NDArr
 
     Parameters
     ----------
-    axes : Axes
-        Where to draw.
-    distances : array
-        (M,) Å.
+    axes, distances
+        As for :func:`draw_sensitivity`.
     curves : array
         (M, filters), without a unit.
     """

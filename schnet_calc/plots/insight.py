@@ -91,10 +91,8 @@ def draw_ring(axes: Axes, atoms: ase.Atoms, members: NDArray[np.int64]) -> Axes:
 
     Parameters
     ----------
-    axes : Axes
-        Where to draw.
-    atoms : Atoms
-        The molecule.
+    axes, atoms
+        As for :func:`draw_rings`.
     members : array
         (6,) indices of the ring's atoms.
     """
@@ -147,10 +145,8 @@ def draw_attribution(axes: Axes, atoms: ase.Atoms, attribution: Attribution) -> 
 
     Parameters
     ----------
-    axes : Axes
-        Where to draw.
-    atoms : Atoms
-        The molecule.
+    axes, atoms
+        As for :func:`draw_rings`.
     attribution : Attribution
         Shares of its atoms and pairs.
     """

@@ -43,20 +43,16 @@ def draw_cage(
 
     Parameters
     ----------
-    axes : Axes
-        Where to draw.
-    atoms : Atoms
-        The molecule.
+    axes, atoms
+        Where to draw, and the molecule.
     pairs : array
         (B, 2) indices of bonded atoms.
     lengths : array
         (B,) Å.
     classes : sequence of Cluster
         Of these lengths.
-    labels : bool
-        Whether lengths are written beside the bonds.
-    names : sequence of str
-        Of the classes.
+    labels, names
+        Whether lengths are written beside the bonds; names of the classes.
     """
     arms = atoms.positions - atoms.positions.mean(axis=0)
     x, y, depth = (arms @ flat_side(atoms).T @ _rotation(0.35, 0.25)).T
