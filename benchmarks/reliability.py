@@ -22,6 +22,7 @@ NAMES = (
     "benzene",
     "uracil",
     "toluene",
+    "isomers",
     "h2co",
     "silicon",
 )
@@ -44,7 +45,7 @@ def main(figure: str, *names: str) -> None:
     chosen = names or NAMES
     columns = min(3, len(chosen))
     rows = -(-len(chosen) // columns)
-    canvas, axes = plots.new_figure(3.0 * columns, 2.8 * rows, rows, columns, squeeze=False)
+    canvas, axes = plots.new_figure(3.0 * columns, 2.8 * rows, columns, nrows=rows, squeeze=False)
     for axis in np.ravel(axes)[len(chosen) :]:
         axis.set_visible(False)
     for axis, name in zip(np.ravel(axes), chosen, strict=False):
