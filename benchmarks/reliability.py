@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from guard import unseen_frames
 from schnet_calc import load_model, plots
@@ -56,6 +57,10 @@ def main(figure: str, *names: str) -> None:
         ends = [0.8 * min(predicted + actual), 1.25 * max(predicted + actual)]
         axis.loglog(ends, ends, lw=0.8, color="grey")
         axis.loglog(predicted, actual, "o", ms=4)
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            side.set_major_formatter(FormatStrFormatter("%g"))
+            side.set_minor_formatter(NullFormatter())
         axis.set(
             title=f"{name}: {np.std(errors / bars):.2f}", xlabel="error bar, meV", ylabel="RMS error, meV"
         )
