@@ -88,7 +88,6 @@ def modes(
         "sum rule": f"{result.sum_rule:.1e} eV/Å²",
     }
     intensities, more = _further(result, calculator, extras.anharmonic, gas, rows)
-    record |= more
     if compared:
         rows |= {
             f"{reference}, same order": ", ".join(f"{f:.1f}" for f in compared.reference) + " cm⁻¹",
@@ -97,10 +96,10 @@ def modes(
             "smallest overlap": f"{compared.overlaps.min():.3f}",
             "distance of the minima": f"{compared.rmsd:.4f} Å",
         }
-    fundamentals = record["anharmonic"]["fundamentals_cm1"] if extras.anharmonic else None
+    fundamentals = more["anharmonic"]["fundamentals_cm1"] if extras.anharmonic else None
     figures = _draw(result, compared, intensities, fundamentals, drawn, out.output)
     numbers = out.json or Path(f"{out.output}.json")
-    write_modes(numbers, result, calculator, record)
+    write_modes(numbers, result, calculator, record | more)
     print_table(f"normal modes of {structure.name}", rows | {"files": listed(*figures, numbers)})
     tell_doubts(calculator)
 
