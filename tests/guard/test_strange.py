@@ -96,7 +96,7 @@ def plain(name):
 QM9 = {
     "C60": molecule("C60"),
     "n-C20H42": eicosane(),
-    **{name: plain(name) for name in ("CH3", "OH", "NH", "CH3O", "CH2_s1A1d", "CO", "O2")},
+    **{name: plain(name) for name in ("CH3", "OH", "NH", "CH3O", "CH2_s1A1d", "CO", "O2", "C2H4")},
     "H3O+": ase.Atoms("OH3", [(0, 0, 0.1), (0.94, 0, -0.2), (-0.47, 0.81, -0.2), (-0.47, -0.81, -0.2)]),
 }
 
@@ -108,7 +108,7 @@ def test_no_molecules_of_qm9(name):
 
 def test_molecules_of_qm9_are_inside():
     model = load_model("qm9", device="cpu", on_doubt="stop")
-    for name in ("H2O", "NH3", "CH4", "C2H4", "CH3CH2OH", "C6H6", "CH3CONH2", "C5H5N"):
+    for name in ("H2O", "NH3", "CH4", "C2H6", "CH3CH2OH", "C6H6", "CH3CONH2", "C5H5N"):
         model.evaluate([plain(name)])
 
 
