@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+from rich.markup import escape
 
 from schnet_calc.cli.console import Stages, err, listed, print_table, progress_bar, write_json
 from schnet_calc.cli.options import OutputOptions, OutputPath, check_data
+from schnet_calc.cli.words import told
 from schnet_calc.data.labels import Labels
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def data(
     values = found.to_dict()
     rows = _rows(frames, found)
     for warning in dict.fromkeys([*found.warnings, *label_warnings(frames)]):
-        err.print(f"[yellow]warning:[/yellow] {warning}", soft_wrap=True)
+        err.print(f"[yellow]warning:[/yellow] {escape(told(warning))}", soft_wrap=True)
     figure, axes = plots.new_figure(11, 3.2, 3)
     plots.draw_overview(axes, found)
     files = plots.save_figure(figure, out.output)
@@ -80,6 +82,8 @@ def _rows(frames: "Frames", found: "Overview") -> dict[str, Any]:
     import numpy as np
     from ase.units import GPa
 
+    from schnet_calc.data.checks import energies_by_composition
+
     values = found.to_dict()
     rows = {
         "frames": ", ".join(f"{n} of {formula}" for formula, n in [*found.formulas.items()][:12]),
@@ -90,6 +94,11 @@ def _rows(frames: "Frames", found: "Overview") -> dict[str, Any]:
         rows["frames"] += f" and {len(found.formulas) - 12} more"
     if energy := values["energy_per_atom_ev"]:
         rows["energy per atom"] = f"{energy['mean']:.4f} ± {energy['std']:.4f} eV"
+    by_formula = energies_by_composition(frames)
+    if len(by_formula) > 1:
+        lines = [f"{f} {mean:.4f} ± {std:.4f} eV ({n})" for f, (n, mean, std) in [*by_formula.items()][:12]]
+        more = f"\nand {len(by_formula) - 12} more" if len(by_formula) > 12 else ""
+        rows["energies by composition"] = "\n".join(lines) + more
     if values["force_rms_ev_ang"]:
         rows["force components, RMS"] = _list(values["force_rms_ev_ang"], "eV/Å")
         slope = found.slope

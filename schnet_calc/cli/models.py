@@ -20,6 +20,9 @@ from schnet_calc.cli.options import (
     check_files,
     check_model,
 )
+from schnet_calc.cli.remembered import remembered_labels
+from schnet_calc.data.labels import Labels
+from schnet_calc.modelfile.finding import find_model, model_sources
 
 
 def info(model: ModelName, *, card: bool = False, json: Path | None = None) -> None:
@@ -56,6 +59,14 @@ class FrameOptions(EvaluationOptions):
     """For structures outside of what the model knows: warn, ignore, stop, or an .extxyz file to write them to."""
 
 
+def _labels_of_training(model: str, data: Path) -> Labels | None:
+    """Keys and units that a model was trained with, if it was on this file; said aloud."""
+    found = remembered_labels(find_model(model_sources(model)[0]), data)
+    if found is not None:
+        console.err.print("keys and units of the labels are those of the model's training")
+    return found
+
+
 @dataclass(frozen=True)
 class EvaluationOutput(OutputOptions):
     """What ``evaluate`` writes."""
@@ -89,7 +100,7 @@ def evaluate(
     from schnet_calc.data import Split, read_frames
     from schnet_calc.training.evaluation import evaluate as run
 
-    frames = read_frames(data, labels)
+    frames = read_frames(data, labels or _labels_of_training(model, data))
     if split is not None:
         chosen = Split.load(split)
         chosen.check(len(frames), split)

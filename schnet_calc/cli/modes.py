@@ -87,7 +87,7 @@ def modes(
         "asymmetry of the Hessian": f"{result.asymmetry:.1e} eV/Å²",
         "sum rule": f"{result.sum_rule:.1e} eV/Å²",
     }
-    intensities, more = _further(result, calculator, extras.anharmonic, gas, rows)
+    record |= _further(result, calculator, extras.anharmonic, gas, rows)
     if compared:
         rows |= {
             f"{reference}, same order": ", ".join(f"{f:.1f}" for f in compared.reference) + " cm⁻¹",
@@ -96,23 +96,22 @@ def modes(
             "smallest overlap": f"{compared.overlaps.min():.3f}",
             "distance of the minima": f"{compared.rmsd:.4f} Å",
         }
-    fundamentals = more["anharmonic"]["fundamentals_cm1"] if extras.anharmonic else None
-    figures = _draw(result, compared, intensities, fundamentals, drawn, out.output)
+    figures = _draw(result, compared, record, drawn, out.output)
     numbers = out.json or Path(f"{out.output}.json")
-    write_modes(numbers, result, calculator, record | more)
+    write_modes(numbers, result, calculator, record)
     print_table(f"normal modes of {structure.name}", rows | {"files": listed(*figures, numbers)})
     tell_doubts(calculator)
 
 
 def _further(
     result: Any, calculator: Any, anharmonic: bool, gas: GasSettings, rows: dict[str, Any]
-) -> tuple[Any, dict[str, Any]]:
+) -> dict[str, Any]:
     """Intensities, VPT2 and thermochemistry, where they can be had: into the table's rows, and as values."""
     from schnet_calc.simulate.infrared import infrared_intensities
     from schnet_calc.simulate.thermochemistry import thermochemistry
     from schnet_calc.simulate.vpt2 import quartic_field, vpt2
 
-    intensities, record = None, {}
+    record: dict[str, Any] = {}
     if "dipole" in calculator.model.outputs:
         intensities = infrared_intensities(result, calculator.model)
         rows["infrared intensities"] = ", ".join(f"{i:.1f}" for i in intensities) + " km/mol"
@@ -134,16 +133,18 @@ def _further(
         rows[f"Gibbs energy, {at}"] = f"{found.gibbs - energy:+.4f} eV to the minimum"
         rows[f"entropy, {at}"] = f"{found.entropy_j:.2f} J/mol/K"
         record["thermochemistry"] = found.to_dict()
-    return intensities, record
+    return record
 
 
-def _draw(
-    result: Any, compared: Any, intensities: Any, fundamentals: Any, drawn: Figure, output: Path
-) -> list[Path]:
+def _draw(result: Any, compared: Any, record: dict[str, Any], drawn: Figure, output: Path) -> list[Path]:
     """Draw what there is beside each other; return the files."""
+    import numpy as np
+
     from schnet_calc import plots
     from schnet_calc.data.measured import read_measured
 
+    intensities = record.get("intensities_km_mol")
+    fundamentals = record.get("anharmonic", {}).get("fundamentals_cm1")
     count = 1 + (compared is not None) + (intensities is not None)
     figure, axes = plots.new_figure(5.5 * count, 3.6, count, squeeze=False)
     known = None if compared is None else compared.reference
@@ -153,7 +154,7 @@ def _draw(
     if intensities is not None:
         measured = None if drawn.experiment is None else read_measured(drawn.experiment)
         plots.draw_infrared(
-            axes[0, -1], drawn.scale * result.frequencies, intensities, drawn.width, measured
+            axes[0, -1], drawn.scale * result.frequencies, np.array(intensities), drawn.width, measured
         )
     return plots.save_figure(figure, output)
 

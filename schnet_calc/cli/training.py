@@ -8,7 +8,9 @@ from rich.markup import escape
 
 from schnet_calc.cli.console import Stages, command_line, err, print_table, progress_bar, write_json
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_data, check_files
+from schnet_calc.cli.remembered import remember, remembered
 from schnet_calc.cli.training_options import Options
+from schnet_calc.cli.words import told
 from schnet_calc.training.config import RunConfig
 
 if TYPE_CHECKING:
@@ -54,12 +56,13 @@ def train(
     data
         Labelled structures: MD17/rMD17 npz, or anything ASE reads.
     resume
-        Go on with the run in the folder.
+        Go on with the run in the folder, with the settings that it has where none are given.
     strict
         Refuse data whose labels don't fit, instead of warning.
     """
     check_files(config)
-    given = RunConfig.from_toml(config) if config else RunConfig()
+    given = RunConfig.from_toml(config) if config else remembered(out.output) if resume else None
+    given = given or RunConfig()
     changes = {} if options is None else {k: v for k, v in vars(options).items() if v is not None}
     if data is not None:
         changes["file"] = data
@@ -69,6 +72,7 @@ def train(
     check_data(Path(settings.data.file))
     if committee.bootstrap:
         settings = settings.changed({"bootstrap": True})
+    remember(settings, out.output)
     if committee.members != 1:
         _train_committee(settings, committee.members, resume, out)
         return
@@ -121,7 +125,7 @@ def _check_labels(run: "Run", strict: bool) -> None:
         return
     found = label_warnings(run.frames)
     for text in found:
-        err.print(f"[yellow]warning:[/yellow] {escape(text)}", soft_wrap=True)
+        err.print(f"[yellow]warning:[/yellow] {escape(told(text))}", soft_wrap=True)
     if found and strict:
         raise ValueError(
             f"{run.config.data.file}: {len(found)} doubts about the labels, and --strict was given"

@@ -1,6 +1,7 @@
 """Errors in the words of the command: options where Python has arguments."""
 
 import re
+import sys
 from collections.abc import Collection, Sequence
 
 from schnet_calc.cli.app import app
@@ -24,6 +25,11 @@ def in_options(message: str, options: Collection[str]) -> str:
     return re.sub(
         r"(?<![\w\-./'\"])[a-z]+(?:_[a-z]+)+(?![\w./(])", lambda w: names.get(w[0], w[0]), message
     )
+
+
+def told(warning: str) -> str:
+    """Return a warning in the options of the command that runs."""
+    return in_options(warning, options_of(sys.argv[1:]))
 
 
 def options_of(arguments: Sequence[str]) -> set[str]:

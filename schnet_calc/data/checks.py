@@ -1,6 +1,7 @@
 """Whether labels fit their structures and one another: what ``data`` shows and ``train`` begins with."""
 
 import numpy as np
+from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
@@ -43,7 +44,7 @@ def _forces(frames: Frames) -> list[str]:
     found = []
     if known.mean() > TYPICAL_FORCE:
         found.append(
-            f"the mean force is {known.mean():.0f} eV/Å: is forces' unit right (kcal/mol/Å, Hartree/Bohr)?"
+            f"the mean force is {known.mean():.0f} eV/Å: is energy_unit right (kcal/mol, Hartree)?"
         )
     atom = int(np.nanargmax(norms))
     if norms[atom] > FAR * np.median(known) > 0:
@@ -68,13 +69,27 @@ def _energies(frames: Frames) -> list[str]:
         if usual > 0 and off[worst] > FAR * usual:
             found.append(
                 f"frame {rows[worst]}: an energy of {energies[worst]:.6g} eV, {off[worst]:.3g} eV from the "
-                f"median of its composition, where {usual:.3g} eV are usual"
+                f"median of {_formula(frames, rows[0])}, where {usual:.3g} eV are usual"
             )
     return found[:5]
 
 
-def _same_composition(frames: Frames, known: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+def energies_by_composition(frames: Frames) -> dict[str, tuple[int, float, float]]:
+    """Return for each formula how many energies there are, their mean and their standard deviation, eV."""
+    found = {}
+    for rows in _same_composition(frames, frames.labelled("energy"), 1):
+        energies = frames.energies[rows]
+        found[_formula(frames, rows[0])] = (len(rows), float(energies.mean()), float(energies.std()))
+    return found
+
+
+def _formula(frames: Frames, frame: np.int64) -> str:
+    return Atoms(frames.numbers[frames.rows(int(frame))]).get_chemical_formula()
+
+
+def _same_composition(frames: Frames, known: NDArray[np.bool_], least: int = 20) -> list[NDArray[np.int64]]:
+    """Frames of each composition that at least so many have."""
     groups: dict[bytes, list[int]] = {}
     for k in np.flatnonzero(known):
         groups.setdefault(np.sort(frames.numbers[frames.rows(int(k))]).tobytes(), []).append(int(k))
-    return [np.array(rows) for rows in groups.values() if len(rows) >= 20]
+    return [np.array(rows) for rows in groups.values() if len(rows) >= least]

@@ -131,7 +131,7 @@ def _read_ase(path: Path, labels: Labels, stress: StressLabels | None) -> Frames
     if not found:
         raise DataError(
             f"{path}: no frame has {labels.energy_key!r} or {labels.forces_key!r}; "
-            f"the first has {label_keys(images[0])}: say energy_key, forces_key, scalars ..."
+            f"the first has {_keys(images)}: say energy_key, forces_key, --scalars ..."
         )
     return Frames(
         offsets=np.concatenate([[0], np.cumsum([len(a) for a in images])]).astype(np.int64),
@@ -199,6 +199,13 @@ def _label_fault(atoms: ase.Atoms, wanted: Sequence[Wanted], stress: StressLabel
     return ""
 
 
+def _keys(images: list[ase.Atoms]) -> str:
+    """Keys of the first frame, and those that only later ones have."""
+    first = label_keys(images[0])
+    later = sorted({key for atoms in images for key in label_keys(atoms)} - set(first))
+    return f"{first}, others {later} as well" if later else str(first)
+
+
 def _values(path: Path, images: list[ase.Atoms], wanted: Wanted) -> NDArray[np.float64] | None:
     """Labels of all frames, not numbers where a frame has none; None where no frame has any."""
     parts, known = [], False
@@ -211,7 +218,7 @@ def _values(path: Path, images: list[ase.Atoms], wanted: Wanted) -> NDArray[np.f
             parts.append(_checked(wanted, value, len(atoms)))
     if not known:
         if wanted.required:
-            raise DataError(f"{path}: no frame has {wanted.key!r}; the first has {label_keys(images[0])}")
+            raise DataError(f"{path}: no frame has {wanted.key!r}; the first has {_keys(images)}")
         return None
     values = np.concatenate(parts) if wanted.property.per_atom else np.stack(parts)
     return values * wanted.factor

@@ -188,7 +188,9 @@ def _commands(found: Findings) -> list[str]:
         lines.append(["md", "relaxed.xyz", "--model", model, *options])
     if found.pimd is not None:
         given, folder = vars(found.pimd.settings), found.pimd.directory.name
-        lines.append(["pimd", "relaxed.xyz", "--model", model, *_flags(PIMDSettings, given), "-o", folder])
+        driver = ["--driver", "batch", "--replicas", found.replicas] if found.replicas else []
+        options = [*_flags(PIMDSettings, given), *driver, "-o", folder]
+        lines.append(["pimd", "relaxed.xyz", "--model", model, *options])
     lines.append(["report", "."])
     return [shlex.join(["schnet-calc", *map(_plain, line)]) for line in lines]
 

@@ -39,6 +39,8 @@ class Findings:
     spectra: list[tuple[str, dict[str, Any]]]
     """Name and content of each file of ``spectrum``: by kind of dynamics."""
     pimd: PIMDRun | None
+    replicas: int | None
+    """Of the path integrals, of those that ran without i-PI."""
     models: list[dict[str, str]]
     """Name and SHA-256 of the model, or of each member of a committee."""
 
@@ -93,6 +95,7 @@ def collect(directory: Path) -> Findings:
         others=others,
         spectra=[(path.name, values) for path, values in records if _is_spectra(values)],
         pimd=quantum,
+        replicas=pimd[1].get("replicas") if pimd else None,
         models=models,
     )
 

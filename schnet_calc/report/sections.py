@@ -159,8 +159,11 @@ def distribution_parts(
 def bond_parts(sources: list[tuple[str, BondDistributions]], folder: Path, caption: str) -> list[Part]:
     """Lengths by kind of bond, and all distances, of every run, with their error bands."""
     kinds = list(sources[0][1].bonds)
-    figure, axes = plots.new_figure(3.7 * (len(kinds) + 1), 3.4, len(kinds) + 1, squeeze=False)
-    *panels, last = axes[0]
+    columns, rows = min(len(kinds) + 1, 3), -(-(len(kinds) + 1) // 3)
+    figure, axes = plots.new_figure(3.7 * columns, 3.4 * rows, columns, nrows=rows, squeeze=False)
+    *panels, last = axes.flat[: len(kinds) + 1]
+    for unused in axes.flat[len(kinds) + 1 :]:
+        unused.axis("off")
     for (label, source), color in zip(sources, (plots.COLORS[0], plots.COLORS[2]), strict=False):
         for ax, kind in zip(panels, kinds, strict=True):
             plots.draw_distribution(ax, source.bonds[kind], label, color)

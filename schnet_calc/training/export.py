@@ -11,6 +11,9 @@ from schnet_calc.nn import make_network, upgraded_weights
 from schnet_calc.training.checkpoint import load_checkpoint, module_tensors
 from schnet_calc.training.config import RunConfig
 
+FIRST = 10
+"""Frames that were left out whose reasons stand in a model file."""
+
 
 def export_model(
     checkpoint: str | Path,
@@ -43,7 +46,7 @@ def export_model(
     network.load_state_dict(upgraded_weights(module_tensors(tensors, "average")))
     references = {int(z): float(e) for z, e in state["references"].items()}
     training: dict[str, Any] = {
-        "data": state["info"],
+        "data": {name: _text(value) for name, value in state["info"].items()},
         "n_train": state["n_train"],
         "steps": state["step"],
         "seconds": round(state["seconds"]),
@@ -58,3 +61,11 @@ def export_model(
     if test_errors:
         training["test_errors"] = test_errors
     save_model(path, network, references, training, state.get("units"))
+
+
+def _text(value: Any) -> str:
+    """Return what is said of the data as a text; of frames left out how many, and the first."""
+    if not isinstance(value, dict):
+        return str(value)
+    first = "; ".join(f"{frame}: {reason}" for frame, reason in [*value.items()][:FIRST])
+    return f"{len(value)} frames, {first}{' ...' if len(value) > FIRST else ''}"

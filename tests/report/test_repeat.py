@@ -21,6 +21,7 @@ def findings(**what):
             "runs": [],
             "spectra": [],
             "pimd": None,
+            "replicas": 16,
             **what,
         }
     )
@@ -44,7 +45,7 @@ def test_every_option_that_was_given_is_named():
         assert option in classical
     for option in (
         *("--method trpmd", "--frame-stride 5", "--transport socket", "--beads 16", "--seed 3"),
-        "-o beads",
+        "--driver batch --replicas 16 -o beads",
     ):
         assert option in quantum
     assert report == "schnet-calc report ."
