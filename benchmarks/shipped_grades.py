@@ -36,6 +36,7 @@ CONFIGS = {
     "qm9_sums": "qm9/sums_2.toml",
     "qm9_u298": "qm9/u298.toml",
     "silicon": "silicon/train.toml",
+    "silicon_general": "silicon/general.toml",
     "water": "water/train.toml",
     **{
         name: f"md17/{name}.toml"

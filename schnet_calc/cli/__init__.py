@@ -3,6 +3,8 @@
 import logging
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.markup import escape
@@ -32,11 +34,29 @@ def main() -> None:
     """Entry point: expected errors become one line and exit code 1; SIGTERM and SIGHUP end like Ctrl-C."""
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _interrupt)
-    for logger, form in (("", "%(levelname)s: %(message)s"), ("schnet_calc.compiling", "%(message)s")):
-        handler = logging.StreamHandler()
-        handler.setFormatter(SafeFormatter(form))
-        logging.getLogger(logger).addHandler(handler)
+    with _logging():
+        _run()
+
+
+@contextmanager
+def _logging() -> Iterator[None]:
+    """Warnings of the library go to the terminal, and announcements of compilation without a word of warning."""
+    forms = {"": "%(levelname)s: %(message)s", "schnet_calc.compiling": "%(message)s"}
+    handlers = {name: logging.StreamHandler() for name in forms}
+    for name, handler in handlers.items():
+        handler.setFormatter(SafeFormatter(forms[name]))
+        logging.getLogger(name).addHandler(handler)
     logging.getLogger("schnet_calc.compiling").propagate = False
+    try:
+        yield
+    finally:
+        for name, handler in handlers.items():
+            logging.getLogger(name).removeHandler(handler)
+        logging.getLogger("schnet_calc.compiling").propagate = True
+
+
+def _run() -> None:
+    """The command in ``sys.argv``; expected errors become one line."""
     arguments = [a for a in sys.argv[1:] if a != TRACEBACK]
     try:
         if not show_help(arguments):

@@ -9,7 +9,7 @@ import numpy as np
 
 from schnet_calc.learn.executors import Labeller
 from schnet_calc.learn.store import DONE, FAILED, LabelStore
-from schnet_calc.references.reference_calculator import ReferenceCalculator
+from schnet_calc.references.base import ReferenceCalculator
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int, str], None]

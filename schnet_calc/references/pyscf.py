@@ -7,7 +7,7 @@ import numpy as np
 from ase import units
 from ase.calculators.calculator import CalculationFailed, CalculatorSetupError
 
-from schnet_calc.references.reference_calculator import ReferenceCalculator
+from schnet_calc.references.base import ReferenceCalculator
 
 DEBYE = units.Debye
 

@@ -173,7 +173,8 @@ def _readable(trajectory: Any, k: int) -> bool:
 
 def _mend_log(log: Path, trajectory: Any, settings: MDSettings, heat: Heat) -> None:
     """Keep the rows that are whole and in their place, compute the others from the frames."""
-    lines = log.read_text().splitlines() if log.exists() else []
+    text = log.read_text() if log.exists() else ""
+    lines = text[: text.rfind("\n") + 1].splitlines()  # what follows is a row that was cut
     lost = len(lines) - 2 - len(trajectory)  # a heading, and a row that is written before its frame
     if lost > 0:
         noise = "" if settings.thermostat == "none" else ", with other random numbers from there on"

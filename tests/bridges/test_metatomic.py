@@ -116,7 +116,9 @@ def test_their_calculator_warns_of_uncertain_atoms(driven):
 def test_without_error_bars_there_is_no_uncertainty(tmp_path):
     from schnet_calc.metatomic import export_metatomic
 
-    outputs = export_metatomic("ethanol_dtnn", tmp_path / "m.pt").capabilities().outputs
+    outputs = (
+        export_metatomic(str(write_model(tmp_path / "plain.pt")), tmp_path / "m.pt").capabilities().outputs
+    )
     assert list(outputs) == ["energy"]
 
 

@@ -40,5 +40,6 @@ def test_cards_tell_data_level_errors_and_command(name):
     errors = training["test_errors"]
     assert f"{errors['energy_mae_kcal_mol']:.3f}" in card
     assert f"{errors['force_mae_kcal_mol_ang']:.3f}" in card
-    assert training["command"] in card
+    assert training["command"].startswith(command := f"schnet-calc reproduce md17 {name} --data ")
+    assert command in card
     assert "PBE+vdW-TS" in card
