@@ -166,7 +166,9 @@ def _whole_frames(path: Path) -> int:
 
 def _readable(trajectory: Any, k: int) -> bool:
     try:
-        return bool(np.isfinite(trajectory[k].positions).all())
+        frame = trajectory[k]
+        # A run that is stopped while it writes may leave a frame with positions alone.
+        return bool(np.isfinite(frame.positions).all() and np.isfinite(frame.get_potential_energy()))
     except Exception:  # as above
         return False
 

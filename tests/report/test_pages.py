@@ -118,7 +118,7 @@ def test_a_page_of_any_molecule(ethanol_folder):
         "21 harmonic frequencies, none of them imaginary",
         "my nve, without thermostat",
         "md, langevin thermostat",
-        "Left out: copies (replicas in one run), other (another model).",
+        "Left out: other (another model).",
         "Conserved quantity and temperature of the beads",
         "PBE+vdW-TS",
         "schnet-calc pimd relaxed.xyz --model ethanol --temperature 300 --time 0.05 --beads 2 --timestep 0.5",

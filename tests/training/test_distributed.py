@@ -27,6 +27,7 @@ cutoff = 4.0
 [training]
 steps = 30
 batch_size = 5
+optimizer = "adam"  # exact to rounding, which turns the eigenvectors of SOAP
 learning_rate = 5e-3
 warmup = 5
 validate_every = 10
