@@ -152,7 +152,8 @@ def with_beads(
     if beads == "auto":
         if bias is None:
             raise ValueError(
-                f"--beads auto needs sound modes of 2 to {LARGEST} atoms, got {len(atoms)} atoms: say a number"
+                f"--beads auto needs sound modes of a molecule of 2 to {LARGEST} atoms, got {len(atoms)} atoms: "
+                "say a number"
             )
         chosen = replace(chosen, beads=bias.enough_beads())
         bias = replace(bias, beads=chosen.beads)

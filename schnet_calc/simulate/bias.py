@@ -128,10 +128,10 @@ def expected_bias(
     Returns
     -------
     Bias or None
-        Nothing for a single atom, for more than :data:`LARGEST`, or where the Hessian is unsound, far from what the
-        model knows.
+        Nothing for a crystal, a single atom, more atoms than :data:`LARGEST`, or where the Hessian is unsound, far
+        from what the model knows.
     """
-    if not 1 < len(atoms) <= LARGEST:
+    if atoms.pbc.any() or not 1 < len(atoms) <= LARGEST:
         return None
     try:
         modes = normal_modes(atoms, SchNetCalculator(model))

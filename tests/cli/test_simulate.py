@@ -70,6 +70,17 @@ def test_md_tells_what_its_time_step_does(run, tmp_path):
         assert f"{expected:+.1%} of the vibrations' energy" in " ".join(told.split())
 
 
+def test_crystals_move_under_pressure(run, tmp_path, figures):
+    """Without an estimate of the time step's bias, which takes modes of a molecule."""
+    ase.io.write(tmp_path / "si.cif", bulk("Si", cubic=True))
+    settings = ("--temperature", "300", "--time", "0.004", "--timestep", "2", "--pressure", "0")
+    where = ("-o", "npt", "--json", "npt.json")
+    code, out, err = run("md", "si.cif", "--model", "silicon", *settings, *where)
+    assert code == 0, err
+    assert "bias" not in out
+    assert json.loads((tmp_path / "npt.json").read_text())["doubtful_structures"] == 0
+
+
 def test_unconverged_relaxation_is_an_error(run, cage):
     code, _, err = run("relax", cage, "--model", "c20", "--steps", "1")
     assert code == 1

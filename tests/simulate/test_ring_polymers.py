@@ -8,7 +8,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import units
-from ase.build import molecule
+from ase.build import bulk, molecule
 from ipi.utils.units import UnitMap
 
 from helpers import ethanol, pimd_rows, pimd_settings
@@ -334,3 +334,4 @@ def test_biases_are_known_before_a_run(model):
     assert abs(better.of_beads) < 0.01
     assert better.of_timestep < 0.011
     assert expected_bias(molecule("H"), load_model("h2co"), KELVIN, 8, 0.5) is None
+    assert expected_bias(bulk("Si"), load_model("silicon"), KELVIN, 1, 0.5) is None
