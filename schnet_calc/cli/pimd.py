@@ -142,11 +142,11 @@ def with_beads(
     """
     from schnet_calc.model import Model
     from schnet_calc.modelfile.finding import model_sources
-    from schnet_calc.simulate.bias import LARGEST, expected_bias
+    from schnet_calc.simulate.bias import LARGEST, expected_bias, has_modes
 
     chosen = PIMDSettings(**{**asdict(settings), "beads": 1 if beads == "auto" else beads})
     bias = None
-    if len(atoms) <= LARGEST:
+    if has_modes(atoms):
         loaded = Model(model_sources(model), **{**how, "on_doubt": "ignore", "max_forces_std": None})
         bias = expected_bias(atoms, loaded, chosen.temperature, chosen.beads, chosen.timestep)
     if beads == "auto":

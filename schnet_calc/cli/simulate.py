@@ -220,8 +220,10 @@ def md(
 def _bias(atoms: Any, calculator: Any, settings: MDSettings) -> Any:
     """What the time step makes of the harmonic modes of the structure, after a warning if that is much."""
     from schnet_calc.model import Model
-    from schnet_calc.simulate.bias import expected_bias
+    from schnet_calc.simulate.bias import expected_bias, has_modes
 
+    if not has_modes(atoms):
+        return None
     alone = Model(calculator.potentials, **calculator.model.settings, on_doubt="ignore")
     bias = expected_bias(atoms, alone, settings.temperature, 1, settings.timestep)
     for text in [] if bias is None else bias.warnings(quantum=False):

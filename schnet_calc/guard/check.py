@@ -99,14 +99,16 @@ class DomainCheck:
             return False
         first = Structure(numbers, positions[0], cells[0], pbc)
         species, most = self._of(first), self.domain.fragments
-        rest = (*all_pairs(len(numbers)), RADII, self.domain.shortest, SLACK, *species.ranges)
+        pairs = all_pairs(len(numbers))
+        rest = (*pairs, RADII, self.domain.shortest, SLACK, *species.ranges)
         if self.odd_energies(first, energies).any():
             return False
         if self._whole(first) or not none_outside(
             len(numbers) if most is None else most, numbers, species.index, positions, *rest
         ):
             return False
-        pairs = all_pairs(len(numbers))
+        if self.domain.environments is None:
+            return True  # nothing to ask of each molecule: most models, at each step of their dynamics
         return all(self._strange(first._replace(positions=p), pairs) is None for p in positions)
 
     def _strange(self, structure: Structure, pairs: HalfPairs) -> tuple[str, int] | None:

@@ -107,6 +107,11 @@ class Bias:
         return found
 
 
+def has_modes(atoms: ase.Atoms) -> bool:
+    """Whether modes of a structure are cheap enough to be asked for: molecules of 2 to :data:`LARGEST` atoms."""
+    return not atoms.pbc.any() and 1 < len(atoms) <= LARGEST
+
+
 def expected_bias(
     atoms: ase.Atoms, model: Model, temperature: float, beads: int, timestep: float
 ) -> Bias | None:
@@ -128,10 +133,9 @@ def expected_bias(
     Returns
     -------
     Bias or None
-        Nothing for a crystal, a single atom, more atoms than :data:`LARGEST`, or where the Hessian is unsound, far
-        from what the model knows.
+        Nothing without modes (:func:`has_modes`), or where the Hessian is unsound, far from what the model knows.
     """
-    if atoms.pbc.any() or not 1 < len(atoms) <= LARGEST:
+    if not has_modes(atoms):
         return None
     try:
         modes = normal_modes(atoms, SchNetCalculator(model))
