@@ -193,11 +193,12 @@ def _mend_log(log: Path, trajectory: Any, settings: MDSettings, heat: Heat) -> N
     for k in range(len(trajectory)):
         step = k * settings.interval
         kept = lines[k + 1].split(",") if k + 1 < len(lines) else []
-        whole = len(kept) in (len(CSV_FIELDS) - 1, len(CSV_FIELDS)) and kept[0] == _time(step, settings)
-        if whole and all(_is_number(x) for x in kept[: len(CSV_FIELDS) - 1]):
-            kept = [*kept, *log_row(step, trajectory[k], settings, heat)[len(kept) :]]  # of older versions
-        else:
-            kept = list(log_row(step, trajectory[k], settings, heat))
+        known = len(CSV_FIELDS) - 1  # rows of older versions have no grade
+        whole = len(kept) in (known, known + 1) and kept[0] == _time(step, settings)
+        whole = whole and all(_is_number(x) for x in kept[:known])
+        if not whole or len(kept) == known:  # frames are read for these rows alone
+            computed = log_row(step, trajectory[k], settings, heat)
+            kept = [*kept, computed[-1]] if whole else list(computed)
         rows.append(",".join(kept))
     scratch = log.with_suffix(".tmp")
     scratch.write_text("\r\n".join([",".join(CSV_FIELDS), *rows]) + "\r\n")

@@ -83,6 +83,7 @@ class Joined(FreshCalculator):
         self._structures = [Structure.from_atoms(atoms) for atoms in structures]
         self._model = calculator.model
         self._states = [self._model.guard.odd_state(atoms) for atoms in structures]
+        self._cells = np.stack([s.cell for s in self._structures])
         self._alike = not any(self._states) and _alike(self._structures)
         self.potentials = calculator.potentials
         cells = [[*a.cell.array.ravel().tolist(), *map(bool, a.pbc)] for a in structures]
@@ -93,8 +94,7 @@ class Joined(FreshCalculator):
         if self._alike:
             first = self._structures[0]
             places = structure.positions.reshape(len(self._structures), -1, 3)
-            cells = np.stack([s.cell for s in self._structures])
-            found = self._model.totals(Geometries(first.numbers, places, cells, first.pbc))
+            found = self._model.totals(Geometries(first.numbers, places, self._cells, first.pbc))
             energies, forces = found.atomic.ravel(), found.forces.reshape(-1, 3)
             grades = None if found.grades is None else found.grades.ravel()
         else:
