@@ -1,6 +1,8 @@
 """A SchNet on the CPU: one compiled call for a structure or a batch."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -152,13 +154,15 @@ def _prepared(structure: Structure, item: Item) -> Prepared:
 def _repeated(geometries: Geometries) -> tuple[Prepared, tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Molecules one after the other, with all their pairs, and where atoms and pairs of each begin."""
     count, n_atoms = len(geometries.positions), len(geometries.numbers)
+    *pairs, starts = _all_pairs_of(n_atoms, count)
+    positions = np.ascontiguousarray(geometries.positions, dtype=float).reshape(-1, 3)
+    return Prepared(np.tile(geometries.numbers, count), positions, *pairs), starts
+
+
+@lru_cache(maxsize=2)  # dynamics asks for the same at every step
+def _all_pairs_of(n_atoms: int, count: int) -> tuple[Any, ...]:
+    """Pairs i, j of molecules one after the other and their shifts, and where atoms and pairs of each begin."""
     i, j, _ = all_pairs(n_atoms)
-    joined = Prepared(
-        np.tile(geometries.numbers, count),
-        np.ascontiguousarray(geometries.positions, dtype=float).reshape(-1, 3),
-        np.tile(i, count),
-        np.tile(j, count),
-        np.zeros((count * len(i), 3)),
-    )
     each = np.arange(count + 1)
-    return joined, (each * n_atoms, each * len(i))
+    shifts = np.zeros((count * len(i), 3))
+    return np.tile(i, count), np.tile(j, count), shifts, (each * n_atoms, each * len(i))

@@ -47,7 +47,9 @@ class BeadForces:
 
     def __init__(self, model: Model, atoms: ase.Atoms, count: int) -> None:
         self.model = model
-        self.first = Structure.from_atoms(atoms)
+        self.first = first = Structure.from_atoms(atoms)
+        cells = np.repeat(first.cell[None], count, axis=0)
+        self._geometries = Geometries(first.numbers, np.empty(0), cells, first.pbc)
         self.resident = model.resident(self.first, count)
         self.device = None if self.resident is None else self.resident.device
         """Where beads are tensors; None for NumPy's arrays."""
@@ -72,24 +74,22 @@ class BeadForces:
         return energies.reshape(replicas, beads), forces.reshape(places.shape)
 
     def _on_host(self, flat: FloatArray) -> tuple[Any, Any]:
-        found = self.model.totals(self._geometries(flat))
+        found = self.model.totals(self._at(flat))
         return found.energies, found.forces
 
-    def _geometries(self, flat: Any) -> Geometries:
-        positions = on_host(flat)
-        cells = np.broadcast_to(self.first.cell, (len(positions), 3, 3))
-        return Geometries(self.first.numbers, positions, cells, self.first.pbc)
+    def _at(self, flat: Any) -> Geometries:
+        return self._geometries._replace(positions=on_host(flat))
 
     def _on_device(self, flat: "torch.Tensor") -> tuple[Any, Any]:
         """The same of tensors; the guard is given a copy of the positions, if it looks."""
         assert self.resident is not None
         found = self.resident(flat)
         if found is None:
-            self.model.totals(self._geometries(flat))
+            self.model.totals(self._at(flat))
             raise AssertionError("unsound beads have an error")
         if self.model.guard.on_doubt != "ignore":
             lists, energies = self.model.lists, on_host(found[0])
-            self.model.guard.check_geometries(self._geometries(flat), lists, energies, found[2])
+            self.model.guard.check_geometries(self._at(flat), lists, energies, found[2])
         return found[:2]
 
 
