@@ -54,7 +54,9 @@ def record() -> None:
             result = compile_extra(self, func)
         finally:
             DEPTH[0] -= 1
-        if DEPTH[0] == 0 and func.__module__.startswith("schnet_calc."):  # others belong to what calls them
+        # What compiled code calls belongs to it, and has code of its own where Python calls it as well.
+        called = DEPTH[0] == 0 or not self.state.flags.no_cpython_wrapper
+        if called and func.__module__.startswith("schnet_calc."):
             key = shipped.key_of(func, self.state.args)
             CALLED[key] = (func.__module__, func.__qualname__, self.state.args)
             FOUND[key] = (returned(result.signature.return_type), portable(result))

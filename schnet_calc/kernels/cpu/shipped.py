@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import platform
+import re
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -35,6 +36,8 @@ INDEX = "index.json"
 MACHINES = ("x86_64", "AMD64")
 SYMBOL = "schnet_calc_shipped"
 """Name of the function in its module."""
+ARRAY = re.compile(r"array\((\w+), (\d)d, C\)")
+"""How numba writes the type of an array."""
 SWITCH = "SCHNET_CALC_SHIPPED"
 """Environment variable: with 0, numba compiles everything."""
 
@@ -154,9 +157,16 @@ def _environment(context: Any, library: Any, descriptor: Any) -> Any:
     return Environment.from_fndesc(descriptor)
 
 
+def _type_named(name: str) -> Any:
+    """The numba type of a number, ``float64``, or of an array, ``array(float64, 2d, C)``."""
+    if array := ARRAY.fullmatch(name):
+        return types.Array(getattr(types, array[1]), int(array[2]), "C")
+    return getattr(types, name)
+
+
 def _type_of(names: list[str]) -> Any:
-    """The numba type of nothing, of one number or of several."""
-    kinds = [getattr(types, name) for name in names]
+    """The numba type of nothing, or of one or several numbers and arrays."""
+    kinds = [_type_named(name) for name in names]
     if not kinds:
         return types.none
     return kinds[0] if len(kinds) == 1 else types.BaseTuple.from_types(kinds)
