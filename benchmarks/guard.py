@@ -3,10 +3,11 @@
     python benchmarks/guard.py --figure docs/_static/guard                # all
     python benchmarks/guard.py --only ethanol_xtb isomers --every 5       # quickly
 
-``ethanol_xtb`` and ``c20_xtb`` are made first, committees of four trained on GFN2-xTB; for them and ``isomers``,
+``ethanol_xtb`` and ``c20_xtb`` are made first, four of each trained on GFN2-xTB; for them and ``isomers``,
 trained on it too, the force error of every structure is computed. So it is for cells of silicon's data that its
-training left out. A structure is wrong from five times the RMSE of unseen frames on, very wrong from twenty times.
-For the others it is wrong if its energy lies outside of the range of the data by more than the width of the range.
+training left out. A structure is wrong from five times the RMSE of validation frames on, very wrong from twenty
+times. For the others it is wrong if its energy lies outside of the data's range by more than the range's width.
+The first of four models is guarded, and its errors count; the four together are a committee to compare with.
 False alarms are counted in unseen frames at the temperature of the training, and in dynamics at 300 K.
 """
 
@@ -16,9 +17,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import ase
+import ase.io
 import numpy as np
+from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 
 from alarms import alarms_in_dynamics
@@ -29,37 +33,46 @@ from schnet_calc.errors import SchNetCalcError
 from schnet_calc.guard.check import DomainCheck
 from schnet_calc.guard.guard import known_domain
 from schnet_calc.model import Model
+from schnet_calc.modelfile import find_model
 from schnet_calc.references import reference_calculator
 from schnet_calc.structures.structure import Structure
 from schnet_calc.training.config import RunConfig
 from schnet_calc.training.setup import new_split, read_data
-from shipped_grades import CONFIGS, ROOT, changes
+from shipped_grades import CONFIGS, MADE_AGAIN, ROOT, changes
 from strange import of_molecule, of_silicon, sensible
 
 SHIPPED = (
-    "c20",
-    "c20_accurate",
-    "ethanol",
-    "malonaldehyde",
-    "benzene",
-    "uracil",
-    "toluene",
-    "h2co",
-    "isomers",
-    "silicon",
+    *("c20", "c20_accurate", "silicon", "isomers", "h2co"),
+    *("ethanol", "malonaldehyde", "benzene", "uracil", "toluene"),
 )
 WRONG, VERY_WRONG = 5.0, 20.0
 """Times the RMSE of unseen frames."""
+
+
+class Subject(NamedTuple):
+    """A model that is tried."""
+
+    model: Model
+    committee: Model | None
+    """To compare with."""
+    validation: Frames
+    """Whose RMSE says what is wrong."""
+    test: Frames
+    start: ase.Atoms
 
 
 @dataclass
 class Found:
     """What became of a model's structures."""
 
+    rmse: float
+    """Of forces of validation frames, eV/Å."""
+    structures: list[ase.Atoms] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
     grades: list[float] = field(default_factory=list)
+    doubted: list[bool] = field(default_factory=list)
     in_words: list[bool] = field(default_factory=list)
-    """Whether today's checks of distances, neighbours, compositions and fragments doubt it."""
+    """Whether distances, neighbours, compositions and fragments alone doubt it."""
     spreads: list[float] = field(default_factory=list)
     """Of a committee's forces, eV/Å; nothing without."""
     errors: list[float] = field(default_factory=list)
@@ -79,62 +92,60 @@ def auroc(scores: NDArray[np.float64], wrong: NDArray[np.bool_]) -> float:
     return float((ranks[wrong].sum() - n_wrong * (n_wrong + 1) / 2) / (n_wrong * (len(scores) - n_wrong)))
 
 
-def look(
-    name: str, model: Model, structures: list[tuple[str, ase.Atoms]], frames: Frames
-) -> tuple[Found, float]:
-    """Evaluate structures; errors in units of WRONG, and the RMSE of unseen frames if there is a reference."""
+def look(name: str, subject: Subject, structures: list[tuple[str, ase.Atoms]]) -> Found:
+    """Evaluate structures, and say how wrong and how odd they are."""
+    model = subject.model
     reference = reference_calculator("GFN2-xTB") if name.endswith("_xtb") or name == "isomers" else None
-    rmse = rmse_of(model, frames)
-    energies = frames.energies
-    low, high = np.nanmin(energies), np.nanmax(energies)
     domain = known_domain(model.potentials)
     check = DomainCheck(domain) if domain is not None else None
-    found = Found()
+    found = Found(rmse_of(model, subject.validation))
     for kind, atoms in structures:
         if not sensible(atoms) or not set(atoms.numbers) <= set(model.potential.elements):
             continue
+        before = model.guard.count
         try:
             prediction = model.evaluate([atoms])[0]
         except SchNetCalcError:
             continue
-        if atoms.calc is not None:
-            error = float(np.sqrt(np.mean((prediction.forces - atoms.calc.results["forces"]) ** 2)))
-            found.errors.append(error / (WRONG * rmse))
-        elif reference is not None:
-            error = force_error(prediction.forces, atoms, reference)
-            if error is None:
-                continue
-            found.errors.append(error / (WRONG * rmse))
-        elif len(atoms) == frames.n_atoms[0] and (frames.n_atoms == len(atoms)).all():
-            beyond = max(low - prediction.energy, prediction.energy - high)
-            found.errors.append(beyond / (high - low))
+        if atoms.calc is not None or reference is not None:
+            error = force_error(prediction.forces, atoms, reference) / (WRONG * found.rmse)
         else:
-            per_atom = energies / frames.n_atoms
-            width = np.ptp(per_atom)
-            value = prediction.energy / len(atoms)
-            found.errors.append(max(per_atom.min() - value, value - per_atom.max()) / width)
-        structure = Structure.from_atoms(atoms)
+            error = beyond(prediction.energy, len(atoms), subject.test)
+        if not np.isfinite(error):
+            continue
+        found.errors.append(error)
+        found.structures.append(atoms)
         found.kinds.append(kind)
-        first = prediction.members[0] if prediction.members else prediction
-        grades = np.zeros(1) if first.grades is None else first.grades
-        found.grades.append(float(grades.max()))
-        if check is not None:
-            pairs = model.lists.pairs(0, structure, check.reach(structure))
-            found.in_words.append(bool(check.reasons(structure, pairs)))
-        if prediction.members:
-            found.spreads.append(float(np.linalg.norm(prediction.forces_std, axis=1).max()))
-    return found, rmse
+        found.grades.append(0.0 if prediction.grades is None else float(prediction.grades.max()))
+        found.doubted.append(model.guard.count > before)
+        structure = Structure.from_atoms(atoms)
+        pairs = check and model.lists.pairs(0, structure, check.reach(structure))
+        found.in_words.append(bool(check and pairs and check.reasons(structure, pairs)))
+        if subject.committee is not None:
+            spread = subject.committee.evaluate([atoms])[0].forces_std
+            found.spreads.append(float(np.linalg.norm(spread, axis=1).max()))
+    return found
 
 
-def force_error(forces: NDArray[np.float64], atoms: ase.Atoms, reference: object) -> float | None:
-    """RMS error of the forces, eV/Å; None where the reference has none."""
+def beyond(energy: float, n_atoms: int, frames: Frames) -> float:
+    """How far an energy, eV, lies outside of the range of frames, by its width; per atom where sizes differ."""
+    share = frames.n_atoms if (frames.n_atoms != n_atoms).any() else np.ones(len(frames))
+    known, value = frames.energies / share, energy / (n_atoms if share[0] != 1 else 1)
+    low, high = np.nanmin(known), np.nanmax(known)
+    return float(max(low - value, value - high) / (high - low))
+
+
+def force_error(forces: NDArray[np.float64], atoms: ase.Atoms, reference: Calculator | None) -> float:
+    """RMS error of the forces, eV/Å, by the atoms' own labels or the reference; not a number where it has none."""
+    if atoms.calc is not None:
+        return float(np.sqrt(np.mean((forces - atoms.calc.results["forces"]) ** 2)))
     work = atoms.copy()
     work.info.clear()
     work.calc = reference
     try:
         return float(np.sqrt(np.mean((forces - work.get_forces()) ** 2)))
     except Exception:  # tblite's self-consistency may fail far from everything
-        return None
+        return np.nan
 
 
 def rmse_of(model: Model, frames: Frames) -> float:
@@ -154,39 +165,29 @@ def false_alarms(model: Model, frames: Frames, most: int = 1000) -> tuple[int, i
     return model.guard.count - before, len(chosen)
 
 
-def missed_by_kind(found: Found) -> dict[str, int]:
-    """How many wrong structures of each kind are not doubted."""
-    words = found.in_words or [False] * len(found.grades)
-    missed = (
-        kind
-        for kind, error, grade, word in zip(found.kinds, found.errors, found.grades, words, strict=True)
-        if error > 1.0 and not (grade > 1.0 or word)
-    )
-    return dict(Counter(missed))
+def missed(found: Found, least: float = 1.0) -> list[int]:
+    """Which structures with an error above the least are not doubted."""
+    return [k for k, error in enumerate(found.errors) if error > least and not found.doubted[k]]
 
 
-def row(name: str, found: Found, rmse: float, hot: tuple[int, int], cold: tuple[int, int]) -> str:
+def row(name: str, found: Found, hot: tuple[int, int], cold: tuple[int, int]) -> str:
     """A line of the table."""
-    errors, grades = np.array(found.errors), np.array(found.grades)
-    words = np.array(found.in_words) if found.in_words else np.zeros(len(grades), dtype=bool)
-    wrong, doubted = errors > 1.0, (grades > 1.0) | words
-    very = errors > VERY_WRONG / WRONG
-    missed, missed_very = int((wrong & ~doubted).sum()), int((very & ~doubted).sum())
-    by_words = int((wrong & ~words).sum())
-    committee = f"{auroc(np.array(found.spreads), wrong):.3f}" if found.spreads else "-"
+    wrong, doubted = np.array(found.errors) > 1.0, np.array(found.doubted)
+    very = int((np.array(found.errors) > VERY_WRONG / WRONG).sum())
+    words = np.array(found.in_words)
+    scores = [np.array(found.grades), words.astype(float), np.array(found.spreads)]
+    areas = [f"{auroc(s, wrong):.3f}" if len(s) else "-" for s in scores]
     cells = [
         name,
-        f"{rmse:.3f}",
-        len(errors),
+        f"{found.rmse:.3f}",
+        len(wrong),
         wrong.sum(),
-        missed,
-        f"{missed_very} of {very.sum()}",
-        by_words,
+        len(missed(found)),
+        f"{len(missed(found, VERY_WRONG / WRONG))} of {very}",
+        int((wrong & ~words).sum()),
         f"{hot[0]} of {hot[1]}",
         f"{cold[0]} of {cold[1]}",
-        f"{auroc(grades, wrong):.3f}",
-        f"{auroc(words.astype(float), wrong):.3f}",
-        committee,
+        *areas,
         f"{(doubted & ~wrong).sum()} of {(~wrong).sum()}",
     ]
     return f"| {' | '.join(map(str, cells))} |"
@@ -200,18 +201,34 @@ HEAD = (
 )
 
 
-def frames_and_split(name: str) -> tuple[Frames, Split]:
-    """All data of a shipped model, and how its training split them."""
-    config = RunConfig.from_toml(ROOT / "examples" / CONFIGS[name]).changed(changes(name, "qm9pack"))
+def subject_of(name: str, arguments: argparse.Namespace) -> Subject:
+    """A shipped model with its data, or one that is made."""
+    if name in MADE:
+        models, frames, split, start = made(
+            name, arguments.make, arguments.steps, arguments.members, arguments.frames
+        )
+        first, committee = load_model(models[0], device="cpu"), load_model(models, device="cpu")
+    else:
+        frames, split = frames_and_split(name)
+        first, committee, start = load_model(name, device="cpu"), None, frames.atoms(int(split.test[0]))
+        start.calc = None
+    return Subject(first, committee, frames.select(split.validation), frames.select(split.test), start)
+
+
+def frames_and_split(name: str, qm9: str = "qm9pack") -> tuple[Frames, Split]:
+    """All data of a shipped model, and how its training split them; of QM9 where it lies."""
+    if name in MADE_AGAIN:
+        return MADE_AGAIN[name](find_model(name))
+    config = RunConfig.from_toml(ROOT / "examples" / CONFIGS[name]).changed(changes(name, qm9))
     frames = read_data(config)
     if config.data.split in ("random", "blocks"):
         return frames, new_split(config.data, frames)
     return frames, Split.load(config.data.split)
 
 
-def unseen_frames(name: str) -> Frames:
+def unseen_frames(name: str, qm9: str = "qm9pack") -> Frames:
     """Test frames of a shipped model, at the temperature of its training."""
-    frames, split = frames_and_split(name)
+    frames, split = frames_and_split(name, qm9)
     return frames.select(split.test)
 
 
@@ -236,40 +253,44 @@ def draw(figure: Path, results: dict[str, Found]) -> None:
     plots.save_figure(canvas, figure)
 
 
+def tell_missed(name: str, found: Found, file: Path | None) -> None:
+    """Print how many wrong structures of each kind are not doubted; write them."""
+    which = missed(found)
+    for kind, count in Counter(found.kinds[k] for k in which).items():
+        print(f"  {count} missed: {kind}", flush=True)
+    for k in which if file else ():
+        atoms = found.structures[k].copy()
+        atoms.info |= {"model": name, "kind": found.kinds[k], "grade": found.grades[k]}
+        atoms.info["wrong"] = found.errors[k]
+        ase.io.write(file, atoms, append=True)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", default=[*MADE, *SHIPPED])
-    parser.add_argument(
-        "--make", type=Path, default=Path("runs/guard"), help="folder of models that are made"
-    )
+    parser.add_argument("--make", type=Path, default=Path("runs/guard"), help="folder of what is made")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--members", type=int, default=4)
     parser.add_argument("--frames", type=int, default=800)
     parser.add_argument("--every", type=int, default=1, help="of the structures, to be quick")
     parser.add_argument("--dynamics", type=int, default=1000, help="frames of dynamics at 300 K")
     parser.add_argument("--figure", type=Path)
+    parser.add_argument("--missed", type=Path, help=".extxyz for what is wrong and not doubted")
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     results: dict[str, Found] = {}
     print(HEAD, flush=True)
     for name in arguments.only:
-        if name in MADE:
-            model, frames, start = made(
-                name, arguments.make, arguments.steps, arguments.members, arguments.frames
-            )
-        else:
-            model, frames = load_model(name, device="cpu"), unseen_frames(name)
-            start = frames.atoms(0)
-            start.calc = None
-        structures = [*of_silicon(), *left_out(name)] if name == "silicon" else list(of_molecule(start))
-        found, rmse = look(name, model, structures[:: arguments.every], frames)
+        subject = subject_of(name, arguments)
+        structures = of_silicon() if name == "silicon" else of_molecule(subject.start)
+        more = left_out(name) if name == "silicon" else ()
+        found = look(name, subject, [*structures, *more][:: arguments.every])
         results[name] = found
-        hot = false_alarms(model, frames)
-        cold = alarms_in_dynamics(model, start, frames=arguments.dynamics)
-        print(row(name, found, rmse, hot, cold[:2]), flush=True)
-        for kind, count in missed_by_kind(found).items():
-            print(f"  {count} missed: {kind}", flush=True)
+        hot = false_alarms(subject.model, subject.test)
+        cold = alarms_in_dynamics(subject.model, subject.start, frames=arguments.dynamics)
+        print(row(name, found, hot, cold[:2]), flush=True)
+        tell_missed(name, found, arguments.missed)
     if arguments.figure:
         draw(arguments.figure, results)
 

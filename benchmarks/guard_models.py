@@ -12,7 +12,6 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
 from schnet_calc.data import Frames, Split, read_frames
-from schnet_calc.model import Model
 from schnet_calc.references import reference_calculator
 from schnet_calc.simulate.relax import relax
 from schnet_calc.training import train
@@ -24,8 +23,16 @@ APART = 10.0
 """fs between frames."""
 
 
-def made(name: str, folder: Path, steps: int, count: int, n_frames: int) -> tuple[Model, Frames, ase.Atoms]:
-    """Models of GFN2-xTB for a molecule: frames of Langevin dynamics at 500 K, a committee trained on them."""
+def made(
+    name: str, folder: Path, steps: int, count: int, n_frames: int
+) -> tuple[list[Path], Frames, Split, ase.Atoms]:
+    """Models of GFN2-xTB for a molecule: frames of Langevin dynamics at 500 K, networks trained on them.
+
+    Returns
+    -------
+    list of Path, Frames, Split, Atoms
+        The model files, which differ in their seeds alone; all frames; which of them are what; the molecule.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     start = first_structure(MADE[name])
     relaxed = relax(start, reference_calculator("GFN2-xTB")).atoms if MADE[name] != "C20" else start
@@ -47,12 +54,7 @@ def made(name: str, folder: Path, steps: int, count: int, n_frames: int) -> tupl
                 n_validation=n_frames // 8,
             )
         sources.append(where / "model.pt")
-    frames = read_frames(path)
-    return (
-        Model(sources, device="cpu"),
-        frames.select(Split.load(folder / f"{name}_0" / "split.npz").test),
-        relaxed,
-    )
+    return sources, read_frames(path), Split.load(folder / f"{name}_0" / "split.npz"), relaxed
 
 
 def first_structure(name: str) -> ase.Atoms:
@@ -69,7 +71,9 @@ def write_frames(path: Path, start: ase.Atoms, n_frames: int) -> None:
     atoms.calc = reference_calculator("GFN2-xTB")
     rng, timestep = np.random.default_rng(0), 0.5 if 1 in atoms.numbers else 1.0
     MaxwellBoltzmannDistribution(atoms, temperature_K=500, rng=rng)
-    dynamics = Langevin(atoms, timestep * units.fs, temperature_K=500, friction=0.02 / units.fs, rng=rng)
+    dynamics = Langevin(
+        atoms, timestep * units.fs, temperature_K=500, friction=0.02 / units.fs, rng=rng, fixcm=False
+    )
     dynamics.run(200)
     images = []
     for _ in range(n_frames):

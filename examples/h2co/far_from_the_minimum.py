@@ -56,6 +56,11 @@ def keep_from_carbon(atoms: ase.Atoms, distance: float) -> None:
     atoms.positions[hydrogens] += carbon + height * axis - middle
 
 
+def split_of(images: list[ase.Atoms]) -> Split:
+    """Which frames of the data are for what."""
+    return split_frames(len(images), 2800, 200)
+
+
 def main(data: str, folder: str) -> None:
     """Label the frames that are still missing, then write all."""
     images, target = ase.io.read(data, ":"), Path(folder)
@@ -73,7 +78,7 @@ def main(data: str, folder: str) -> None:
     highest = lowest.get_potential_energy() + MOST
     labelled = [a for a in ase.io.read(kept, ":") if a.get_potential_energy() < highest]
     ase.io.write(target / "frames.extxyz", [*images, *labelled])
-    split = split_frames(len(images), 2800, 200)
+    split = split_of(images)
     more = np.arange(len(images), len(images) + len(labelled))
     Split(np.concatenate([split.train, more]), split.validation, split.test).save(target / "split.npz")
 

@@ -9,6 +9,7 @@ file, and a split whose validation and test frames are of the data alone. Interr
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import ase
@@ -52,17 +53,27 @@ def changed(atoms: ase.Atoms, rng: np.random.Generator) -> ase.Atoms:
     return found
 
 
+def pairs(images: list[ase.Atoms]) -> Iterator[tuple[ase.Atoms, ase.Atoms]]:
+    """Frames to train on, and what becomes of each."""
+    split, rng = split_of(images), np.random.default_rng(0)
+    for _ in range(COUNT):
+        before = images[split.train[rng.integers(len(split.train))]]
+        yield before, changed(before, rng)
+
+
+def split_of(images: list[ase.Atoms]) -> Split:
+    """Which frames of the data are for what."""
+    return split_frames(len(images), 270, 25)
+
+
 def main(data: str, folder: str) -> None:
     """Label the frames that are still missing, then write all."""
     images, target = ase.io.read(data, ":"), Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    calculator, rng = reference_calculator("GFN1-xTB"), np.random.default_rng(0)
+    calculator, split = reference_calculator("GFN1-xTB"), split_of(images)
     kept = target / "labelled.extxyz"
     done = len(ase.io.read(kept, ":")) if kept.exists() else 0
-    split = split_frames(len(images), 270, 25)
-    for n in range(COUNT):
-        before = images[split.train[rng.integers(len(split.train))]]
-        after = changed(before, rng)
+    for n, (before, after) in enumerate(pairs(images)):
         if n < done:
             continue
         energies, forces = zip(

@@ -32,13 +32,13 @@ class DomainCheck:
 
     def __init__(self, domain: Domain, all_pairs: bool = False) -> None:
         self.domain, self.all_pairs = domain, all_pairs
-        self._species = _Species(b"", domain, np.zeros(0, np.int64))
+        self._species = _Species(b"", domain, np.zeros(0, np.int64), all_pairs)
 
     def reach(self, structure: Structure) -> float:
         """Return how far neighbours are looked for, Å."""
         return self._of(structure).reach
 
-    def reasons(self, structure: Structure, pairs: HalfPairs) -> list[str]:
+    def reasons(self, structure: Structure, pairs: HalfPairs, energy: float | None = None) -> list[str]:
         """Say why a structure lies outside, in words; empty if it doesn't.
 
         Parameters
@@ -47,14 +47,17 @@ class DomainCheck:
             Any.
         pairs : HalfPairs
             Of it, as far as :meth:`reach` at least.
+        energy : float, optional
+            eV, which the model has for it.
         """
         species, numbers = self._of(structure), structure.numbers
+        periodic = True in structure.pbc.tolist()
         i, j, shifts = pairs
         geometry = (structure.positions, i, j, shifts, RADII)
         pair, atom, odd, kind, parts = judge(
             numbers, species.index, *geometry, self.domain.shortest, SLACK, *species.ranges
         )
-        found = self._whole(structure)
+        found = list(species.whole(periodic))
         if max(pair, atom, odd) >= 0:
             counts, distances = survey(numbers, species.index, species.count, *geometry)
         if pair >= 0:
@@ -69,24 +72,17 @@ class DomainCheck:
         elif (strange := self._strange(structure, pairs)) is not None:
             found.append(in_words(*strange))
         most = self.domain.fragments
-        if most is not None and parts > most and not structure.pbc.any():
+        if most is not None and parts > most and not periodic:
             found.append(f"{parts} separate molecules, in the training data at most {most}")
+        limits = species.energies(periodic)
+        if energy is not None and limits is not None and not limits[0] <= energy <= limits[1]:
+            found.append(self._wild(composition(numbers, periodic), energy / len(numbers)))
         return found
 
-    def odd_energies(self, structure: Structure, energies: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return which energies (B,), eV, of the same atoms are outside of the data by more than their range."""
-        known = self.domain.energies
-        if not known or (name := self._of(structure).composition(structure)) not in known:
-            return np.zeros(len(energies), dtype=bool)
-        low, high = known[name]
-        each, width = energies / max(len(structure.numbers), 1), max(high - low, LEAST_RANGE)
-        return np.asarray(~((each >= low - width) & (each <= high + width)))
-
-    def energy_in_words(self, structure: Structure, energy: float) -> str:
-        """Say how far outside an energy is, eV, of a composition that is known."""
-        low, high = self.domain.energies[self._of(structure).composition(structure)]
-        each = energy / len(structure.numbers)
-        return f"the energy is {each:.4g} eV/atom, in the training data {low:.4g} to {high:.4g}"
+    def _wild(self, name: str, energy: float) -> str:
+        """Say how far outside an energy is, eV/atom, of a composition that is known."""
+        low, high = self.domain.energies[name]
+        return f"the energy is {energy:.4g} eV/atom, in the training data {low:.4g} to {high:.4g}"
 
     def odd_shape(self, structure: Structure, pairs: HalfPairs, atoms: list[int]) -> str:
         """Say which bond or angle of some atoms lies outside of the training data; empty if none does."""
@@ -99,11 +95,11 @@ class DomainCheck:
             return False
         first = Structure(numbers, positions[0], cells[0], pbc)
         species, most = self._of(first), self.domain.fragments
-        pairs = all_pairs(len(numbers))
+        pairs, limits = all_pairs(len(numbers)), species.energies(False)
         rest = (*pairs, RADII, self.domain.shortest, SLACK, *species.ranges)
-        if self.odd_energies(first, energies).any():
+        if limits is not None and not (limits[0] <= energies.min() and energies.max() <= limits[1]):
             return False
-        if self._whole(first) or not none_outside(
+        if species.whole(False) or not none_outside(
             len(numbers) if most is None else most, numbers, species.index, positions, *rest
         ):
             return False
@@ -127,27 +123,8 @@ class DomainCheck:
         """What follows from the atomic numbers; the last is kept, since the same atoms come again."""
         key = structure.numbers.tobytes()
         if key != self._species.key:
-            self._species = _Species(key, self.domain, structure.numbers)
+            self._species = _Species(key, self.domain, structure.numbers, self.all_pairs)
         return self._species
-
-    def _whole(self, structure: Structure) -> list[str]:
-        """What is odd about all atoms together: composition, size, number of electrons."""
-        known, species = self.domain.formulas, self._of(structure)
-        found = []
-        if known is not None and species.composition(structure) not in known:
-            name = species.composition(structure)
-            found.append(f"{name}, but the model was trained on {', '.join(sorted(known))} only")
-        if structure.pbc.any():
-            return found
-        if self.domain.odd_electrons is False and species.odd != bool(self.domain.charge % 2):
-            found.append("an odd number of electrons: a radical or an ion, and the training data have none")
-        most = self.domain.most_atoms
-        if self.all_pairs and most is not None and len(species.index) > most:
-            found.append(f"{len(species.index)} atoms, in the training data at most {most}")
-        fewest = self.domain.fewest_atoms
-        if known is None and fewest is not None and len(species.index) < fewest:
-            found.append(f"{len(species.index)} atoms, in the training data at least {fewest}")
-        return found
 
     def _too_close(self, numbers: NDArray[np.int64], a: int, b: int, distance: float) -> str:
         known = self.domain.shortest[numbers[a], numbers[b]]
@@ -167,10 +144,10 @@ def _neighbors(
 class _Species:
     """What a domain says about atoms of these elements."""
 
-    def __init__(self, key: bytes, domain: Domain, numbers: NDArray[np.int64]) -> None:
-        self.key = key
+    def __init__(self, key: bytes, domain: Domain, numbers: NDArray[np.int64], all_pairs: bool) -> None:
+        self.key, self.numbers, self._domain, self._all_pairs = key, numbers, domain, all_pairs
         self.elements, self.index = np.unique(numbers, return_inverse=True)
-        self.count, self.odd = len(self.elements), bool(numbers.sum() % 2)
+        self.count = len(self.elements)
         self.reach = reach(numbers) if len(numbers) else 0.0
         self.fewest, self.most = domain.fewest[numbers], domain.most[numbers]
         self.low = np.full((len(numbers), self.count), -np.inf)
@@ -180,11 +157,41 @@ class _Species:
                 ranges = [domain.kinds.get((int(a), int(z)), (0.0, 0.0)) for a in numbers]
                 self.low[:, k], self.high[:, k] = np.array(ranges).reshape(-1, 2).T
         self.ranges = self.fewest, self.most, self.low, self.high
-        self._names: dict[bool, str] = {}
+        self._whole: dict[bool, list[str]] = {}
+        self._energies: dict[bool, tuple[float, float] | None] = {}
 
-    def composition(self, structure: Structure) -> str:
-        """The structure's composition, found once."""
-        periodic = bool(structure.pbc.any())
-        if periodic not in self._names:
-            self._names[periodic] = composition(structure)
-        return self._names[periodic]
+    def whole(self, periodic: bool) -> list[str]:
+        """What is odd about all atoms together: composition, size, number of electrons; found once."""
+        if periodic not in self._whole:
+            self._whole[periodic] = self._as_composition(periodic) + (
+                [] if periodic else self._as_molecule()
+            )
+        return self._whole[periodic]
+
+    def energies(self, periodic: bool) -> tuple[float, float] | None:
+        """Lowest and highest energy, eV, without doubt: beyond the data by no more than their range; found once."""
+        if periodic not in self._energies:
+            found = self._domain.energies.get(composition(self.numbers, periodic))
+            if found is not None:
+                low, high = found
+                width, count = max(high - low, LEAST_RANGE), len(self.numbers)
+                found = count * (low - width), count * (high + width)
+            self._energies[periodic] = found
+        return self._energies[periodic]
+
+    def _as_composition(self, periodic: bool) -> list[str]:
+        known = self._domain.formulas
+        if known is None or (name := composition(self.numbers, periodic)) in known:
+            return []
+        return [f"{name}, but the model was trained on {', '.join(sorted(known))} only"]
+
+    def _as_molecule(self) -> list[str]:
+        domain, size, found = self._domain, len(self.numbers), []
+        if domain.odd_electrons is False and self.numbers.sum() % 2 != domain.charge % 2:
+            found.append("an odd number of electrons: a radical or an ion, and the training data have none")
+        most, fewest = domain.most_atoms, domain.fewest_atoms
+        if self._all_pairs and most is not None and size > most:
+            found.append(f"{size} atoms, in the training data at most {most}")
+        if domain.formulas is None and fewest is not None and size < fewest:
+            found.append(f"{size} atoms, in the training data at least {fewest}")
+        return found

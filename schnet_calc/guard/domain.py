@@ -212,7 +212,7 @@ class _Wholes:
     def add_energy(self, structure: Structure, energy: float) -> None:
         """Look at an energy, eV/atom."""
         if len(self.formulas) <= MOST_FORMULAS:
-            name = composition(structure)
+            name = composition(structure.numbers, bool(structure.pbc.any()))
             low, high = self.energies.get(name, (energy, energy))
             self.energies[name] = min(low, energy), max(high, energy)
 
@@ -225,7 +225,7 @@ class _Wholes:
     ) -> None:
         """Look at a structure with so many molecules; numbers of neighbours (N, K) of its elements (K,)."""
         if len(self.formulas) <= MOST_FORMULAS:
-            self.formulas.add(composition(structure))
+            self.formulas.add(composition(structure.numbers, bool(structure.pbc.any())))
         self.periodic = self.periodic or bool(structure.pbc.any())
         if structure.pbc.any():
             return
@@ -281,10 +281,7 @@ def _any(values: list[bool | None]) -> bool | None:
     return None if None in values or not values else any(values)
 
 
-def composition(structure: Structure) -> str:
-    """Return ``"C2H6O"``; of a periodic structure the reduced formula, ``"Si, periodic"``."""
-    symbols = "".join(chemical_symbols[z] for z in structure.numbers)
-    formula = Formula(symbols).convert("hill")
-    if structure.pbc.any():
-        return f"{formula.reduce()[0]}, periodic"
-    return str(formula)
+def composition(numbers: NDArray[np.int64], periodic: bool = False) -> str:
+    """Return ``"C2H6O"`` for atomic numbers; of a periodic structure the reduced formula, ``"Si, periodic"``."""
+    formula = Formula("".join(chemical_symbols[z] for z in numbers)).convert("hill")
+    return f"{formula.reduce()[0]}, periodic" if periodic else str(formula)

@@ -20,12 +20,13 @@ def odd_state(atoms: ase.Atoms, charge: int = 0, multiplicity: int = 1) -> list[
     charge, multiplicity : int
         Of the training data.
     """
-    found, info = [], atoms.info
-    for name in CHARGES:
+    found: list[str] = []
+    info = atoms.info
+    for name in CHARGES if info else ():
         value = _number(info.get(name))
         if value is not None and value != charge:
             found.append(f"{name} is {value:g}, the training data have {charge}")
-    for name in SPINS:
+    for name in SPINS if info else ():
         value = _number(info.get(name))
         fits = (multiplicity, multiplicity - 1) if name == "spin" else (multiplicity,)
         if value is not None and value not in fits:

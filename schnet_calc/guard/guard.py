@@ -141,13 +141,13 @@ class ExtrapolationGuard:
             found, grade, pairs = list(states[k]) if states else [], graded[k], None
             if self._check is not None:
                 pairs = lists.pairs(k, structure, self._check.reach(structure))
-                found += self._check.reasons(structure, pairs)
-                if known[k] is not None and self._check.odd_energies(structure, np.array([known[k]]))[0]:
-                    found.append(self._check.energy_in_words(structure, known[k]))
+                found += self._check.reasons(structure, pairs, known[k])
             spread = []
             if self.max_forces_std is not None:
                 spread = self._disagreement(predictions[k], self.max_forces_std)
-            if grade is None or not grade.max(initial=0.0) > 1.0:
+            if (
+                grade is None or not len(grade) or not grade[grade.argmax()] > 1.0
+            ):  # max() takes thrice as long
                 grade = None
             if found or spread or grade is not None:
                 which = f"structure {k}: " if len(structures) > 1 else ""

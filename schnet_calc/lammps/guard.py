@@ -16,7 +16,6 @@ from schnet_calc.guard.guard import grade_in_words, known_domain
 from schnet_calc.lammps.evaluator import RankResults, Surroundings
 from schnet_calc.lammps.pairs import close_pairs
 from schnet_calc.model import Model
-from schnet_calc.structures.structure import Structure
 
 logger = logging.getLogger("schnet_calc")
 
@@ -97,8 +96,7 @@ class RankGuard:
         whole = counts.astype(np.int64)
         divisor = math.gcd(*whole.tolist()) if periodic else 1
         numbers = np.repeat(self._elements, whole // divisor)
-        structure = Structure(numbers, np.zeros((len(numbers), 3)), np.zeros((3, 3)), np.full(3, periodic))
-        name = composition(structure)
+        name = composition(numbers, periodic)
         if name in self.domain.formulas:
             return []
         return [f"{name}, but the model was trained on {', '.join(sorted(self.domain.formulas))} only"]

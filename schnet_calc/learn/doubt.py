@@ -1,6 +1,6 @@
 """When a committee and its guard doubt: limits from validation errors, and frames held against them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from schnet_calc.engine import Prediction
 from schnet_calc.guard.check import DomainCheck
 from schnet_calc.guard.guard import known_domain
+from schnet_calc.learn.settings import COMMITTEE, GRADE
 from schnet_calc.model import Model
 from schnet_calc.structures.neighbors import NeighborLists
 from schnet_calc.structures.structure import Structure
@@ -56,11 +58,11 @@ class Judgement:
     """What a committee thinks of frames."""
 
     spreads: NDArray[np.float64]
-    """(M,) eV/Å, largest standard deviation of the force on an atom."""
+    """(M,) eV/Å, largest standard deviation of the force on an atom; or the largest grade, where that chooses."""
     reasons: list[str]
     """For doubt, empty where there is none."""
     limit: float
-    """eV/Å, of the spreads."""
+    """Of the spreads, in their unit."""
 
     @property
     def doubtful(self) -> NDArray[np.int64]:
@@ -81,10 +83,22 @@ class Judge:
     ----------
     models : sequence of Path
         Its files.
+    choose : str
+        Whether its disagreement about forces decides, or the largest grade; see :class:`LearnSettings`.
+
+    Raises
+    ------
+    ValueError
+        Grades decide, and a model has none.
     """
 
-    def __init__(self, models: Sequence[Path]) -> None:
-        self.model = Model(list(models), device="cpu", on_doubt="ignore")
+    def __init__(self, models: Sequence[Path], choose: str = COMMITTEE) -> None:
+        self.by_grade = choose == GRADE
+        # Doubts are all that is asked for here: nobody is to be warned of them.
+        self.model = Model(list(models), device="cpu", on_doubt="warn" if self.by_grade else "ignore")
+        for potential in self.model.potentials if self.by_grade else ():
+            if potential.grades is None:
+                raise ValueError(f"{potential.path} has no grades to choose by")
         domain = known_domain(self.model.potentials)
         self._check = None if domain is None else DomainCheck(domain)
 
@@ -103,27 +117,35 @@ class Judge:
         )
 
     def judge(self, frames: Sequence[ase.Atoms], limit: float) -> Judgement:
-        """Hold frames against a limit (eV/Å) of the spread, and against what the members were trained on."""
-        _, spreads = self._forces(frames)
-        largest = np.array([np.linalg.norm(s, axis=1).max() for s in spreads])
+        """Hold frames against what the members know, and against a limit (eV/Å) of the spread, or grades of one."""
+        if self.by_grade:
+            largest, limit = np.array([_largest(p) for p in self._evaluated(frames)]), 1.0
+        else:
+            _, spreads = self._forces(frames)
+            largest = np.array([np.linalg.norm(s, axis=1).max() for s in spreads])
         reasons = []
-        for atoms, spread in zip(frames, largest, strict=True):
+        for atoms, value in zip(frames, largest, strict=True):
             found = self._outside(atoms)
-            if not spread <= limit:
-                found.append(f"a force's standard deviation is {spread:.3f} eV/Å, the limit is {limit:.3f}")
+            if not value <= limit and self.by_grade:
+                found.append(f"the largest grade of an atom is {value:.3g}, the limit is 1")
+            elif not value <= limit:
+                found.append(f"a force's standard deviation is {value:.3f} eV/Å, the limit is {limit:.3f}")
             reasons.append("; ".join(found))
         return Judgement(largest, reasons, limit)
+
+    def _evaluated(self, frames: Sequence[ase.Atoms]) -> Iterator[Prediction]:
+        """What the committee says of each frame."""
+        for start in range(0, len(frames), BATCH):
+            yield from self.model.engine.evaluate(
+                [Structure.from_atoms(a) for a in frames[start : start + BATCH]], []
+            )
 
     def _forces(
         self, frames: Sequence[ase.Atoms]
     ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
         """Mean forces and standard deviations of each frame, (N, 3) eV/Å."""
-        means, spreads = [], []
-        for start in range(0, len(frames), BATCH):
-            for found in self.model.evaluate(frames[start : start + BATCH], []):
-                means.append(found.forces)
-                spreads.append(found.forces_std)
-        return means, spreads
+        found = list(self._evaluated(frames))
+        return [p.forces for p in found], [p.forces_std for p in found]
 
     def _outside(self, atoms: ase.Atoms) -> list[str]:
         if self._check is None:
@@ -131,3 +153,9 @@ class Judge:
         structure = Structure.from_atoms(atoms)
         pairs = NeighborLists().pairs(0, structure, self._check.reach(structure))
         return list(self._check.reasons(structure, pairs))
+
+
+def _largest(prediction: Prediction) -> float:
+    """Largest grade of an atom by any member."""
+    assert prediction.grades is not None
+    return float(prediction.grades.max(initial=0.0))

@@ -105,7 +105,7 @@ def explore(
     progress, say : callable
         Told how it goes.
     """
-    judge, found = Judge(models), Exploration()
+    judge, found = Judge(models, settings.choose), Exploration()
     total = round(1000.0 * settings.time / len(starts) / settings.timestep)
 
     def tell(name: str, steps: int) -> None:

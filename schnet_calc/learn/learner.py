@@ -24,7 +24,7 @@ from schnet_calc.learn.proof import (
     try_on_dynamics,
 )
 from schnet_calc.learn.result import LearnResult, Round, committee_text
-from schnet_calc.learn.settings import LearnSettings
+from schnet_calc.learn.settings import GRADE, LearnSettings
 from schnet_calc.learn.start import Minimum, find_minima, label_start_set
 from schnet_calc.learn.store import DOUBT, FAILED, PLANNED, TRAINED_ON, LabelStore
 from schnet_calc.learn.training import FRAMES, SPLIT, train_committee, training_config, write_data
@@ -158,9 +158,11 @@ class Learner:
             held_out = [labelled[int(k)] for k in Split.load(folder / SPLIT).validation]
             known = Judge(models).calibrate(held_out)
         limit = known.limit(self.settings.accuracy)
+        by_grade = self.settings.choose == GRADE
+        doubt = "a grade of one" if by_grade else f"{1e3 * limit:.0f} meV/Å of disagreement"
         self.say(
             f"round {number}: {len(labelled)} labels, validation error {1e3 * known.force_mae:.1f} meV/Å, "
-            f"doubt from {1e3 * limit:.0f} meV/Å of disagreement on"
+            f"doubt from {doubt} on"
         )
         return Round(
             number,

@@ -85,7 +85,7 @@ def check_on_dynamics(
             f"{len(labelled)} of {len(picked)} structures of the dynamics have labels: too few for a proof"
         )
         return {"n_frames": len(labelled)}
-    judged = Judge(rounds[-1]).judge(frames, limit)
+    judged = Judge(rounds[-1], dynamics.settings.choose).judge(frames, limit)
     path = dynamics.folder / "check.extxyz"
     ase.io.write(path, labelled, format="extxyz")
     found = assess(list(rounds[-1]), read_frames(path), device="cpu")

@@ -15,8 +15,12 @@ MAY_CHANGE = {
     "device",
     "executor",
     "scheduler",
+    "choose",
 }
 """Settings with which a run may go on that began with others."""
+
+
+CHOICES = COMMITTEE, GRADE = "committee", "grade"
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,9 @@ class LearnSettings:
     """Processes that label at the same time."""
     timeout: float = 3600.0
     """Seconds that one label may take."""
+    choose: str = "committee"
+    """What finds structures that are worth a label: committee, its disagreement about forces, or grade, the largest
+    grade of an atom (docs/guard.md)."""
     relax: bool = True
     """Relax the start structures with the reference first."""
     seed: int = 0
@@ -89,6 +96,8 @@ class LearnSettings:
                 raise ValueError(f"{item.name} must be positive and finite, got {value}")
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
             raise ValueError(f"device is 'auto', 'cpu' or 'cuda[:N]', got {self.device!r}")
+        if self.choose not in CHOICES:
+            raise ValueError(f"choose is {' or '.join(CHOICES)}, got {self.choose!r}")
         if self.members < 2:
             raise ValueError(f"a committee has at least two members, got {self.members}")
         if self.heat < 1:

@@ -11,7 +11,7 @@ from schnet_calc.guard.bonds import NO_BOND, RADII
 from schnet_calc.guard.check import SLACK, DomainCheck
 from schnet_calc.guard.domain import MOST_FORMULAS, Domain
 from schnet_calc.structures.geometries import Geometries
-from schnet_calc.structures.neighbors import NeighborLists
+from schnet_calc.structures.neighbors import NeighborLists, all_pairs
 from schnet_calc.structures.structure import Structure
 
 ETHANOL = molecule("CH3CH2OH")
@@ -200,14 +200,14 @@ def test_energies_beyond_those_of_the_data():
     again = Domain.from_dict(domain.to_dict())
     assert again.energies == domain.energies
     check = DomainCheck(again)
-    found = check.odd_energies(frames[0], np.array([-18.1, -17.9, 0.0, 8.9, 9.1, np.nan]))
-    assert found.tolist() == [True, False, False, False, True, True]
-    assert (
-        check.energy_in_words(frames[0], 9.1) == "the energy is 1.011 eV/atom, in the training data -1 to 0"
-    )
-    assert not DomainCheck(Domain.of(frames)).odd_energies(frames[0], np.array([1e6])).any()
+    pairs = all_pairs(9)
+    found = [check.reasons(frames[0], pairs, energy) for energy in (-18.1, -17.9, 0.0, 8.9, 9.1, np.nan)]
+    assert [bool(reasons) for reasons in found] == [True, False, False, False, True, True]
+    assert found[4] == ["the energy is 1.011 eV/atom, in the training data -1 to 0"]
+    assert check.reasons(frames[0], pairs) == []
+    assert DomainCheck(Domain.of(frames)).reasons(frames[0], pairs, 1e6) == []
     narrow = DomainCheck(Domain.of(frames, np.zeros(4)))
-    assert narrow.odd_energies(frames[0], np.array([0.44, 0.46])).tolist() == [False, True]
+    assert [len(narrow.reasons(frames[0], pairs, energy)) for energy in (0.44, 0.46)] == [0, 1]
     assert Domain.joined([domain, Domain.of(frames)]).energies == {}
     assert check.holds(Geometries.from_atoms(rattled(ETHANOL, 2)), np.array([-1.0, -2.0]))
     assert not check.holds(Geometries.from_atoms(rattled(ETHANOL, 2)), np.array([-1.0, 20.0]))

@@ -5,9 +5,11 @@ import pytest
 from ase.build import molecule
 from ase.calculators.emt import EMT
 
-from helpers import label, rattled
+from helpers import graded_file, label, rattled
+from schnet_calc import load_model
 from schnet_calc.learn.doubt import ASTRAY, DOUBT, NORMAL, Calibration, Judge, Judgement
 from schnet_calc.learn.dynamics import Exploration
+from schnet_calc.learn.settings import LearnSettings
 
 
 def test_the_limit_follows_the_error_down_to_the_accuracy():
@@ -39,6 +41,22 @@ def test_frames_beyond_the_limit_are_doubted(members):
     found = judge.judge(frames, limit)
     assert found.doubtful.tolist() == [int(spreads.argmax())]
     assert "standard deviation is" in found.reasons[int(spreads.argmax())]
+
+
+def test_grades_decide_where_they_are_asked_to(tmp_path, members):
+    known = rattled(molecule("CH3OH"), 40)
+    graded = [graded_file(tmp_path / f"{k}.pt", known, n_features=8 * k) for k in (2, 3)]
+    frames = [*rattled(molecule("CH3OH"), 3, 0.01), *rattled(molecule("CH3OH"), 3, 0.4)]
+    found = Judge(graded, "grade").judge(frames, limit=1e-9)
+    grades = np.array([p.grades.max() for p in load_model(graded, device="cpu").evaluate(frames)])
+    assert found.spreads == pytest.approx(grades)
+    assert found.limit == 1.0
+    assert ["the largest grade" in reason for reason in found.reasons] == (grades > 1).tolist()
+    assert grades[3:].max() > 1 > grades[:3].max()
+    with pytest.raises(ValueError, match="has no grades to choose by"):
+        Judge(members, "grade")
+    with pytest.raises(ValueError, match="choose is committee or grade, got 'luck'"):
+        LearnSettings(choose="luck")
 
 
 def test_what_comes_after_a_lost_frame_is_left_out():
