@@ -76,13 +76,10 @@ class DomainCheck:
             found.append(f"{parts} separate molecules, in the training data at most {most}")
         limits = species.energies(periodic)
         if energy is not None and limits is not None and not limits[0] <= energy <= limits[1]:
-            found.append(self._wild(composition(numbers, periodic), energy / len(numbers)))
+            found.append(
+                energy_in_words(self.domain, composition(numbers, periodic), energy / len(numbers))
+            )
         return found
-
-    def _wild(self, name: str, energy: float) -> str:
-        """Say how far outside an energy is, eV/atom, of a composition that is known."""
-        low, high = self.domain.energies[name]
-        return f"the energy is {energy:.4g} eV/atom, in the training data {low:.4g} to {high:.4g}"
 
     def odd_shape(self, structure: Structure, pairs: HalfPairs, atoms: list[int]) -> str:
         """Say which bond or angle of some atoms lies outside of the training data; empty if none does."""
@@ -141,6 +138,36 @@ def _neighbors(
     return f"atom {atom} ({symbol}) has {count:.1f} {what}, in the training data {low:.1f} to {high:.1f}"
 
 
+def energy_limits(domain: Domain, name: str, count: int) -> tuple[float, float] | None:
+    """Return the lowest and the highest energy, eV, without doubt: no farther beyond the data than their range.
+
+    Parameters
+    ----------
+    domain : Domain
+        Of the training data.
+    name : str
+        Composition.
+    count : int
+        Atoms.
+
+    Returns
+    -------
+    (float, float) or None
+        None where nothing is known of the composition.
+    """
+    if name not in domain.energies:
+        return None
+    low, high = domain.energies[name]
+    width = max(high - low, LEAST_RANGE)
+    return count * (low - width), count * (high + width)
+
+
+def energy_in_words(domain: Domain, name: str, energy: float) -> str:
+    """Say how far outside an energy is, eV/atom, of a composition that is known."""
+    low, high = domain.energies[name]
+    return f"the energy is {energy:.4g} eV/atom, in the training data {low:.4g} to {high:.4g}"
+
+
 class _Species:
     """What a domain says about atoms of these elements."""
 
@@ -169,14 +196,10 @@ class _Species:
         return self._whole[periodic]
 
     def energies(self, periodic: bool) -> tuple[float, float] | None:
-        """Lowest and highest energy, eV, without doubt: beyond the data by no more than their range; found once."""
+        """Lowest and highest energy, eV, without doubt, see :func:`energy_limits`; found once."""
         if periodic not in self._energies:
-            found = self._domain.energies.get(composition(self.numbers, periodic))
-            if found is not None:
-                low, high = found
-                width, count = max(high - low, LEAST_RANGE), len(self.numbers)
-                found = count * (low - width), count * (high + width)
-            self._energies[periodic] = found
+            name = composition(self.numbers, periodic)
+            self._energies[periodic] = energy_limits(self._domain, name, len(self.numbers))
         return self._energies[periodic]
 
     def _as_composition(self, periodic: bool) -> list[str]:

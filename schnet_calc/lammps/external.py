@@ -103,7 +103,8 @@ class Coupling:
         self.evaluations += 1
         if self.guard.active and self.stopped is None:
             try:
-                self.guard.act(self.ranks, reasons + self.guard.reasons(around, share))
+                reasons += self.guard.reasons(around, share) + self.guard.energies(self.ranks, share)
+                self.guard.act(self.ranks, reasons)
             except DoubtfulStructureError as error:  # on all ranks
                 self.stopped = error
                 lmp.force_timeout()

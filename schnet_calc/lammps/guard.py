@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.errors import DoubtfulStructureError
 from schnet_calc.guard.bonds import RADII, judge, reach, survey
-from schnet_calc.guard.check import SLACK
+from schnet_calc.guard.check import SLACK, energy_in_words, energy_limits
 from schnet_calc.guard.domain import composition
 from schnet_calc.guard.guard import grade_in_words, known_domain
 from schnet_calc.lammps.evaluator import RankResults, Surroundings
@@ -39,8 +39,8 @@ class Ranks(Protocol):
 class RankGuard:
     """Holds own atoms against training data and, with a committee, its disagreement.
 
-    Grades, numbers of neighbours, closest approaches and the composition are looked at; separate molecules are not
-    counted, which would need the whole structure.
+    Grades, numbers of neighbours, closest approaches, composition and energy are looked at; separate molecules are
+    not counted, which would need the whole structure.
 
     Parameters
     ----------
@@ -70,6 +70,8 @@ class RankGuard:
         self.reach = 0.0 if self.domain is None else reach(numbers)
         """Å, of the pairs that are looked at."""
         self._elements = np.unique(numbers)
+        self._name, self._count = "", 0
+        """Composition and number of all ranks' atoms."""
 
     def reasons(self, around: Surroundings, share: RankResults) -> list[str]:
         """Say why own atoms are outside of what the model knows; empty if they aren't."""
@@ -91,15 +93,27 @@ class RankGuard:
 
     def compositions(self, counts: NDArray[np.float64], periodic: bool) -> list[str]:
         """The same for the numbers (elements,) of atoms of each of the elements, in order, on all ranks."""
-        if self.domain is None or self.domain.formulas is None or not counts.sum():
+        self._name, self._count = "", int(counts.sum())
+        if self.domain is None or self.domain.formulas is None or not self._count:
             return []
         whole = counts.astype(np.int64)
         divisor = math.gcd(*whole.tolist()) if periodic else 1
         numbers = np.repeat(self._elements, whole // divisor)
-        name = composition(numbers, periodic)
+        self._name = name = composition(numbers, periodic)
         if name in self.domain.formulas:
             return []
         return [f"{name}, but the model was trained on {', '.join(sorted(self.domain.formulas))} only"]
+
+    def energies(self, ranks: Ranks, share: RankResults) -> list[str]:
+        """The same for the energy of all ranks, which call it together."""
+        domain = self.domain
+        limits = None if domain is None else energy_limits(domain, self._name, self._count)
+        if domain is None or limits is None:
+            return []
+        energy = float(ranks.total(np.array([share.energies.sum()]))[0])
+        if limits[0] <= energy <= limits[1]:
+            return []
+        return [energy_in_words(domain, self._name, energy / self._count)]
 
     def counts(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the numbers (elements,) of atoms of each of the elements."""

@@ -147,7 +147,8 @@ class PairSchNet:
         around = self._around._replace(positions=positions)
         share = self.evaluator.evaluate(around, self.ranks)
         if self.guard.active:
-            self.guard.act(self.ranks, reasons + self.guard.reasons(around, share))
+            reasons += self.guard.reasons(around, share) + self.guard.energies(self.ranks, share)
+            self.guard.act(self.ranks, reasons)
 
         # LAMMPS sums over ranks, and wants -sum r (x) dE/dr in the order xx, yy, zz, xy, xz, yz.
         virial = -0.5 * (share.virial + share.virial.T)

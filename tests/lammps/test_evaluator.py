@@ -197,6 +197,27 @@ def test_grades_are_those_of_one_process(owners, tmp_path):
     assert evaluate(lambda: DistributedEvaluator(quiet), atoms, owners, REACH)[3][0].grades is None
 
 
+def test_wild_energies_are_doubted_on_all_ranks(models):
+    """By the sum over ranks: each rank's own energy may be odd or not."""
+    atoms = bulk("Si", cubic=True)
+    structure = Structure.from_atoms(atoms)
+    domain = Domain.of([structure, structure], np.array([-40.0, -32.0]))
+
+    def call(world, rank, energies):
+        guard = RankGuard(load_model(models["float64"], device="cpu"), np.array([14]))
+        guard.domain, ranks = domain, StandInRanks(world, rank)
+        guard.compositions(ranks.total(guard.counts(atoms.numbers[:4])), periodic=True)
+        share = RankResults(np.full(4, energies[rank]), np.zeros((4, 3)), np.zeros((3, 3)), None)
+        return guard.energies(ranks, share)
+
+    alone = DomainCheck(domain).reasons(
+        structure, half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, 3.4), -20.0
+    )
+    assert alone == ["the energy is -2.5 eV/atom, in the training data -5 to -4"]
+    assert on_ranks(2, lambda world, rank: call(world, rank, (-1.0, -4.0))) == [alone, alone]
+    assert on_ranks(2, lambda world, rank: call(world, rank, (-2.0, -5.0))) == [[], []]
+
+
 def test_compositions(guarded):
     model, domain = guarded
     guard = RankGuard(model, np.array([6, 14]))
