@@ -17,8 +17,9 @@ START, END = "<!-- dynamics -->", "<!-- end of dynamics -->"
 
 
 def with_error(found: dict[str, float]) -> str:
-    """Write value and error without decimals."""
-    return f"{found['value']:.0f} ± {found['error']:.0f}"
+    """Write value and error without decimals, or with as many as the error takes to be more than zero."""
+    digits = next((d for d in range(3) if found["error"] >= 0.95 * 10.0**-d), 2)
+    return f"{found['value']:.{digits}f} ± {found['error']:.{digits}f}"
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

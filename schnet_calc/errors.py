@@ -75,3 +75,9 @@ class DoubtfulStructureError(SchNetCalcError, RuntimeError):
 
 class DataError(SchNetCalcError, ValueError):
     """Labelled structures that can't be read or don't hold what is asked for."""
+
+
+def in_a_line(error: Exception) -> str:
+    """Return the first line of an error's text, and with it the last of one that quotes a log."""
+    lines = str(error).splitlines() or [""]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1].strip()}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from schnet_calc.errors import SchNetCalcError
 
-LOCK = ".lock"
+LOCK, COMMANDS = ".lock", "commands.txt"
 
 
 class FolderInUseError(SchNetCalcError, RuntimeError):
@@ -69,3 +69,24 @@ def replace_json(path: Path, values: Mapping[str, Any]) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     scratch.replace(path)
+
+
+def note_command(directory: Path, command: str) -> None:
+    """Write a command below those that have been at work in a folder, unless it is the last of them.
+
+    Parameters
+    ----------
+    directory : Path
+        Of the run.
+    command : str
+        As it was typed.
+    """
+    if commands_noted(directory)[-1:] != [command]:
+        with (directory / COMMANDS).open("a", encoding="utf-8") as stream:
+            stream.write(command + "\n")
+
+
+def commands_noted(directory: Path) -> list[str]:
+    """Return the commands that have been at work in a folder; none of runs by Python or of earlier versions."""
+    path = directory / COMMANDS
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []

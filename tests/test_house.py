@@ -11,7 +11,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "__init__ errors",
-    "compat device folders memory reductions",
+    "compat device folders memory reductions stages",
     "analysis",
     "nn",
     "structures",

@@ -32,24 +32,29 @@ SMALL = (
 STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def in_terminal(arguments: list[str]) -> tuple[int, str, float]:
-    """Run a command in a terminal; return its exit status, what it wrote, and its longest silence in seconds."""
+def in_terminal(arguments: list[str], transcript: Path) -> tuple[int, str, float]:
+    """Run a command in a terminal; return its exit status, what it wrote, and its longest silence in seconds.
+
+    What it writes is in the transcript at once: a run that hangs or is stopped can be looked at, too.
+    """
     child, terminal = pty.fork()
     if child == 0:
         os.execvp(arguments[0], arguments)
     ioctl(terminal, TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    text, last, longest = b"", time.monotonic(), 0.0
-    while True:
-        if select.select([terminal], [], [], 1.0)[0]:
-            try:
-                piece = os.read(terminal, 65536)
-            except OSError:  # its other end is closed
-                break
-            if not piece:
-                break
-            text += piece
-            longest, last = max(longest, time.monotonic() - last), time.monotonic()
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), text.decode(errors="replace"), longest
+    last, longest = time.monotonic(), 0.0
+    with transcript.open("wb", buffering=0) as written:
+        while True:
+            if select.select([terminal], [], [], 1.0)[0]:
+                try:
+                    piece = os.read(terminal, 65536)
+                except OSError:  # its other end is closed
+                    break
+                if not piece:
+                    break
+                written.write(piece)
+                longest, last = max(longest, time.monotonic() - last), time.monotonic()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return status, transcript.read_text(errors="replace"), longest
 
 
 def cut_off(text: str) -> list[str]:
@@ -64,9 +69,9 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "methanol.xyz", molecule("CH3OH"))
     command = ["schnet-calc", "learn", str(folder / "methanol.xyz"), *SMALL, "-o", str(folder / "learned")]
-    status, text, silence = in_terminal(command)
-    (folder / "transcript.txt").write_text(text)
-    print(f"status {status}, longest silence {silence:.0f} s, transcript in {folder / 'transcript.txt'}")
+    transcript = folder / "transcript.txt"
+    status, text, silence = in_terminal(command, transcript)
+    print(f"status {status}, longest silence {silence:.0f} s, transcript in {transcript}")
     faults = cut_off(text)
     if status not in (0, 3) or faults or silence > SILENCE:
         sys.exit("\n".join([STEERING.sub("", text)[-2000:], *faults[:5]]))

@@ -7,6 +7,8 @@ import numpy as np
 from ase.optimize import BFGS
 from numpy.typing import NDArray
 
+from schnet_calc.stages import in_turn
+
 STEPS = 200
 """Of a relaxation, at most."""
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
@@ -42,7 +44,7 @@ def elastic_constants(
     if not strain > 0:
         raise ValueError(f"strain must be positive, got {strain}")
     columns = []
-    for a, b in VOIGT:
+    for a, b in in_turn("elastic constants", VOIGT):
         stresses = []
         for sign in (1.0, -1.0):
             deformation = np.eye(3)

@@ -10,7 +10,7 @@ from typing import Any
 from rich.markup import escape
 
 from schnet_calc.cli.app import app, show_help
-from schnet_calc.cli.console import SafeFormatter, err
+from schnet_calc.cli.console import ConsoleHandler, err, start_waiting, stop_waiting
 from schnet_calc.errors import SchNetCalcError
 
 __all__ = ["app", "main"]
@@ -42,9 +42,9 @@ def main() -> None:
 def _logging() -> Iterator[None]:
     """Warnings of the library go to the terminal, and announcements of compilation without a word of warning."""
     forms = {"": "%(levelname)s: %(message)s", "schnet_calc.compiling": "%(message)s"}
-    handlers = {name: logging.StreamHandler() for name in forms}
+    handlers = {name: ConsoleHandler() for name in forms}
     for name, handler in handlers.items():
-        handler.setFormatter(SafeFormatter(forms[name]))
+        handler.setFormatter(logging.Formatter(forms[name]))
         logging.getLogger(name).addHandler(handler)
     logging.getLogger("schnet_calc.compiling").propagate = False
     try:
@@ -60,6 +60,8 @@ def _run() -> None:
     arguments = [a for a in sys.argv[1:] if a != TRACEBACK]
     try:
         if not show_help(arguments):
+            if arguments:
+                start_waiting()
             app(arguments)
     except Exception as error:
         if TRACEBACK in sys.argv or not isinstance(error, _expected()):
@@ -72,6 +74,8 @@ def _run() -> None:
     except KeyboardInterrupt:
         err.print("interrupted; what was written is complete, --resume goes on where there is one")
         sys.exit(130)
+    finally:
+        stop_waiting()
 
 
 def _expected() -> tuple[type[Exception], ...]:

@@ -4,7 +4,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from schnet_calc.cli.console import print_table, write_json
+from schnet_calc.cli.console import print_table, stages_shown, write_json
 from schnet_calc.cli.doubts import tell_doubts
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, PreciseModelOptions, read
 from schnet_calc.simulate.settings import CrystalSettings
@@ -46,7 +46,8 @@ def crystal(
     from schnet_calc.simulate.crystal import crystal_properties
 
     calculator = model.calculator()
-    found = crystal_properties(atoms, calculator, *astuple(settings))
+    with stages_shown():
+        found = crystal_properties(atoms, calculator, *astuple(settings))
     output.mkdir(parents=True, exist_ok=True)
     ase.io.write(output / "relaxed.extxyz", found.atoms)
     figure, axes = plots.new_figure(5.5, 3.6)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.markup import escape
 
-from schnet_calc.cli.console import Stages, err, listed, print_table, progress_bar, write_json
+from schnet_calc.cli.console import err, listed, print_table, stages_shown, write_json
 from schnet_calc.cli.options import OutputOptions, OutputPath, check_data
 from schnet_calc.cli.words import told
 from schnet_calc.data.labels import Labels
@@ -52,11 +52,10 @@ def data(
     from schnet_calc.data.checks import label_warnings
     from schnet_calc.data.overview import look_over
 
-    frames = read_frames(file, labels)
-    if not -len(frames) <= frame < len(frames):
-        raise ValueError(f"there is no frame {frame}: {file} holds {len(frames)}")
-    with progress_bar() as bar:
-        stages = Stages(bar)
+    with stages_shown() as stages:
+        frames = read_frames(file, labels)
+        if not -len(frames) <= frame < len(frames):
+            raise ValueError(f"there is no frame {frame}: {file} holds {len(frames)}")
         found = look_over(frames, lambda done, total: stages("frames", done, total))
     values = found.to_dict()
     rows = _rows(frames, found)

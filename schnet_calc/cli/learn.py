@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from rich.markup import escape
 
-from schnet_calc.cli.console import Stages, err, print_table, progress_bar, write_json
+from schnet_calc.cli.console import err, noting, print_table, stages_shown, write_json
 from schnet_calc.cli.doubts import DOUBTFUL
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_files
 from schnet_calc.learn.settings import LearnSettings
@@ -54,15 +54,14 @@ def learn(
     from schnet_calc.report.learn_page import write_learn_report
 
     starts = [atoms for path in structures for atoms in read_structures(path)]
-    with progress_bar() as bar:
-        stages = Stages(bar)
+    with stages_shown() as stages:
         result = run(
             starts,
             reference if calculator is None else calculator,
             out.output,
             resume=resume,
-            progress=stages,
-            say=lambda line: bar.console.print(escape(line), soft_wrap=True),
+            progress=noting(out.output, stages),
+            say=lambda line: err.print(escape(line), soft_wrap=True),
             **settings.to_dict(),
         )
     page = write_learn_report(out.output)

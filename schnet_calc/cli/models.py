@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from schnet_calc.cli import console
-from schnet_calc.cli.console import Stages, print_table, progress_bar, write_json
+from schnet_calc.cli.console import print_table, progress_bar, stages_shown, write_json
 from schnet_calc.cli.data import LabelOptions
 from schnet_calc.cli.doubts import tell_doubts
 from schnet_calc.cli.options import (
@@ -100,14 +100,13 @@ def evaluate(
     from schnet_calc.data import Split, read_frames
     from schnet_calc.training.evaluation import evaluate as run
 
-    frames = read_frames(data, labels or _labels_of_training(model, data))
-    if split is not None:
-        chosen = Split.load(split)
-        chosen.check(len(frames), split)
-        frames = frames.select(chosen.test)
-    calculator = evaluation.open(model)
-    with progress_bar() as bar:
-        stages = Stages(bar)
+    with stages_shown() as stages:
+        frames = read_frames(data, labels or _labels_of_training(model, data))
+        if split is not None:
+            chosen = Split.load(split)
+            chosen.check(len(frames), split)
+            frames = frames.select(chosen.test)
+        calculator = evaluation.open(model)
         result = run(
             calculator,
             frames,
@@ -126,11 +125,11 @@ def evaluate(
         rows[f"grade {group.low:g} {upper}"] = (
             f"{group.n_frames} frames, forces {group.force_rmse:.4f} eV/Å (RMSE)"
         )
-    print_table(f"{model} on {len(frames)} frames of {data.name}", rows)
     count = len(result.differences)
     figure, axes = plots.new_figure(4 * count, 3.2, count, squeeze=False)
     plots.draw_errors(axes[0], result.differences)
-    plots.save_figure(figure, out.output)
+    rows["files"] = console.listed(*plots.save_figure(figure, out.output))
+    print_table(f"{model} on {len(frames)} frames of {data.name}", rows)
     write_json(out.json, numbers)
     tell_doubts(calculator)
 

@@ -4,7 +4,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from schnet_calc.cli.console import command_line, err, listed, print_table
+from schnet_calc.cli.console import command_line, err, listed, print_table, stages_shown
 from schnet_calc.cli.doubts import tell_doubts
 from schnet_calc.cli.options import Flat, ModelOptions, OutputOptions, OutputPath, check_files, read
 from schnet_calc.simulate.settings import GasSettings
@@ -75,7 +75,8 @@ def modes(
     result = normal_modes(atoms, calculator)
     compared, record = None, dict[str, Any](command=command_line())
     if reference is not None:
-        known = reference_modes(result.atoms, reference_calculator(reference))
+        with stages_shown():
+            known = reference_modes(result.atoms, reference_calculator(reference))
         compared = compare_modes(result, known)
         record["comparison"] = {"reference": reference, **compared.to_dict()}
     if result.fmax > 1e-2:
@@ -117,7 +118,9 @@ def _further(
         rows["infrared intensities"] = ", ".join(f"{i:.1f}" for i in intensities) + " km/mol"
         record["intensities_km_mol"] = intensities.tolist()
     if anharmonic:
-        quartic = vpt2(quartic_field(result, calculator.model))
+        with stages_shown():
+            field = quartic_field(result, calculator.model)
+        quartic = vpt2(field)
         rows["VPT2 fundamentals"] = ", ".join(f"{f:.1f}" for f in quartic.fundamentals) + " cm⁻¹"
         rows["resonances"] = ", ".join(quartic.resonances) or "none"
         record["anharmonic"] = quartic.to_dict()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from schnet_calc.cli.console import Speed, Stages, err, print_table, progress_bar, write_json
+from schnet_calc.cli.console import Speed, Stages, err, noting, print_table, progress_bar, write_json
 from schnet_calc.cli.doubts import tell_doubtful
 from schnet_calc.cli.options import Flat, ModelOptions, OutputOptions, OutputPath, read
 from schnet_calc.ipi.settings import PIMDSettings
@@ -109,7 +109,7 @@ def pimd(
         **_biases(bias),
         "doubtful structures": run.doubts.count,
     }
-    print_table(f"PIMD of {structure.name}", {**rows, "output": out.output})
+    print_table(f"PIMD of {structure.name}", {**rows, "folder": out.output})
     numbers: dict[str, Any] = {"time_ps": float(table["time"][-1]), "beads": chosen.beads}
     numbers |= {"replicas": count or 1, "doubtful_structures": run.doubts.count}
     if bias is not None:
@@ -185,7 +185,7 @@ def _run(
             note += f"conserved {row['conserved']:.4f} eV, {speed(step)}"
             stages("PIMD", step, settings.n_steps, note)
 
-        how: dict[str, Any] = {**model.to_dict(), "resume": resume, "progress": show}
+        how: dict[str, Any] = {**model.to_dict(), "resume": resume, "progress": noting(output, show)}
         if replicas is None:
             return run_pimd(atoms, names, settings, output, **how)
         return run_ring_polymers(atoms, names, settings, output, replicas=replicas, **how)

@@ -11,8 +11,11 @@ from schnet_calc.cli.console import (
     Stages,
     command_line,
     err,
+    listed,
+    noting,
     print_table,
     progress_bar,
+    stages_shown,
     write_json,
 )
 from schnet_calc.cli.doubts import tell_doubts
@@ -68,17 +71,18 @@ def relax(
 
     calculator = model.calculator()
     output.parent.mkdir(parents=True, exist_ok=True)
-    result = run(atoms, calculator, **{**asdict(settings), "pressure": settings.pressure * GPa})
+    with stages_shown():
+        result = run(atoms, calculator, **{**asdict(settings), "pressure": settings.pressure * GPa})
     ase.io.write(output, result.atoms)
     figure, axes = plots.new_figure(5.5, 3.6)
     plots.draw_relaxation(axes, result.energies)
-    plots.save_figure(figure, output.with_suffix(""))
+    figures = plots.save_figure(figure, output.with_suffix(""))
     rows = {
         "converged": result.converged,
         "steps": result.steps,
         "energy": f"{result.energies[-1]:.6f} eV",
         "largest force": f"{result.fmax:.2e} eV/Å",
-        "structure": output,
+        "files": listed(output, *figures),
     }
     if settings.cell:
         a, b, c, *angles = result.atoms.cell.cellpar()
@@ -132,12 +136,13 @@ def neb(
 
     calculator = model.calculator()
     out.output.parent.mkdir(parents=True, exist_ok=True)
-    band = relax_band(*ends, calculator, settings.images, settings.fmax, settings.steps)
+    with stages_shown():
+        band = relax_band(*ends, calculator, settings.images, settings.fmax, settings.steps)
     path = Path(f"{out.output}.traj")
     ase.io.write(path, band.images)
     figure, axes = plots.new_figure(5.5, 3.6)
     plots.draw_band(axes, band.images)
-    plots.save_figure(figure, out.output)
+    figures = plots.save_figure(figure, out.output)
     values = band.to_dict()
     print_table(
         f"{first.name} to {last.name}",
@@ -146,7 +151,7 @@ def neb(
             "steps": band.steps,
             "barrier": f"{band.barrier:.4f} eV",
             "back": f"{values['reverse_barrier_ev']:.4f} eV",
-            "path": path,
+            "files": listed(path, *figures),
         },
     )
     write_json(out.json, values)
@@ -193,7 +198,7 @@ def md(
     bias = _bias(atoms, calculator, settings)
     speed = Speed(settings.timestep)
     with progress_bar() as bar:
-        progress = _progress(Stages(bar), settings.n_steps, speed)
+        progress = noting(out.output, _progress(Stages(bar), settings.n_steps, speed))
         if replicas > 1:
             atoms.set_momenta(None)  # each draws its own
             several = run_replicas([atoms] * replicas, calculator, settings, out.output, resume, progress)
@@ -203,7 +208,7 @@ def md(
             means = run.averages()
     figure, axes = plots.new_figure(9, 3.2, 2)
     plots.draw_energy_and_temperature(axes, run.table())
-    plots.save_figure(figure, out.output / "md")
+    figures = plots.save_figure(figure, out.output / "md")
     rows, numbers = _told(run, means, settings, len(atoms), replicas)
     told = {"speed": speed(settings.n_steps), "doubtful_structures": calculator.guard.count}
     rows |= {name.replace("_", " "): value for name, value in told.items()}
@@ -212,7 +217,7 @@ def md(
             f"{bias.of_timestep:+.1%} of the vibrations' energy, lines up to {bias.line_shift:.1f} cm⁻¹ too high"
         )
         numbers |= {"bias_of_timestep": bias.of_timestep, "line_shift_cm1": bias.line_shift}
-    print_table(f"MD of {structure.name}", {**rows, "trajectory": run.trajectory})
+    print_table(f"MD of {structure.name}", {**rows, "files": listed(run.trajectory, run.log, *figures)})
     write_json(out.json, {**numbers, **told})
     tell_doubts(calculator)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from schnet_calc.cli.console import print_table, write_json
+from schnet_calc.cli.console import command_line, listed, print_table, stages_shown, write_json
 from schnet_calc.cli.options import (
     EvaluationOptions,
     Flat,
@@ -93,19 +93,21 @@ def spectrum(
     for folder in folders:
         run = read_dynamics(folder)
         runs.setdefault(run.kind, []).append(run)
-    found = {
-        kind: spectra(these, loaded, settings.quantum, settings.resolution, settings.turned)
-        for kind, these in runs.items()
-    }
+    with stages_shown():
+        found = {
+            kind: spectra(these, loaded, settings.quantum, settings.resolution, settings.turned)
+            for kind, these in runs.items()
+        }
     harmonic = None if beside.modes is None else json.loads(beside.modes.read_text())
     measured = None if beside.experiment is None else read_measured(beside.experiment)
     infrared = any(both.infrared is not None for both in found.values())
     count = 2 if infrared else 1
     figure, axes = plots.new_figure(6.5 * count, 3.8, count, squeeze=False)
     plots.draw_dynamic_spectra(axes[0], found, harmonic, measured)
-    plots.save_figure(figure, out.output)
-    print_table("spectra", {**_rows(found), "figure": out.output})
-    write_json(out.json, {kind: both.to_dict() for kind, both in found.items()})
+    figures = plots.save_figure(figure, out.output)
+    print_table("spectra", {**_rows(found), "files": listed(*figures)})
+    command = {"command": command_line()}
+    write_json(out.json, {kind: both.to_dict() | command for kind, both in found.items()})
 
 
 def _rows(found: dict[str, Any]) -> dict[str, str]:

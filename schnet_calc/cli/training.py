@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.markup import escape
 
-from schnet_calc.cli.console import Stages, command_line, err, print_table, progress_bar, write_json
+from schnet_calc.cli.console import clock, command_line, err, listed, print_table, stages_shown, write_json
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_data, check_files
 from schnet_calc.cli.remembered import remember, remembered
 from schnet_calc.cli.training_options import Options
@@ -78,17 +78,14 @@ def train(
         return
     from schnet_calc.training import Run, finish
 
-    run = Run(settings, out.output, resume=resume)
-    _check_labels(run, strict)
-    with progress_bar() as bar:
-        stages = Stages(bar)
-        bar.console.print(
-            f"training on {len(run.data.train)} frames, validating on {len(run.data.validation)}"
-        )
+    with stages_shown() as stages:
+        run = Run(settings, out.output, resume=resume)
+        _check_labels(run, strict)
+        err.print(f"training on {len(run.data.train)} frames, validating on {len(run.data.validation)}")
 
         def report(run: "Run", errors: Any) -> None:
             if errors is not None:
-                bar.console.print(f"step {run.step}: {errors}", soft_wrap=True)
+                err.print(f"step {run.step}: {errors}", soft_wrap=True)
             note = f"loss {run.loss:.3g}" if run.loss else ""  # none is left just after a validation
             stages("training", run.step, settings.training.steps, note)
 
@@ -106,14 +103,15 @@ def _show(run: "Run", test: "Evaluation | None", out: TrainOutput) -> None:
     output = out.output
     figure, axes = plots.new_figure(5.5, 3.6)
     plots.draw_learning_curve(axes, output / "metrics.csv")
-    plots.save_figure(figure, output / "learning_curve")
-    rows = {"model": output / "model.pt", "steps": run.step, "hours": f"{run.seconds / 3600:.2f}"}
+    figures = plots.save_figure(figure, output / "learning_curve")
+    files = listed(output / "model.pt", output / "metrics.csv", *figures)
+    rows = {"steps": run.step, "time of the steps": clock(run.seconds)}
     if test is not None:
         rows[f"{test.n_frames} test frames"] = test.errors
         rows["composition alone"] = test.mean_predictor
         if test.loses:
             rows["no better than that"] = ", ".join(test.loses)
-    print_table("training", rows)
+    print_table("training", rows | {"files": files})
     write_json(out.json, {"steps": run.step, "test": test.to_dict() if test else None})
 
 
@@ -138,13 +136,12 @@ def _train_committee(settings: RunConfig, members: int, resume: bool, out: Train
     from schnet_calc.training.setup import read_data
 
     command = command_line()
-    with progress_bar() as bar:
-        stages = Stages(bar)
+    with stages_shown() as stages:
 
         def report(member: int, run: Any, errors: Any) -> None:
             name = f"member {member + 1} of {members}"
             if errors is not None:
-                bar.console.print(f"{name}, step {run.step}: {errors}", soft_wrap=True)
+                err.print(f"{name}, step {run.step}: {errors}", soft_wrap=True)
             stages(name, run.step, settings.training.steps, f"loss {run.loss:.3g}" if run.loss else "")
 
         paths = train_members(settings, out.output, members, resume=resume, report=report, command=command)

@@ -23,7 +23,10 @@ from schnet_calc.data.properties import ENERGY_UNITS, LENGTH_UNITS, PROPERTIES
 from schnet_calc.data.qm9 import is_qm9, read_qm9
 from schnet_calc.data.stress import StressLabels, read_virials, virial_of
 from schnet_calc.errors import DataError
+from schnet_calc.stages import tell
 
+READ = 500
+"""Frames after which reading is told of."""
 COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 """By ending: what opens a compressed file."""
 
@@ -91,13 +94,24 @@ def read_structures(path: str | Path) -> list[ase.Atoms]:
 def _read_images(path: Path, index: str) -> Any:
     try:
         with _decompressed(path) as plain:
-            return ase.io.read(plain, index=index)
+            return ase.io.read(plain, index=index) if index != ":" else list(_counted(plain))
     except UnknownFileTypeError as error:
         raise DataError(f"{path}: ASE knows no such format ({error})") from error
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Exception as error:  # ASE's readers raise anything for what is no structure
         raise DataError(f"{path} holds no structure that ASE can read ({error!r:.200})") from error
+
+
+def _counted(path: Path) -> Iterator[ase.Atoms]:
+    """All images of a file; how many there are is told now and then."""
+    count = 0
+    for count, atoms in enumerate(ase.io.iread(path, index=":"), 1):
+        if count % READ == 0:
+            tell("frames read", count, None)
+        yield atoms
+    if count >= READ:
+        tell("frames read", count, count)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import ase
 import numpy as np
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.errors import SchNetCalcError
+from schnet_calc.errors import SchNetCalcError, in_a_line
 from schnet_calc.ipi.outputs import bead_files, read_frames
 from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.learn.diversity import choose_diverse
@@ -111,6 +111,9 @@ def explore(
     def tell(name: str, steps: int) -> None:
         progress(name, min(steps, total), total, f"{len(found.doubtful)} of {found.seen} frames doubtful")
 
+    def end(name: str) -> None:
+        progress(name, total, total, "ended early")  # nothing more of it will come
+
     for name, run in _runs(_kinds(settings), models, starts, settings, folder, tell):
         parts = _portions(run, settings.time / len(starts), say)
         seen: list[int] = []
@@ -126,11 +129,12 @@ def explore(
             if len(found.doubtful) >= settings.batch:
                 break
         else:
-            found.complete &= finished == len(PORTIONS)
-            tell(name, total)
+            whole = finished == len(PORTIONS)
+            found.complete &= whole
+            tell(name, total) if whole else end(name)
             continue
         found.complete = False
-        tell(name, total)  # nothing more of it will come
+        end(name)
         break
     found.calm.sort(key=lambda atoms: -float(atoms.info["spread"]))
     return found
@@ -173,7 +177,7 @@ def trajectories(
         try:
             found += advance(time)
         except FAILURES as error:
-            say(f"the dynamics broke down: {str(error).splitlines()[0]}")
+            say(f"the dynamics broke down: {in_a_line(error)}")
             found += advance(0.0)
         tell(name, total)
     return found
@@ -206,7 +210,7 @@ def _portions(advance: Advance, time: float, say: Say) -> Iterator[list[list[ase
         try:
             yield advance(portion * time)
         except FAILURES as error:
-            say(f"the dynamics broke down: {str(error).splitlines()[0]}")
+            say(f"the dynamics broke down: {in_a_line(error)}")
             yield advance(0.0)
             return
 

@@ -39,7 +39,7 @@ class Reference:
     def label(self, structures: Sequence[ase.Atoms], kind: str) -> list[str]:
         """Label structures; their keys. Whether each has a label is for the store to say."""
         keys = self.store.plan(structures, kind, self.round)
-        self.work(f"{kind} {self.round}")
+        self.work(f"labels, {kind}")
         return keys
 
     def work(self, stage: str = "labels left") -> None:

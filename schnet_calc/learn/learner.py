@@ -151,8 +151,7 @@ class Learner:
                 folder,
                 before,
                 self.settings.members,
-                self.progress,
-                f"training {number}",
+                lambda stage, done, most, note: self.progress(stage, done, most, f"round {number}, {note}"),
                 self.executor,
             )
             held_out = [labelled[int(k)] for k in Split.load(folder / SPLIT).validation]
@@ -271,7 +270,9 @@ class Learner:
             dynamics = check_on_dynamics(every, last, self.rounds[-1].limit)
             proof = {
                 "dynamics": dynamics,
-                "stability": check_stability(models, starts[0], self.settings, folder / "nve"),
+                "stability": check_stability(
+                    models, starts[0], self.settings, folder / "nve", self.progress
+                ),
                 "frequencies": check_frequencies(models, minima[0], self.theory, self.directory),
             }
         assert not self.store.count(PLANNED)

@@ -21,10 +21,11 @@ def before_training(settings: LearnSettings, labels: int, seconds: float) -> str
     seconds : float
         Of one label.
     """
-    minutes = seconds * labels / settings.workers / 60
+    most = seconds * labels / settings.workers
+    rounds = min(TYPICAL_ROUNDS, settings.rounds)
     return (
-        f"a calculation takes {seconds:.2g} s; the budget leaves {labels} labels, {minutes:.1f} min at most. "
-        f"Now come rounds of training, dynamics and new labels, about {TYPICAL_ROUNDS} of at most "
+        f"a calculation takes {seconds:.2g} s; the budget leaves {labels} labels, {_time(most)} at most. "
+        f"Now come rounds of training, dynamics and new labels, about {rounds} of at most "
         f"{settings.rounds}: what the whole run takes is said after the first"
     )
 
@@ -41,12 +42,20 @@ def after_round(rounds: Sequence[Round], settings: LearnSettings, spent: float) 
     spent : float
         Seconds so far.
     """
-    last = sum(rounds[-1].seconds.values()) / 60
+    last = sum(rounds[-1].seconds.values())
     left = settings.rounds - len(rounds)
     likely = min(max(TYPICAL_ROUNDS - len(rounds), 1), left)
-    so_far = spent / 60
-    proof = (rounds[-1].seconds.get("dynamics", 0.0) + rounds[-1].seconds.get("labels", 0.0)) / 60
-    return (
-        f"{so_far:.1f} min so far; the whole run will probably take {so_far + likely * last + proof:.0f} min, "
-        f"and {so_far + left * last + proof:.0f} if all {settings.rounds} rounds are needed"
+    proof = rounds[-1].seconds.get("dynamics", 0.0) + rounds[-1].seconds.get("labels", 0.0)
+    words = (
+        f"{_time(spent)} so far; the whole run will probably take {_time(spent + likely * last + proof)}"
     )
+    if likely == left:
+        return words
+    return f"{words}, and {_time(spent + left * last + proof)} if all {settings.rounds} rounds are needed"
+
+
+def _time(seconds: float) -> str:
+    """Seconds in words."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -11,9 +11,10 @@ import numpy as np
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.data import read_frames
+from schnet_calc.errors import in_a_line
 from schnet_calc.learn.doubt import Judge
 from schnet_calc.learn.dynamics import FAILURES, Say, trajectories
-from schnet_calc.learn.labelling import Reference
+from schnet_calc.learn.labelling import Progress, Reference
 from schnet_calc.learn.settings import LearnSettings
 from schnet_calc.learn.start import Minimum
 from schnet_calc.learn.store import TRIAL
@@ -139,7 +140,7 @@ def _samples(
 
 
 def check_stability(
-    models: Sequence[Path], atoms: ase.Atoms, settings: LearnSettings, folder: Path
+    models: Sequence[Path], atoms: ase.Atoms, settings: LearnSettings, folder: Path, progress: Progress
 ) -> dict[str, Any]:
     """Run the committee without thermostat; time that it lasted, and drift of the total energy.
 
@@ -153,6 +154,8 @@ def check_stability(
         Temperature, timestep.
     folder : Path
         For the run.
+    progress : callable
+        Told how far it is, equilibration and all.
     """
     shutil.rmtree(folder, ignore_errors=True)
     calculator = SchNetCalculator(list(models), device="cpu", on_doubt="ignore")
@@ -166,10 +169,17 @@ def check_stability(
         seed=settings.seed,
         equilibrate=min(time, 1.0),
     )
+    before = round(1000.0 * min(time, 1.0) / settings.timestep)
+    total = before + how.n_steps
+
+    def tell(step: int, _: Any) -> None:
+        progress("without thermostat", before + step, total, "")
+
     try:
-        run = run_md(atoms, calculator, how, folder)
+        run = run_md(atoms, calculator, how, folder, progress=tell)
+        tell(how.n_steps, None)
     except FAILURES as error:
-        return {"stable": False, "reason": str(error).splitlines()[0]}
+        return {"stable": False, "reason": in_a_line(error)}
     total = run.table()["total_ev"]
     return {
         "stable": True,
@@ -203,7 +213,7 @@ def check_frequencies(
         modes = normal_modes(relaxed.atoms, calculator)
         compared = compare_modes(modes, minimum.modes)
     except (*FAILURES, ValueError) as error:
-        return {"reason": str(error).splitlines()[0]}
+        return {"reason": in_a_line(error)}
     record = {"comparison": {"reference": theory, **compared.to_dict()}}
     write_modes(folder / "modes.json", modes, calculator, record)
     off = np.abs(compared.errors)

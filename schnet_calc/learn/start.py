@@ -17,6 +17,7 @@ from schnet_calc.simulate.md import MDSettings, run_md
 from schnet_calc.simulate.modes import DISPLACEMENT, NormalModes, normal_modes
 from schnet_calc.simulate.relax import relax
 from schnet_calc.simulate.sampling import sample_modes
+from schnet_calc.stages import told_to
 
 FMAX, RELAXATION_STEPS = 5e-3, 300
 """eV/Å at a minimum of the reference, and steps to get there."""
@@ -104,7 +105,8 @@ def _modes(atoms: ase.Atoms, reference: Reference) -> NormalModes:
     moving.info = {}
     vibrations = Vibrations(moving, name="unused", delta=DISPLACEMENT, nfree=4)
     reference.label([image for _, image in vibrations.iterdisplace()], "hessian")
-    return normal_modes(atoms, reference.calculator("hessian"))
+    with told_to(None):
+        return normal_modes(atoms, reference.calculator("hessian"))
 
 
 def label_start_set(

@@ -127,7 +127,6 @@ def train_committee(
     before: Sequence[Path],
     n_members: int,
     progress: Progress,
-    stage: str,
     executor: Executor | None = None,
 ) -> list[Path]:
     """Train the members that are not finished yet, in processes of their own; their model files.
@@ -144,8 +143,6 @@ def train_committee(
         How many.
     progress : callable
         Told the steps of all members together.
-    stage : str
-        What to call it.
     executor : Executor, optional
         What trains the members; processes of this machine by default. Its workers must see the folder.
 
@@ -160,7 +157,7 @@ def train_committee(
     if executor is not None:
         starts = {k: str(before[k]) if before else "" for k in waiting}
         _train_there(executor, {folders[k]: _own(config, k, starts[k]) for k in waiting})
-        progress(stage, n_members * config.training.steps, n_members * config.training.steps, "")
+        progress("training", n_members * config.training.steps, n_members * config.training.steps, "")
         return [home / MODEL for home in folders]
     total, told = n_members * config.training.steps, -1
     at_once = min(n_members, os.cpu_count() or 1)
@@ -176,7 +173,8 @@ def train_committee(
             made = [_steps(home, config.training.steps) for home in folders]
             if sum(made) != told:
                 members = " and ".join(str(k + 1) for k in sorted(running))
-                progress(stage, sum(made), total, f"member {members} of {n_members}" if running else "")
+                note = f"member {members} of {n_members}" + ("" if sum(made) else " starts")
+                progress("training", sum(made), total, note if running else "")
             told = sum(made)
     finally:
         _stop(list(running.values()))

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from schnet_calc import plots
+from schnet_calc.folders import commands_noted
 from schnet_calc.report.molecule import bond_classes, molecule_data
 from schnet_calc.report.page import Commands, Page, Part, Section, Table, Text, save_picture, write_page
 from schnet_calc.report.sections import mode_parts, structure_parts
@@ -64,6 +65,8 @@ def write_learn_report(directory: str | Path) -> Path:
         parts = mode_parts(modes, directory, known, compared["reference"], overlaps)
         sections.append(Section("Normal modes", parts))
     sections.append(Section("To use it", _use(state)))
+    if typed := commands_noted(directory):
+        sections.append(Section("To repeat it", [Commands(typed)]))
     settings = state["settings"]
     page = Page(
         title=f"{atoms.get_chemical_formula()}, learned from {state['reference']}",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from schnet_calc.analysis.molecules import BondDistributions, bond_distributions
+from schnet_calc.folders import commands_noted
 from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.modelfile import load_potential
 from schnet_calc.report.molecule import BondClasses, bond_classes, molecule_data
@@ -185,14 +186,20 @@ def _commands(found: Findings) -> list[str]:
         given = {**settings, "time": float(run.table()["time_ps"][-1])}
         several = ["--replicas", len(settings["replicas"])] if "replicas" in settings else []
         options = [*_flags(MDSettings, given), *several, "-o", name]
-        lines.append(["md", "relaxed.xyz", "--model", model, *options])
+        lines += _noted(run.trajectory.parent) or [["md", "relaxed.xyz", "--model", model, *options]]
     if found.pimd is not None:
-        given, folder = vars(found.pimd.settings), found.pimd.directory.name
+        given, folder = vars(found.pimd.settings), found.pimd.directory
         driver = ["--driver", "batch", "--replicas", found.replicas] if found.replicas else []
-        options = [*_flags(PIMDSettings, given), *driver, "-o", folder]
-        lines.append(["pimd", "relaxed.xyz", "--model", model, *options])
+        options = [*_flags(PIMDSettings, given), *driver, "-o", folder.name]
+        lines += _noted(folder) or [["pimd", "relaxed.xyz", "--model", model, *options]]
+    lines += filter(None, (_typed(next(iter(record.values()))) for _, record in found.spectra))
     lines.append(["report", "."])
     return [shlex.join(["schnet-calc", *map(_plain, line)]) for line in lines]
+
+
+def _noted(folder: Path) -> list[list[Any]]:
+    """The words of each command that a run's folder keeps, without the first."""
+    return [shlex.split(line)[1:] for line in commands_noted(folder)]
 
 
 def _typed(record: dict[str, Any]) -> list[Any]:

@@ -21,6 +21,7 @@ from schnet_calc.analysis.elasticity import (
 from schnet_calc.simulate.phonons import Dispersion, phonon_dispersion
 from schnet_calc.simulate.records import describe
 from schnet_calc.simulate.relax import relax
+from schnet_calc.stages import in_turn
 
 FloatArray = NDArray[np.float64]
 SCALES = np.linspace(0.995, 1.005, 9)
@@ -136,7 +137,7 @@ def equation_of_state(
         A cell doesn't relax.
     """
     volumes, energies = [], []
-    for scale in SCALES:
+    for scale in in_turn("equation of state", SCALES):
         atoms = crystal.copy()
         atoms.set_cell(scale * crystal.cell.array, scale_atoms=True)
         atoms.calc = calculator

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.simulate.records import describe, restore
+from schnet_calc.stages import tell
 
 LINEAR = 1e-3
 """Å; a molecule whose atoms all lie this close to a line counts as linear."""
@@ -173,11 +174,24 @@ def write_modes(
     Path(path).write_text(json.dumps(values, indent=1) + "\n")
 
 
+class _Told(Vibrations):
+    """Says how many displacements are done."""
+
+    def calculate(self, atoms: ase.Atoms, disp: Any) -> Any:
+        self.done = getattr(self, "done", -1) + 1
+        tell("differences of forces", self.done, 12 * len(self.atoms) + 1)
+        return super().calculate(atoms, disp)
+
+    def run(self) -> None:
+        super().run()
+        tell("differences of forces", self.done + 1, self.done + 1)
+
+
 def _numerical_hessian(atoms: ase.Atoms, calculator: Any) -> NDArray[np.float64]:
     moving = atoms.copy()
     moving.calc = calculator
     with tempfile.TemporaryDirectory() as folder:
-        vibrations = Vibrations(moving, name=str(Path(folder) / "forces"), delta=DISPLACEMENT, nfree=4)
+        vibrations = _Told(moving, name=str(Path(folder) / "forces"), delta=DISPLACEMENT, nfree=4)
         vibrations.run()
         hessian: NDArray[np.float64] = vibrations.get_vibrations().get_hessian_2d()
     return hessian

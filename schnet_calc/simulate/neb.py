@@ -11,6 +11,7 @@ from ase.utils.forcecurve import fit_images
 from numpy.typing import NDArray
 
 from schnet_calc.calculator import SchNetCalculator
+from schnet_calc.simulate.relax import watched
 from schnet_calc.simulate.replicas import share_batch
 
 
@@ -105,9 +106,9 @@ def relax_band(
     band = NEB(images, method="improvedtangent", climb=False)
     band.interpolate("idpp", mic=bool(first.pbc.any()))
     with FIRE(band, logfile=None) as dynamics:
-        converged = bool(dynamics.run(fmax=5 * fmax if climb else fmax, steps=steps))
+        converged = watched(dynamics, "band", 5 * fmax if climb else fmax, steps)
         if climb:
             band.climb = True
-            converged = bool(dynamics.run(fmax=fmax, steps=max(steps - dynamics.nsteps, 0)))
+            converged = watched(dynamics, "climbing", fmax, max(steps - dynamics.nsteps, 0))
         taken = int(dynamics.nsteps)
     return Band(images, converged, taken, float(band.get_residual()))

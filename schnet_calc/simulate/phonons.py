@@ -18,6 +18,7 @@ from ase.units import invcm
 from numpy.typing import NDArray
 
 from schnet_calc.simulate.modes import MODE_UNIT
+from schnet_calc.stages import tell
 
 FloatArray = NDArray[np.float64]
 SHORTEST_SUPERCELL, MULTIPLE = 20.0, 4
@@ -118,7 +119,7 @@ def phonon_frequencies(
         (points, 3) in terms of the reciprocal lattice vectors.
     """
     with tempfile.TemporaryDirectory() as folder:
-        phonons = Phonons(crystal, calculator, supercell=supercell, delta=DISPLACEMENT, name=f"{folder}/p")
+        phonons = _Told(crystal, calculator, supercell=supercell, delta=DISPLACEMENT, name=f"{folder}/p")
         phonons.run()
         phonons.read(acoustic=True)
         cells = phonons.compute_lattice_vectors().T
@@ -135,6 +136,19 @@ def phonon_frequencies(
         values = np.linalg.eigvalsh(0.5 * (dynamical + dynamical.conj().T))
         found.append(np.sign(values) * np.sqrt(np.abs(values)))
     return np.array(found) * MODE_UNIT / invcm
+
+
+class _Told(Phonons):
+    """Says how many displacements are done."""
+
+    def calculate(self, atoms_N: ase.Atoms, disp: Any) -> Any:
+        self.done = getattr(self, "done", -1) + 1
+        tell("phonons", self.done, 6 * len(self.indices) + 1)
+        return super().calculate(atoms_N, disp)
+
+    def run(self) -> None:
+        super().run()
+        tell("phonons", self.done + 1, self.done + 1)
 
 
 def _shortest(

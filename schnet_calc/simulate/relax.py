@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.simulate.records import describe
 from schnet_calc.simulate.replicas import share_batch
+from schnet_calc.stages import listened, tell
 
 OPTIMIZERS = {"BFGS": BFGS, "LBFGS": LBFGS, "FIRE": FIRE, "BFGSLineSearch": BFGSLineSearch}
 
@@ -93,8 +94,33 @@ def relax(
     with _optimizer(moving, fmax, optimizer, cell, pressure) as dynamics:
         energies: list[float] = []
         dynamics.attach(lambda: energies.append(float(moving.get_potential_energy())))
-        converged = bool(dynamics.run(fmax=fmax, steps=steps))
+        converged = watched(dynamics, "relaxation", fmax, steps)
         return _outcome(moving, dynamics, converged, energies)
+
+
+def watched(dynamics: Optimizer, stage: str, fmax: float, steps: int) -> bool:
+    """Run an optimiser, and tell each of its steps; return whether it has converged.
+
+    Parameters
+    ----------
+    dynamics : Optimizer
+        Of ASE.
+    stage : str
+        What to call it.
+    fmax : float
+        Largest force to end with, eV/Å.
+    steps : int
+        Limit on the number of steps.
+    """
+    found = [False]
+    for converged in dynamics.irun(fmax=fmax, steps=steps):
+        found = [bool(converged)]
+        if listened():
+            system = dynamics.optimizable
+            largest = float(system.gradient_norm(system.get_gradient()))
+            tell(stage, dynamics.nsteps, None, f"force {largest:.1e}, {fmax:.1e} eV/Å wanted")
+    tell(stage, dynamics.nsteps, dynamics.nsteps)
+    return found[0]
 
 
 def relax_many(

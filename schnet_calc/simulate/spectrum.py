@@ -19,6 +19,7 @@ from schnet_calc.analysis.spectrum import Spectrum
 from schnet_calc.model import Model
 from schnet_calc.simulate.dynamics import Dynamics, rotations_onto
 from schnet_calc.simulate.stiffest import stiffest_guess, stiffest_mode
+from schnet_calc.stages import in_turn
 from schnet_calc.structures.structure import Structure
 
 FloatArray = NDArray[np.float64]
@@ -133,7 +134,7 @@ def spectra(
     reached = _temperature(runs)
     absorption = None
     if model is not None and "dipole" in model.outputs:
-        dipoles = [_dipoles(run.atoms, beads, model) for run in runs for beads in run.beads]
+        dipoles = _dipoles([(run.atoms, beads) for run in runs for beads in run.beads], model)
         if turned:
             centroids = [positions for run in runs for positions in run.positions]
             dipoles = [
@@ -150,16 +151,19 @@ def _temperature(runs: Sequence[Dynamics]) -> Estimate:
     return mean_of_independent(np.concatenate([run.temperatures() for run in runs]))
 
 
-def _dipoles(atoms: ase.Atoms, beads: Sequence[FloatArray], model: Model) -> FloatArray:
-    """(M, 3) e·Å, the mean over beads."""
-    total = np.zeros((len(beads[0]), 3))
-    alone = Structure.from_atoms(atoms)._replace(pbc=np.zeros(3, dtype=bool))
-    odd = model.guard.odd_state(atoms)
-    for frames in beads:
-        for first in range(0, len(frames), BATCH):
-            part = frames[first : first + BATCH]
-            found = model.evaluate(
-                [alone._replace(positions=x) for x in part], ["dipole"], [odd] * len(part)
-            )
-            total[first : first + len(part)] += [p.outputs["dipole"] for p in found]
-    return total / len(beads)
+def _dipoles(replicas: Sequence[tuple[ase.Atoms, Sequence[FloatArray]]], model: Model) -> list[FloatArray]:
+    """(M, 3) e·Å for the frames of each replica, the mean over its beads."""
+    totals = [np.zeros((len(beads[0]), 3)) for _, beads in replicas]
+    parts = [
+        (k, frames[first : first + BATCH], first)
+        for k, (_, beads) in enumerate(replicas)
+        for frames in beads
+        for first in range(0, len(frames), BATCH)
+    ]
+    for k, part, first in in_turn("dipoles, batches", parts):
+        atoms = replicas[k][0]
+        alone = Structure.from_atoms(atoms)._replace(pbc=np.zeros(3, dtype=bool))
+        odd = [model.guard.odd_state(atoms)] * len(part)
+        found = model.evaluate([alone._replace(positions=x) for x in part], ["dipole"], odd)
+        totals[k][first : first + len(part)] += [p.outputs["dipole"] for p in found]
+    return [total / len(beads) for total, (_, beads) in zip(totals, replicas, strict=True)]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from schnet_calc.analysis.symmetry import is_linear
 from schnet_calc.model import Model
 from schnet_calc.simulate.modes import MODE_UNIT, NormalModes
+from schnet_calc.stages import in_turn
 
 STEP = 0.08
 """Dimensionless, of the displacements along the modes."""
@@ -108,8 +109,9 @@ def quartic_field(modes: NormalModes, model: Model, step: float = STEP) -> Quart
         return np.asarray(vectors @ model.hessian(moved) @ vectors.T / units.invcm)
 
     here = second(np.zeros(3 * n_atoms))
-    ahead = np.stack([second(step * v) for v in vectors])
-    behind = np.stack([second(-step * v) for v in vectors])
+    ahead, behind = np.stack(
+        [(second(step * v), second(-step * v)) for v in in_turn("anharmonic force field", vectors)], axis=1
+    )
     cubic = (ahead - behind) / (2.0 * step)
     # The derivative by i, j, k is found three times: by steps along each of them.
     cubic = (cubic + cubic.transpose(1, 0, 2) + cubic.transpose(2, 1, 0)) / 3.0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from schnet_calc.data import Frames
+from schnet_calc.stages import in_turn
 from schnet_calc.structures.graph import Graph
 from schnet_calc.structures.neighbors import half_pairs
 
@@ -90,7 +91,7 @@ class Batches:
             )
         lists = [
             half_pairs(frames.positions[frames.rows(k)], frames.cells[k], frames.pbc[k], cutoff)
-            for k in range(len(frames))
+            for k in in_turn("neighbours of frames", range(len(frames)))
         ]
         self.n_atoms = frames.n_atoms
         self.complete = frozenset(name for name in self.labels if frames.labelled(name).all())

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.data import Frames, Split
 from schnet_calc.guard.domain import Domain
+from schnet_calc.stages import in_turn
 from schnet_calc.training.atomic_energies import fit_atomic_energies
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.config import RunConfig
@@ -83,7 +84,7 @@ class RunData:
             validation=Batches(validation, references, reach, dtype),
             terms=weighted,
             domain=Domain.of(
-                (train.structure(k) for k in range(len(train))),
+                (train.structure(k) for k in in_turn("what the frames hold", range(len(train)))),
                 train.energies if config.model.energy else None,
             ),
         )

@@ -7,6 +7,7 @@ from typing import Any
 from schnet_calc.analysis.errors import Errors
 from schnet_calc.model import Model
 from schnet_calc.modelfile import load_potential
+from schnet_calc.stages import tell
 from schnet_calc.training.config import RunConfig
 from schnet_calc.training.evaluation import Evaluation, evaluate
 from schnet_calc.training.export import export_model
@@ -75,7 +76,10 @@ def finish(
     path = run.directory / "model.pt"
     export_model(run.directory, path, command)
     train = run.frames.select(training_frames(run.config, run.split))
-    grades = grades_of_model(load_potential(path), train, run.frames.select(run.split.validation))
+    unseen = run.frames.select(run.split.validation)
+    grades = grades_of_model(
+        load_potential(path), train, unseen, lambda done: tell("grades", done, len(train))
+    )
     add_grades(path, grades)
     frames = run.frames.select(run.split.test)
     if not len(frames):

@@ -1,7 +1,10 @@
 """What a page says of how to repeat it."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
+from schnet_calc.cli import console
+from schnet_calc.folders import COMMANDS, commands_noted
 from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.report.molecule_page import _commands
 from schnet_calc.report.page import Table
@@ -31,13 +34,13 @@ def test_every_option_that_was_given_is_named():
     settings = PIMDSettings(
         temperature=300.0, time=10.0, beads=16, method="trpmd", frame_stride=5, transport="socket", seed=3
     )
-    run = SimpleNamespace(table=lambda: {"time_ps": [0.0, 2.0]})
+    run = SimpleNamespace(table=lambda: {"time_ps": [0.0, 2.0]}, trajectory=Path("nowhere/md.traj"))
     md = {"temperature": 300.0, "thermostat": "nose-hoover", "pressure": 0.5, "interval": 7, "model": "abc"}
     found = findings(
         modes=object(),
         vibrations={"anharmonic": {}, "thermochemistry": {"temperature_k": 350.0}},
         runs=[("run", run, md)],
-        pimd=SimpleNamespace(settings=settings, directory=SimpleNamespace(name="beads")),
+        pimd=SimpleNamespace(settings=settings, directory=Path("beads")),
     )
     modes, classical, quantum, report = _commands(found)
     assert modes == ("schnet-calc modes relaxed.xyz --model h2co --anharmonic --temperature 350 -o modes")
@@ -54,7 +57,7 @@ def test_every_option_that_was_given_is_named():
 def test_commands_are_repeated_as_they_were_typed():
     typed = "schnet-calc modes relaxed.xyz --model h2co --isotope H=2.014 --pressure 2e5 -o modes"
     replicas = {"temperature": 300.0, "thermostat": "none", "replicas": [4, 4, 4]}
-    run = SimpleNamespace(table=lambda: {"time_ps": [0.0, 2.0]})
+    run = SimpleNamespace(table=lambda: {"time_ps": [0.0, 2.0]}, trajectory=Path("nowhere/md.traj"))
     found = findings(
         relaxation={"command": "schnet-calc relax 'my file.xyz' --model h2co --fmax 1e-4"},
         modes=object(),
@@ -65,6 +68,35 @@ def test_commands_are_repeated_as_they_were_typed():
     assert relax == found.relaxation["command"]
     assert modes == typed
     assert "--replicas 3" in classical
+
+
+def test_runs_and_spectra_are_repeated_as_they_were_typed(tmp_path):
+    (tmp_path / "md").mkdir()
+    typed = [
+        "schnet-calc md 'my file.xyz' --model h2co --dtype float64 --device cpu --on-doubt ignore --time 1 -o md",
+        "schnet-calc md 'my file.xyz' --model h2co --dtype float64 --time 2 --resume -o md",
+    ]
+    (tmp_path / "md" / COMMANDS).write_text("\n".join(typed) + "\n")
+    spectrum = "schnet-calc spectrum md --model h2co --resolution 7 --json spectrum.json"
+    run = SimpleNamespace(trajectory=tmp_path / "md" / "md.traj", table=lambda: {"time_ps": [0.0, 2.0]})
+    found = findings(
+        runs=[("md", run, {"thermostat": "none"})],
+        spectra=[("spectrum.json", {"classical": {"command": spectrum}}), ("old.json", {"classical": {}})],
+    )
+    assert _commands(found) == [*typed, spectrum, "schnet-calc report ."]
+
+
+def test_a_command_is_noted_once_it_runs(tmp_path, monkeypatch):
+    steps = []
+    for words in (["md", "--time", "1"], ["md", "--time", "2", "--resume"]):
+        monkeypatch.setattr(console.sys, "argv", ["schnet-calc", *words])
+        told = console.noting(tmp_path, lambda *step: steps.append(step))
+        before = len(commands_noted(tmp_path))
+        for step in range(3):
+            told(step, None)
+        assert len(commands_noted(tmp_path)) == before + 1
+    assert commands_noted(tmp_path) == ["schnet-calc md --time 1", "schnet-calc md --time 2 --resume"]
+    assert steps == [(0, None), (1, None), (2, None)] * 2
 
 
 def test_infrared_lines_stand_at_the_best_places(tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from h2co_card import with_error
 from schnet_calc import load_model
 from schnet_calc.analysis.averages import Estimate
 from schnet_calc.analysis.spectrum import Spectrum
@@ -98,3 +99,11 @@ def test_the_study_from_start_to_end(tmp_path, monkeypatch):
     page = write_h2co_report(first, StudyPage(tmp_path, metadata, "h2co", "schnet-calc h2co")).read_text()
     assert "without thermostat; TRPMD" in page
     assert (tmp_path / "D2CO_spectra.pdf").exists() or (tmp_path / "D2CO_spectra.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(3.2, "1184 ± 3"), (0.97, "1184 ± 1"), (0.42, "1184.1 ± 0.4"), (0.06, "1184.12 ± 0.06")],
+)
+def test_an_error_below_one_is_not_said_to_be_none(error, said):
+    assert with_error({"value": 1184.123, "error": error}) == said

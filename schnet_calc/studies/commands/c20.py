@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from schnet_calc.cli.console import Stages, command_line, print_table, progress_bar, write_json
+from schnet_calc.cli.console import command_line, print_table, stages_shown, write_json
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_model
 from schnet_calc.studies.c20_settings import C20Settings
 
@@ -27,8 +27,8 @@ def c20(*, settings: Annotated[C20Settings, Flat] = C20Settings(), out: C20Outpu
     from schnet_calc.studies.c20_page import write_c20_report
     from schnet_calc.studies.study_page import StudyPage
 
-    with progress_bar() as bar:
-        study = study_c20(output, settings, Stages(bar))
+    with stages_shown() as stages:
+        study = study_c20(output, settings, stages)
     metadata = load_potential(settings.model).metadata.raw
     page = write_c20_report(study, StudyPage(output, metadata, settings.model, command_line()))
     lengths = ", ".join(f"{c.mean:.3f} Å ({len(c.members)})" for c in study.bond_classes)

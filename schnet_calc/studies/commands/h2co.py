@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
-from schnet_calc.cli.console import Stages, command_line, print_table, progress_bar, write_json
+from schnet_calc.cli.console import command_line, print_table, stages_shown, write_json
 from schnet_calc.cli.doubts import tell_doubtful
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_model
 
@@ -52,8 +52,8 @@ def h2co(
     from schnet_calc.studies.h2co_page import write_h2co_report
     from schnet_calc.studies.study_page import StudyPage
 
-    with progress_bar() as bar:
-        study = study_h2co(directory=output, progress=Stages(bar), **asdict(settings))
+    with stages_shown() as stages:
+        study = study_h2co(directory=output, progress=stages, **asdict(settings))
     metadata = load_potential(settings.model).metadata.raw
     page = write_h2co_report(study, StudyPage(output, metadata, settings.model, command_line()))
     rows = {}
