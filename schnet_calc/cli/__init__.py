@@ -62,7 +62,7 @@ def _run() -> None:
         if not show_help(arguments):
             if arguments:
                 start_waiting()
-            app(arguments)
+            app(arguments, error_console=err)
     except Exception as error:
         if TRACEBACK in sys.argv or not isinstance(error, _expected()):
             raise

@@ -47,15 +47,16 @@ def data(
     check_data(file)
     import numpy as np
 
-    from schnet_calc import plots
-    from schnet_calc.data import read_frames
-    from schnet_calc.data.checks import label_warnings
-    from schnet_calc.data.overview import look_over
+    from schnet_calc.data.readers import read_frames
 
     with stages_shown() as stages:
         frames = read_frames(file, labels)
         if not -len(frames) <= frame < len(frames):
             raise ValueError(f"there is no frame {frame}: {file} holds {len(frames)}")
+        from schnet_calc import plots
+        from schnet_calc.data.checks import label_warnings
+        from schnet_calc.data.overview import look_over
+
         found = look_over(frames, lambda done, total: stages("frames", done, total))
     values = found.to_dict()
     rows = _rows(frames, found)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from rich.markup import escape
 
-from schnet_calc.cli.console import err, noting, print_table, stages_shown, write_json
+from schnet_calc.cli.console import err, noting, print_table, stages_shown, start_waiting, write_json
 from schnet_calc.cli.doubts import DOUBTFUL
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_files
 from schnet_calc.learn.settings import LearnSettings
@@ -49,11 +49,15 @@ def learn(
     if not structures:
         raise ValueError("there is no structure to start from: name a file")
     check_files(*structures, calculator)
-    from schnet_calc.data import read_structures
+    from schnet_calc.data.readers import read_structures
+
+    starts = [atoms for path in structures for atoms in read_structures(path)]
+    formulas = ", ".join(dict.fromkeys(atoms.get_chemical_formula() for atoms in starts))
+    err.print(f"learning {formulas} from {escape(str(calculator or reference))}, in {out.output}")
+    start_waiting()
     from schnet_calc.learn import learn as run
     from schnet_calc.report.learn_page import write_learn_report
 
-    starts = [atoms for path in structures for atoms in read_structures(path)]
     with stages_shown() as stages:
         result = run(
             starts,

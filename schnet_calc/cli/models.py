@@ -96,9 +96,8 @@ def evaluate(
     check_model(model)
     check_data(data)
     check_files(split)
-    from schnet_calc import plots
-    from schnet_calc.data import Split, read_frames
-    from schnet_calc.training.evaluation import evaluate as run
+    from schnet_calc.data import Split
+    from schnet_calc.data.readers import read_frames
 
     with stages_shown() as stages:
         frames = read_frames(data, labels or _labels_of_training(model, data))
@@ -106,6 +105,9 @@ def evaluate(
             chosen = Split.load(split)
             chosen.check(len(frames), split)
             frames = frames.select(chosen.test)
+        from schnet_calc import plots
+        from schnet_calc.training.evaluation import evaluate as run
+
         calculator = evaluation.open(model)
         result = run(
             calculator,

@@ -145,7 +145,8 @@ def _read_ase(path: Path, labels: Labels, stress: StressLabels | None) -> Frames
     if not found:
         raise DataError(
             f"{path}: no frame has {labels.energy_key!r} or {labels.forces_key!r}; "
-            f"the first has {_keys(images)}: say energy_key, forces_key, --scalars ..."
+            f"the first has {_keys(images)}: say energy_key{_meant(images, 'energy')}, "
+            f"forces_key{_meant(images, 'force')}, --scalars ..."
         )
     return Frames(
         offsets=np.concatenate([[0], np.cumsum([len(a) for a in images])]).astype(np.int64),
@@ -211,6 +212,12 @@ def _label_fault(atoms: ase.Atoms, wanted: Sequence[Wanted], stress: StressLabel
     except ValueError as error:
         return str(error)
     return ""
+
+
+def _meant(images: list[ase.Atoms], word: str) -> str:
+    """The key with a word in it, as a question; empty if there are none or several."""
+    keys = {key for atoms in images for key in label_keys(atoms) if word in key.lower()}
+    return f" ({keys.pop()}?)" if len(keys) == 1 else ""
 
 
 def _keys(images: list[ase.Atoms]) -> str:

@@ -109,7 +109,8 @@ def explore(
     total = round(1000.0 * settings.time / len(starts) / settings.timestep)
 
     def tell(name: str, steps: int) -> None:
-        progress(name, min(steps, total), total, f"{len(found.doubtful)} of {found.seen} frames doubtful")
+        note = f"{len(found.doubtful)} of {found.seen} frames doubtful" if steps else "starts"
+        progress(name, min(steps, total), total, note)
 
     def end(name: str) -> None:
         progress(name, total, total, "ended early")  # nothing more of it will come

@@ -172,8 +172,8 @@ def train_committee(
                 _check_end(running.pop(k), folders[k])
             made = [_steps(home, config.training.steps) for home in folders]
             if sum(made) != told:
-                members = " and ".join(str(k + 1) for k in sorted(running))
-                note = f"member {members} of {n_members}" + ("" if sum(made) else " starts")
+                members = ", ".join(str(k + 1) for k in sorted(running))
+                note = f"member {members}" + ("" if sum(made) else " starts")
                 progress("training", sum(made), total, note if running else "")
             told = sum(made)
     finally:

@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 
+from schnet_calc.cli import console, main
 from schnet_calc.cli.app import COMMANDS, SAID, app
 
 HEAVY = {"torch", "numba", "llvmlite", "scipy", "matplotlib", "ase", "numpy", "jinja2", "ipi"}
@@ -102,6 +104,28 @@ UNKNOWN = [
     ("ipi", "c2O", "pyproject.toml"),
     ("lammps", "pyproject.toml", "--model", "c2O", "--elements", "Si"),
 ]
+
+
+def test_faults_of_a_file_are_told_before_torch_is_imported(tmp_path):
+    file = tmp_path / "own_keys.xyz"
+    file.write_text("1\nProperties=species:S:1:pos:R:3 my_energy=1.0\nH 0 0 0\n")
+    told = called(["data", str(file)], ["evaluate", "c20", str(file)])
+    for status, text, modules in told:
+        assert status == 1
+        assert "my_energy" in text
+        assert not modules & {"torch", "numba", "matplotlib"}
+
+
+def test_a_word_that_is_no_option_comes_alone(monkeypatch, capsys):
+    """What is shown until a command speaks is taken away before cyclopts' own errors, too."""
+    before = []
+    shown = SimpleNamespace(stop=lambda: before.append(capsys.readouterr().err))
+    monkeypatch.setattr(console, "_waiting", [shown])
+    monkeypatch.setattr(sys, "argv", ["schnet-calc", "train", "--n-featres", "8"])
+    with pytest.raises(SystemExit):
+        main()
+    assert before == [""]
+    assert "Did you mean --n-features?" in capsys.readouterr().err
 
 
 def test_missing_files_and_unknown_models_are_told_at_once():
