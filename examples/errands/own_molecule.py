@@ -27,7 +27,7 @@ SILENCE = 60.0
 SMALL = (
     *("--budget", "60", "--start", "30", "--batch", "10", "--reference-steps", "20"),
     *("--first-steps", "150", "--steps", "60", "--steps-per-label", "1", "--members", "2", "--rounds", "2"),
-    *("--time", "0.02", "--beads", "2", "--features", "16", "--check", "10", "--accuracy", "0.5"),
+    *("--time", "0.05", "--beads", "2", "--features", "16", "--check", "10", "--accuracy", "0.5"),
 )
 STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

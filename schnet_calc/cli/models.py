@@ -109,11 +109,7 @@ def evaluate(
         from schnet_calc.training.evaluation import evaluate as run
 
         calculator = evaluation.open(model)
-        result = run(
-            calculator,
-            frames,
-            progress=lambda done: stages("frames", done, len(frames)),
-        )
+        result = run(calculator, frames, progress=lambda done: stages("frames", done, len(frames)))
     rows: dict[str, Any] = {"model": result.errors, "composition alone": result.mean_predictor}
     if result.loses:
         rows["no better than that"] = ", ".join(result.loses)
