@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from schnet_calc.guard.bonds import RADII, judge, none_outside, reach, survey
 from schnet_calc.guard.domain import Domain, composition
 from schnet_calc.guard.environments import environments, in_words
-from schnet_calc.guard.shapes import Shapes
+from schnet_calc.guard.shapes import SCALES, Shapes, bonds_and_angles, bonds_of_atoms, none_odd, oddest
 from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.neighbors import ALL_PAIRS_LIMIT, HalfPairs, all_pairs
 from schnet_calc.structures.structure import Structure
@@ -31,14 +31,20 @@ class DomainCheck:
     """
 
     def __init__(self, domain: Domain, all_pairs: bool = False) -> None:
-        self.domain, self.all_pairs = domain, all_pairs
-        self._species = _Species(b"", domain, np.zeros(0, np.int64), all_pairs)
+        self.domain, self.all_pairs, self._shapes = domain, all_pairs, Shapes(domain.shapes)
+        self._species = _Species(b"", domain, np.zeros(0, np.int64), all_pairs, self._shapes)
 
     def reach(self, structure: Structure) -> float:
         """Return how far neighbours are looked for, Å."""
         return self._of(structure).reach
 
-    def reasons(self, structure: Structure, pairs: HalfPairs, energy: float | None = None) -> list[str]:
+    def reasons(
+        self,
+        structure: Structure,
+        pairs: HalfPairs,
+        energy: float | None = None,
+        grades: NDArray[np.float64] | None = None,
+    ) -> list[str]:
         """Say why a structure lies outside, in words; empty if it doesn't.
 
         Parameters
@@ -49,6 +55,8 @@ class DomainCheck:
             Of it, as far as :meth:`reach` at least.
         energy : float, optional
             eV, which the model has for it.
+        grades : array, optional
+            (N,) which count beside bonds and angles outside of the data.
         """
         species, numbers = self._of(structure), structure.numbers
         periodic = True in structure.pbc.tolist()
@@ -79,13 +87,38 @@ class DomainCheck:
             found.append(
                 energy_in_words(self.domain, composition(numbers, periodic), energy / len(numbers))
             )
-        return found
+        return found + self._bent(structure, pairs, species, grades)
 
     def odd_shape(self, structure: Structure, pairs: HalfPairs, atoms: list[int]) -> str:
         """Say which bond or angle of some atoms lies outside of the training data; empty if none does."""
-        return Shapes(self.domain.shapes).odd(structure, pairs, atoms)
+        return self._shapes.odd(structure, pairs, atoms)
 
-    def holds(self, geometries: Geometries, energies: NDArray[np.float64]) -> bool:
+    def _bent(
+        self,
+        structure: Structure,
+        pairs: HalfPairs,
+        species: "_Species",
+        grades: NDArray[np.float64] | None,
+    ) -> list[str]:
+        """Say which bond or angle is too far outside for the grades of its atoms."""
+        numbers, positions = structure.numbers, structure.positions
+        if not self._shapes.counted:
+            return []
+        known = np.zeros(len(numbers)) if grades is None else grades
+        ranges = (RADII, species.index, known, *species.shapes, SCALES)
+        total, middle, first, second, value = oddest(numbers, positions, *pairs, *ranges)
+        if not total > 1.0:
+            return []
+        bonds, _ = bonds_and_angles(numbers, positions, *pairs, RADII)
+        atoms = [first, second] if middle < 0 else [first, middle, second]
+        return [self._shapes.in_words(structure, bonds_of_atoms(bonds, len(numbers)), atoms, value)]
+
+    def holds(
+        self,
+        geometries: Geometries,
+        energies: NDArray[np.float64],
+        grades: NDArray[np.float64] | None = None,
+    ) -> bool:
         """Whether it is certain, from all their pairs, that no molecule of several has a reason for doubt."""
         numbers, positions, cells, pbc = geometries
         if pbc.any() or len(numbers) > ALL_PAIRS_LIMIT:
@@ -100,6 +133,11 @@ class DomainCheck:
             len(numbers) if most is None else most, numbers, species.index, positions, *rest
         ):
             return False
+        if self._shapes.counted:
+            known = np.zeros(positions.shape[:2]) if grades is None else grades
+            ranges = (RADII, species.index, known, *species.shapes, SCALES)
+            if not none_odd(numbers, positions, *pairs, *ranges):
+                return False
         if self.domain.environments is None:
             return True  # nothing to ask of each molecule: most models, at each step of their dynamics
         return all(self._strange(first._replace(positions=p), pairs) is None for p in positions)
@@ -120,7 +158,7 @@ class DomainCheck:
         """What follows from the atomic numbers; the last is kept, since the same atoms come again."""
         key = structure.numbers.tobytes()
         if key != self._species.key:
-            self._species = _Species(key, self.domain, structure.numbers, self.all_pairs)
+            self._species = _Species(key, self.domain, structure.numbers, self.all_pairs, self._shapes)
         return self._species
 
     def _too_close(self, numbers: NDArray[np.int64], a: int, b: int, distance: float) -> str:
@@ -171,7 +209,9 @@ def energy_in_words(domain: Domain, name: str, energy: float) -> str:
 class _Species:
     """What a domain says about atoms of these elements."""
 
-    def __init__(self, key: bytes, domain: Domain, numbers: NDArray[np.int64], all_pairs: bool) -> None:
+    def __init__(
+        self, key: bytes, domain: Domain, numbers: NDArray[np.int64], all_pairs: bool, shapes: Shapes
+    ) -> None:
         self.key, self.numbers, self._domain, self._all_pairs = key, numbers, domain, all_pairs
         self.elements, self.index = np.unique(numbers, return_inverse=True)
         self.count = len(self.elements)
@@ -184,6 +224,7 @@ class _Species:
                 ranges = [domain.kinds.get((int(a), int(z)), (0.0, 0.0)) for a in numbers]
                 self.low[:, k], self.high[:, k] = np.array(ranges).reshape(-1, 2).T
         self.ranges = self.fewest, self.most, self.low, self.high
+        self.shapes = shapes.tables(self.elements)
         self._whole: dict[bool, list[str]] = {}
         self._energies: dict[bool, tuple[float, float] | None] = {}
 

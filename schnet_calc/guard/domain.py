@@ -58,8 +58,16 @@ class Domain:
     """Lowest and highest energy by composition, eV/atom; empty of many compositions, or without energies."""
 
     @classmethod
-    def of(cls, structures: Iterable[Structure], energies: NDArray[np.float64] | None = None) -> "Domain":
-        """Return the extent of structures, and of their energies (M,), eV, where there are any."""
+    def of(
+        cls,
+        structures: Iterable[Structure],
+        energies: NDArray[np.float64] | None = None,
+        others: Iterable[Structure] = (),
+    ) -> "Domain":
+        """Return the extent of structures, and of their energies (M,), eV, where there are any.
+
+        Bonds and angles of others, such as validation frames, count as well.
+        """
         shortest = NO_BOND * (RADII[:, None] + RADII[None, :])
         low, high = np.full((SIZE, SIZE), np.inf), np.full((SIZE, SIZE), -np.inf)
         fewest, most = np.full(SIZE, np.inf), np.full(SIZE, -np.inf)
@@ -86,6 +94,8 @@ class Domain:
             whole.add(s, fragments(len(s.numbers), pairs.i, pairs.j, distances), elements, counts)
             if energies is not None and np.isfinite(energies[m]):
                 whole.add_energy(s, float(energies[m]) / max(len(s.numbers), 1))
+        for s in others:
+            shapes.add(s, SkinList(reach(s.numbers)).pairs(s.positions, s.cell, s.pbc))
         known = np.flatnonzero(np.isfinite(fewest))
         kinds = {
             (int(a), int(b)): (float(low[a, b]), float(max(high[a, b], 0.0))) for a in known for b in known

@@ -141,7 +141,7 @@ class ExtrapolationGuard:
             found, grade, pairs = list(states[k]) if states else [], graded[k], None
             if self._check is not None:
                 pairs = lists.pairs(k, structure, self._check.reach(structure))
-                found += self._check.reasons(structure, pairs, known[k])
+                found += self._check.reasons(structure, pairs, known[k], grade)
             spread = []
             if self.max_forces_std is not None:
                 spread = self._disagreement(predictions[k], self.max_forces_std)
@@ -180,10 +180,10 @@ class ExtrapolationGuard:
         self._doubts = []
         count = len(geometries.positions)
         doubted = np.zeros(count, bool) if grades is None else grades.max(axis=1, initial=0.0) > 1.0
-        if self._check is not None and not self._check.holds(geometries, energies):
-            doubted |= [
-                not self._check.holds(geometries.only(k), energies[k : k + 1]) for k in range(count)
-            ]
+        if self._check is not None and not self._check.holds(geometries, energies, grades):
+            for k in np.flatnonzero(~doubted).tolist():
+                own = None if grades is None else grades[k : k + 1]
+                doubted[k] = not self._check.holds(geometries.only(k), energies[k : k + 1], own)
         if doubted.any():
             each, places = [None] * count if grades is None else list(grades), np.flatnonzero(doubted)
             self.check(geometries.structures(), (), lists, each, energies.tolist(), places=places.tolist())
@@ -244,7 +244,8 @@ class _Doubt:
         graded = []
         if self.grades is not None:
             graded.append(grade_in_words(self.structure.numbers, self.grades))
-            if self.check is not None and self.pairs is not None:
+            named = any(reason.startswith(("the bond", "the angle")) for reason in self.found)
+            if self.check is not None and self.pairs is not None and not named:
                 graded.append(self.check.odd_shape(self.structure, self.pairs, worst_atoms(self.grades)))
         return [reason for reason in (*self.found, *graded, *self.spread) if reason]
 

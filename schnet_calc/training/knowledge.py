@@ -123,7 +123,9 @@ def add_knowledge(
     """
     potential = load_potential(model)
     grades = grades_of_model(potential, train, unseen, progress)
-    found = Domain.of((train.structure(k) for k in range(len(train))), known_energies(potential, train))
+    structures = (train.structure(k) for k in range(len(train)))
+    others = () if unseen is None else (unseen.structure(k) for k in range(len(unseen)))
+    found = Domain.of(structures, known_energies(potential, train), others)
     found = replace(found, charge=state[0], multiplicity=state[1])
     training = {**potential.metadata.training, "domain": found.to_dict()}
     rewrite_model(output, potential, training, grades)

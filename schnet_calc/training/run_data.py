@@ -86,6 +86,7 @@ class RunData:
             domain=Domain.of(
                 (train.structure(k) for k in in_turn("what the frames hold", range(len(train)))),
                 train.energies if config.model.energy else None,
+                (validation.structure(k) for k in range(len(validation))),
             ),
         )
 

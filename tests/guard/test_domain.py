@@ -1,5 +1,7 @@
 """The extent of training data: how close atoms came, and how many neighbours they had."""
 
+from dataclasses import replace
+
 import ase
 import ase.io
 import numpy as np
@@ -211,3 +213,64 @@ def test_energies_beyond_those_of_the_data():
     assert Domain.joined([domain, Domain.of(frames)]).energies == {}
     assert check.holds(Geometries.from_atoms(rattled(ETHANOL, 2)), np.array([-1.0, -2.0]))
     assert not check.holds(Geometries.from_atoms(rattled(ETHANOL, 2)), np.array([-1.0, 20.0]))
+
+
+def bent(angle):
+    atoms = ETHANOL.copy()
+    atoms.set_angle(1, 2, 3, angle, indices=[3])
+    return atoms
+
+
+def test_bonds_and_angles_outside_count_beside_grades():
+    """By 12° or 0.3 Å for a grade of one; of carbons with four bonds, as the data have them."""
+    domain = Domain.from_dict(Domain.of([Structure.from_atoms(bent(a)) for a in (100.0, 115.0)]).to_dict())
+    assert domain.shapes["H-O2-C"] == pytest.approx((100.0, 115.0))
+    assert {"H1-O2", "C4-C4", "H-C4-C"} <= set(domain.shapes)
+    check, pairs, grades = DomainCheck(domain), all_pairs(9), np.zeros(9)
+    structure = Structure.from_atoms(bent(119.0))
+    assert check.reasons(structure, pairs) == []
+    for k, doubted in ((3, True), (1, True), (2, True), (5, False)):  # the angle's atoms, and another
+        grades[:] = 0.0
+        grades[k] = 0.68
+        found = check.reasons(structure, pairs, None, grades)
+        assert bool(found) is doubted
+        holds = check.holds(
+            Geometries.from_atoms([bent(110.0), bent(119.0)]), np.zeros(2), grades[[[0] * 9, range(9)]]
+        )
+        assert holds is not doubted
+    grades[2] = 0.66
+    assert check.reasons(structure, pairs, None, grades) == []
+    assert check.reasons(Structure.from_atoms(bent(127.5)), pairs) == [
+        "the angle H3-O2-C1 is 127.5°, in the training data 100 to 115°"
+    ]
+    longer = ETHANOL.copy()
+    methyl, bond = (
+        [k for k in range(9) if longer.get_distance(0, k) < 1.2],
+        longer.positions[0] - longer.positions[1],
+    )
+    longer.positions[methyl] += 0.33 * bond / np.linalg.norm(bond)
+    assert check.reasons(Structure.from_atoms(longer), pairs)[-1].startswith("the bond C0-C1 is 1.8")
+    seen = Domain.of([Structure.from_atoms(bent(100.0))], others=[structure])
+    assert seen.shapes["H-O2-C"] == pytest.approx((100.0, 119.0))
+
+
+def test_ranges_of_earlier_versions_are_no_reason_for_doubt():
+    domain = Domain.of([Structure.from_atoms(ETHANOL)])
+    old = replace(domain, shapes={"H-O-C": (100.0, 101.0)})
+    structure = Structure.from_atoms(bent(150.0))
+    assert DomainCheck(old).reasons(structure, all_pairs(9)) == []
+    assert "150°, in the training data 100 to 101°" in DomainCheck(old).odd_shape(
+        structure, all_pairs(9), [2]
+    )
+    with pytest.raises(ValueError, match="is no bond and no angle"):
+        Domain.from_dict({**domain.to_dict(), "shapes": {"H99-C": [1.0, 2.0]}})
+
+
+def test_ranges_of_crystals_are_those_of_any_cell():
+    """Through the boundaries: of a cell and of eight of them."""
+    atoms = bulk("Si", cubic=True)
+    atoms.rattle(0.1, seed=3)
+    small, large = (Domain.of([Structure.from_atoms(a)]).shapes for a in (atoms, atoms * 2))
+    assert small.keys() == large.keys() == {"Si4-Si4", "Si-Si4-Si"}
+    for name, limits in small.items():
+        assert large[name] == pytest.approx(limits, abs=1e-3)

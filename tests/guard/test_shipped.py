@@ -25,7 +25,7 @@ def torn_ethanol():
     ("model", "atoms", "words"),
     [
         ("ethanol", molecule("CH3OH"), "trained on C2H6O only"),
-        ("ethanol", molecule("CH3OCH3"), "neighbours of H"),
+        ("ethanol", molecule("CH3OCH3"), "neighbours of C"),
         ("ethanol", molecule("H2O"), "trained on C2H6O only"),
         ("ethanol", molecule("C6H6"), "trained on C2H6O only"),
         ("ethanol", two_ethanols(), "separate molecules"),
