@@ -72,13 +72,9 @@ def bonds_and_angles(numbers, positions, i, j, shifts, radii):  # type: ignore[n
 
 
 @exact
-def oddest(numbers, positions, i, j, shifts, radii, index, grades, bond_ranges, angle_ranges, scales):  # type: ignore[no-untyped-def]
-    """Largest sum of a grade and of how far a bond or angle lies outside; its middle, ends and value.
-
-    Bonds have no middle, -1; where nothing lies outside the sum is zero. The kinds of atoms are their index (N,).
-    Numbers alone come back, as of :func:`~schnet_calc.guard.bonds.judge`.
-    """
-    n_atoms, kinds = numbers.shape[0], bond_ranges.shape[0] // STATES
+def _bonded(numbers, positions, i, j, shifts, radii):  # type: ignore[no-untyped-def]
+    """Numbers of bonds (N,), to whom (N, most), and unit vectors and lengths (N, most, 4)."""
+    n_atoms = numbers.shape[0]
     count = np.zeros(n_atoms, np.int64)
     to = np.empty((n_atoms, MOST_BONDS), np.int64)
     away = np.empty((n_atoms, MOST_BONDS, 4))
@@ -98,6 +94,18 @@ def oddest(numbers, positions, i, j, shifts, radii, index, grades, bond_ranges, 
                 away[here, n, 0], away[here, n, 1] = sign * x / length, sign * y / length
                 away[here, n, 2], away[here, n, 3] = sign * z / length, length
                 count[here] += 1
+    return count, to, away
+
+
+@exact
+def oddest(numbers, positions, i, j, shifts, radii, index, grades, bond_ranges, angle_ranges, scales):  # type: ignore[no-untyped-def]
+    """Largest sum of a grade and of how far a bond or angle lies outside; its middle, ends and value.
+
+    Bonds have no middle, -1; where nothing lies outside the sum is zero. The kinds of atoms are their index (N,).
+    Numbers alone come back, as of :func:`~schnet_calc.guard.bonds.judge`.
+    """
+    n_atoms, kinds = numbers.shape[0], bond_ranges.shape[0] // STATES
+    count, to, away = _bonded(numbers, positions, i, j, shifts, radii)
     worst, middle, first, second, value = 0.0, -1, -1, -1, 0.0
     for a in range(n_atoms):
         own = index[a] * STATES + min(count[a], MOST_COUNTED)
