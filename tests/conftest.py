@@ -8,7 +8,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import torch
 
-if not torch.cuda.is_available():
+if torch.cuda.is_available():
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # which its deterministic mode wants
+else:
     os.environ.setdefault("TRITON_INTERPRET", "1")  # before Triton is imported: its kernels on the CPU
 
 from collections.abc import Callable, Iterator
@@ -65,6 +67,17 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         save_model(folder / f"{k}.pt", network, REFERENCES)
         paths.append(folder / f"{k}.pt")
     return paths
+
+
+@pytest.fixture(autouse=True)
+def same_sums_on_gpus(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests on a GPU compare: there sums over pairs have no fixed order unless torch is asked for one."""
+    wanted = request.node.get_closest_marker("gpu") is not None
+    if wanted:
+        torch.use_deterministic_algorithms(True)
+    yield
+    if wanted:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture(params=["script", "compiled"])

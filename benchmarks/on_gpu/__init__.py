@@ -27,6 +27,8 @@ PARTS = {
     "tests": _later("machine", "marked_tests"),
     "errors": _later("right", "errors"),
     "trouble": _later("right", "trouble"),
+    "full": _later("crowded", "full_card"),
+    "ranks": _later("crowded", "two_ranks"),
     "call": _later("fast", "parts_of_a_call"),
     "graph": _later("fast", "graph"),
     "sizes": _later("fast", "sizes"),
@@ -38,8 +40,10 @@ PARTS = {
 def verdict(found: dict[str, Any]) -> tuple[list[str], bool]:
     """Ten lines to paste, and whether all is right."""
     failed = [name for name, values in found.items() if "failed" in values]
-    errors, trouble = found.get("errors", {}), found.get("trouble", {})
-    wrong = [*errors.get("too_much", []), *[k for k, v in trouble.items() if v is False]]
+    errors = found.get("errors", {})
+    wrong = list(errors.get("too_much", []))
+    for name in ("trouble", "full", "ranks"):
+        wrong += [k for k, v in found.get(name, {}).items() if v is False]
     if found.get("tests", {}).get("status", 0):
         wrong.append("pytest -m gpu")
     lines = [f"VERDICT: {'right' if not failed and not wrong else 'NOT RIGHT'}"]

@@ -1,5 +1,6 @@
 """From structures to predictions."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import torch
 
 from schnet_calc.device import choose_device
 from schnet_calc.engine.base import Engine
+from schnet_calc.engine.chunks import is_out_of_memory
 from schnet_calc.engine.committee import Committee
 from schnet_calc.engine.compiled import CompiledEngine
 from schnet_calc.engine.crossover import CrossoverEngine
@@ -17,6 +19,8 @@ from schnet_calc.engine.torchscript import TorchScriptEngine
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile import Potential
 from schnet_calc.structures.neighbors import NeighborLists
+
+logger = logging.getLogger(__name__)
 
 ENGINES = ("auto", "compiled", "script")
 """What may be asked for."""
@@ -55,28 +59,43 @@ def make_engine(
         An engine, device or dtype that there isn't, or that the model doesn't have.
     ModelFileError
         A foreign file, and ``engine`` is not ``"script"``.
+    MemoryError
+        The GPU that was asked for is full; ``"auto"`` takes the CPU then.
     """
     if dtype not in (None, "float32", "float64"):
         raise ValueError(f"dtype is 'float32', 'float64' or None, got {dtype!r}")
     if engine not in ENGINES:
         raise ValueError(f"engine is 'auto', 'compiled' or 'script', got {engine!r}")
     lists, chosen = lists or NeighborLists(), choose_device(device)
-    engines = [
-        _single(
-            p if grades else replace(p, grades=None),
-            engine,
-            chosen,
-            getattr(torch, dtype) if dtype else p.dtype,
-            lists,
-        )
-        for p in potentials
-    ]
+    if not grades:
+        potentials = [replace(p, grades=None) for p in potentials]
+    try:
+        engines = _each(potentials, engine, chosen, dtype, lists)
+    except RuntimeError as error:
+        if chosen.type == "cpu" or not is_out_of_memory(error):
+            raise
+        words = f"{chosen} has no memory left for a model, other programs have taken it ({error!s:.80})"
+        if device != "auto":
+            raise MemoryError(f"{words}; device='cpu' needs none of it") from error
+        logger.warning("%s: the CPU evaluates", words)
+        engines = _each(potentials, engine, torch.device("cpu"), dtype, lists)
     if len(engines) > 1:
         return Committee(engines)
     if device == "auto" and isinstance(engines[0], CudaEngine):
         cpu = CompiledEngine(engines[0].potential, torch.device("cpu"), engines[0].dtype, lists)
         return CrossoverEngine(cpu, engines[0])
     return engines[0]
+
+
+def _each(
+    potentials: Sequence[Potential],
+    engine: str,
+    device: torch.device,
+    dtype: str | None,
+    lists: NeighborLists,
+) -> list[Engine]:
+    types = [getattr(torch, dtype) if dtype else p.dtype for p in potentials]
+    return [_single(p, engine, device, t, lists) for p, t in zip(potentials, types, strict=True)]
 
 
 def _single(

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from schnet_calc.engine.checks import check_structure, named
-from schnet_calc.engine.chunks import chunked
+from schnet_calc.engine.chunks import chunked, is_out_of_memory
 from schnet_calc.engine.prediction import Prediction, Totals
 from schnet_calc.engine.resident import Resident
 from schnet_calc.errors import TooManyPairsError
@@ -168,7 +168,7 @@ class Engine(ABC):
                     found += self.compute(part, heads)
             return found
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if len(places) < 2:
                 if isinstance(error, TooManyPairsError):
@@ -211,10 +211,3 @@ class Engine(ABC):
     def _item(self, place: int, structure: Structure) -> Item:
         check_structure(structure, self.offsets)
         return Item(place, structure, self.lists.pairs(place, structure, self.cutoff))
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """CUDA has a class of its own for it; torch's CPU allocator and TorchScript have only words."""
-    kinds = (MemoryError, torch.OutOfMemoryError)
-    words = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
-    return isinstance(error, kinds) or any(w in str(error) for w in words)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+import torch
+
 Item = TypeVar("Item")
 
 
@@ -30,3 +32,10 @@ def chunked(items: Iterable[Item], size: Callable[[Item], int], most: float) -> 
         filled += size(item)
     if portion:
         yield portion
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """CUDA has a class of its own for it; torch's CPU allocator and TorchScript have only words."""
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    words = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, kinds) or any(w in str(error) for w in words)

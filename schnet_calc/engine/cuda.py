@@ -1,10 +1,6 @@
 """A SchNet on a GPU: kernels, or tensor operations where there is no Triton, recorded and replayed."""
 
-import copy
-import importlib.util
-import logging
 import math
-import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -15,21 +11,20 @@ from numpy.typing import NDArray
 
 from schnet_calc.engine.base import Item
 from schnet_calc.engine.checks import SHORTEST_DISTANCE, all_sound, check_finite, check_shortest
-from schnet_calc.engine.grading import DeviceGrades, hidden_layers
+from schnet_calc.engine.chunks import is_out_of_memory
+from schnet_calc.engine.grading import DeviceGrades, GradedBatch, hidden_layers
 from schnet_calc.engine.prediction import Prediction, Totals, read_heads
 from schnet_calc.engine.recordings import Joined, Recordable, Recording, Stage, plain_arithmetic
 from schnet_calc.engine.resident import Resident
+from schnet_calc.engine.sequences import best_sequence
 from schnet_calc.engine.support import TabulatedEngine, compiled_network
-from schnet_calc.kernels.cuda.batch import Batch, Outputs
+from schnet_calc.kernels.cuda.batch import Outputs
 from schnet_calc.kernels.splines.cubic import SplineGrid
-from schnet_calc.kernels.torch.evaluation import TensorSequence
 from schnet_calc.modelfile import Potential
 from schnet_calc.nn import SchNet
 from schnet_calc.structures.geometries import Geometries
 from schnet_calc.structures.neighbors import ALL_PAIRS_LIMIT, SKIN, HalfPairs, NeighborLists, all_pairs
 from schnet_calc.structures.structure import Structure
-
-logger = logging.getLogger(__name__)
 
 SPARE = 1.1
 """Room for pairs of crystals, as a multiple of those that there may be with a skin."""
@@ -154,11 +149,12 @@ class CudaEngine(TabulatedEngine):
         if sum(len(p.i) for p in pairs) > self.most_pairs:
             return super().totals(geometries)
         joined = Joined(np.tile(numbers, count), positions.reshape(-1, 3), pairs, [n_atoms] * count)
-        with self.alone:
-            recording, outputs = self.start(joined)
-            with plain_arithmetic(self.device):
-                graded = self.grades(outputs, joined.numbers, joined.sizes)
-            atoms, virials = recording.finish()
+        try:
+            atoms, virials, graded = self._numbers(joined)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            atoms = np.full((1, 5), np.nan)  # goes on by halves, behind the except
         if not (atoms[:, 4].min() >= SHORTEST_DISTANCE and np.isfinite(atoms[:, :4].sum())):
             return super().totals(geometries)
         share, atoms = self.network.share(n_atoms), atoms.reshape(count, n_atoms, 5)
@@ -166,6 +162,14 @@ class CudaEngine(TabulatedEngine):
         grades = graded.of(slice(None))
         found = None if grades is None else grades.reshape(count, n_atoms)
         return Totals(energies, share * atoms[..., 1:4], share * whole(virials), found)
+
+    def _numbers(self, joined: Joined) -> tuple[NDArray[np.float64], NDArray[np.float64], GradedBatch]:
+        """What :meth:`Recording.finish` says, and grades."""
+        with self.alone:
+            recording, outputs = self.start(joined)
+            with plain_arithmetic(self.device):
+                graded = self.grades(outputs, joined.numbers, joined.sizes)
+            return *recording.finish(), graded
 
     def resident(self, structure: Structure, count: int) -> Resident | None:
         """See :class:`Engine`: for molecules all of whose pairs count, in one call."""
@@ -226,38 +230,6 @@ class CudaEngine(TabulatedEngine):
         ):
             del self.recordings[next(iter(self.recordings))]
         return kept
-
-
-def best_sequence(
-    network: SchNet, grid: SplineGrid, device: torch.device, dtype: torch.dtype
-) -> Recordable:
-    """Return what evaluates a float64 network on a device: kernels where they run, or else tensor operations.
-
-    Parameters
-    ----------
-    network : SchNet
-        In float64, on the CPU.
-    grid : SplineGrid
-        Of the tables of its filters, Å.
-    device, dtype
-        Of the evaluation.
-    """
-    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
-    if (device.type == "cuda") == interpreted:
-        return TensorSequence(network, grid, device, dtype)
-    if importlib.util.find_spec("triton") is None:
-        why = "there is no Triton (pip install 'schnet-calc[cuda]')"
-    else:
-        from schnet_calc.kernels.cuda.sequence import FusedSequence
-
-        sequence = FusedSequence(copy.deepcopy(network), grid, device, dtype)
-        try:
-            sequence(Batch.empty(1, 1, 1, device))  # compiles most of them
-            return sequence
-        except Exception as error:  # no C compiler, an old driver, a card that Triton doesn't know ...
-            why = f"its kernels could not be compiled: {type(error).__name__}: {error}"
-    logger.warning("a GPU takes several times as long as it could: %s", why)
-    return TensorSequence(network, grid, device, dtype)
 
 
 def roomy(n: int) -> int:

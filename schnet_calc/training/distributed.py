@@ -61,10 +61,16 @@ def join_world(device: torch.device, batch_size: int) -> World:
     if not dist.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        # Objects go through gloo: through nccl each would be copied to the GPU and back.
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group(_backend(device))
         atexit.register(dist.destroy_process_group)
     return World(dist.get_rank(), dist.get_world_size())
+
+
+def _backend(device: torch.device) -> str:
+    """NCCL for tensors on GPUs; it refuses processes that share one."""
+    if device.type != "cuda" or int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > torch.cuda.device_count():
+        return "gloo"
+    return "cpu:gloo,cuda:nccl"  # objects through NCCL would each be copied to the GPU and back
 
 
 def local_device(name: str) -> str:

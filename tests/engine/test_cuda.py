@@ -155,29 +155,6 @@ def test_totals_have_the_errors_of_predictions(models):
         batches.totals(geometries)
 
 
-def test_too_little_memory_once(models, monkeypatch):
-    """The other recordings go, and the call is made again; then the batch is halved."""
-    calculator, batches = engines(models)
-    sequence, failures = batches.sequence, [1]
-
-    class Short:
-        def __getattr__(self, name):
-            return getattr(sequence, name)
-
-        def __call__(self, batch):
-            if failures and len(batch.first_atoms) > 2:
-                failures.pop()
-                raise torch.OutOfMemoryError("out of memory")
-            return sequence(batch)
-
-    batches.sequence = Short()
-    for n in (1, 4):
-        failures[:] = [1] * n
-        found = batches.evaluate(structures(mixed_structures()))
-        for a, b in zip(found, calculator.evaluate(mixed_structures()), strict=True):
-            np.testing.assert_allclose(a.forces, b.forces, atol=1e-8)
-
-
 def test_what_the_caller_has_switched_on_stays_outside(models):
     calculator, batches = engines(models, "float32")
     expected = calculator.evaluate([ethanol()])[0].forces

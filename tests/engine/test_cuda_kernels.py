@@ -12,12 +12,14 @@ import torch
 from ase.build import bulk, molecule
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from helpers import STRUCTURES, VARIANTS, random_network, write_model
+from helpers import STRUCTURES, VARIANTS, graded_file, random_network, rattled, write_model
 from schnet_calc import SchNetCalculator
+from schnet_calc.engine import make_engine
 from schnet_calc.engine.cuda import CudaEngine
 from schnet_calc.kernels.cuda.batch import Batch
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.kernels.torch.evaluation import TensorSequence
+from schnet_calc.modelfile import load_potential
 from schnet_calc.structures.structure import Structure
 
 pytest.importorskip("triton")
@@ -113,6 +115,45 @@ def test_features_and_hidden_units(models):
         np.testing.assert_allclose(a, b, atol=1e-10)
     energies = network.output(found.hidden)[:, 0].detach()
     np.testing.assert_allclose(energies, found.numbers[:15].reshape(3, 5)[:, 0], atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="thesis"),
+        pytest.param({"output_layers": (5,)}, id="narrow head", marks=pytest.mark.slow),
+        pytest.param({"pooling": "mean"}, id="mean", marks=pytest.mark.slow),
+    ],
+)
+def test_grades_and_error_bars(tmp_path, options):
+    """What the kernels leave of the last hidden layer is graded as compiled code grades its own."""
+    from schnet_calc.kernels.cuda.sequence import FusedSequence
+
+    water, energies = rattled(molecule("H2O"), 60), np.linspace(-1.0, 1.0, 12)
+    path = graded_file(tmp_path / "m.pt", water, water[:12], energies=energies, **options)
+    potential = load_potential(path)
+    kernels = CudaEngine(potential, torch.device("cpu"), torch.float64, make=FusedSequence)
+    images = [Structure.from_atoms(a) for a in (*rattled(molecule("H2O"), 2, 0.1, seed=99), molecule("CO"))]
+    expected = make_engine([potential], "compiled", "cpu", grades=True).evaluate(images)
+    for a, b in zip(kernels.evaluate(images), expected, strict=True):
+        np.testing.assert_allclose(a.grades, b.grades, rtol=1e-4)
+        np.testing.assert_allclose(a.error_bar, b.error_bar, rtol=1e-4)
+        assert a.error_bar > 0.0
+
+
+def test_memory_that_was_never_written_is_never_read(models):
+    """Torch fills it with what is no number when it is asked to be deterministic."""
+    calculator, kernels = engines(models["float64"], "float64")
+    chain = ase.Atoms("CO", [(0, 0, 0), (1.5, 0, 0)], cell=(3, 9, 9), pbc=(True, False, False))
+    images = [chain, ase.Atoms("C")]  # with room for more pairs
+    torch.use_deterministic_algorithms(True)
+    try:
+        found = kernels.evaluate([Structure.from_atoms(a) for a in images])
+        assert not np.isfinite(torch.empty(3).numpy()).any()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    for a, b in zip(found, calculator.evaluate(images), strict=True):
+        np.testing.assert_allclose(a.forces, b.forces, atol=1e-6)
 
 
 class Launches(TorchDispatchMode):

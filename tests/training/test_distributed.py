@@ -10,7 +10,7 @@ from ase.build import molecule
 
 from helpers import write_frames
 from schnet_calc.training.checkpoint import load_checkpoint
-from schnet_calc.training.distributed import join_world, local_device
+from schnet_calc.training.distributed import _backend, join_world, local_device
 
 pytestmark = pytest.mark.slow
 
@@ -99,3 +99,14 @@ def test_every_process_takes_its_own_gpu(monkeypatch):
     assert local_device("auto") == "cuda:3"
     assert local_device("cpu") == "cpu"
     assert local_device("cuda:1") == "cuda:1"
+
+
+def test_processes_that_share_a_gpu_talk_through_gloo(monkeypatch):
+    """NCCL refuses them."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    found = []
+    for processes in ("1", "2", "3"):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+        found.append(_backend(torch.device("cuda:0")))
+    assert found == ["cpu:gloo,cuda:nccl", "cpu:gloo,cuda:nccl", "gloo"]
+    assert _backend(torch.device("cpu")) == "gloo"

@@ -17,6 +17,7 @@ def test_a_verdict_names_what_is_wrong():
     wrong = {
         "errors": {"too_much": ["c20, float32, kernels"]},
         "trouble": {"two threads": False},
+        "full": {"50 MB free": "MemoryError: too little", "all free again": False},
         "sizes": {"failed": "status 1"},
     }
     lines, ok = verdict(wrong)
@@ -24,7 +25,7 @@ def test_a_verdict_names_what_is_wrong():
     assert lines[:3] == [
         "VERDICT: NOT RIGHT",
         "failed parts: sizes",
-        "wrong: c20, float32, kernels, two threads",
+        "wrong: c20, float32, kernels, two threads, all free again",
     ]
 
 
