@@ -6,8 +6,9 @@ from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schnet_calc.cli.console import print_table, progress_bar, write_json
+from schnet_calc.cli.console import print_table, stages_shown, write_json
 from schnet_calc.cli.options import ModelName, OutputOptions, OutputPath, check_files, check_model
+from schnet_calc.stages import in_turn
 
 if TYPE_CHECKING:
     import ase
@@ -70,8 +71,8 @@ def insight(
     steps = _steps(potential, images, probe or symbols[-1], (ring, spacing), output)
     arrays: dict[str, Any] = {}
     rows: dict[str, Any] = {}
-    with progress_bar() as bar:
-        for step in bar.track(steps, description="insight"):
+    with stages_shown():
+        for step in in_turn("insight", steps):
             for key, value, text in step:
                 arrays[key] = np.asarray(value)
                 if text:

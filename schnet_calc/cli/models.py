@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from schnet_calc.cli import console
-from schnet_calc.cli.console import print_table, progress_bar, stages_shown, write_json
+from schnet_calc.cli.console import print_table, stages_shown, write_json
 from schnet_calc.cli.data import LabelOptions
 from schnet_calc.cli.doubts import tell_doubts
 from schnet_calc.cli.options import (
@@ -211,16 +211,15 @@ def domain(
     check_files(split)
     from schnet_calc.training.knowledge import add_knowledge, frames_of_training
 
-    train, unseen = frames_of_training(data, split, labels)
-    with progress_bar() as bar:
-        task = bar.add_task("frames", total=len(train))
+    with stages_shown() as stages:
+        train, unseen = frames_of_training(data, split, labels)
         found = add_knowledge(
             model,
             output,
             train,
             unseen,
             state=(charge, multiplicity),
-            progress=lambda done: bar.update(task, completed=done),
+            progress=lambda done: stages("frames", done, len(train)),
         )
     formulas = "many compositions" if found.formulas is None else ", ".join(sorted(found.formulas))
     console.out.print(f"{output} knows {formulas}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from schnet_calc.cli.console import Speed, Stages, err, noting, print_table, progress_bar, write_json
+from schnet_calc.cli.console import Speed, err, noting, print_table, stages_shown, write_json
 from schnet_calc.cli.doubts import tell_doubtful
 from schnet_calc.cli.options import Flat, ModelOptions, OutputOptions, OutputPath, read
 from schnet_calc.ipi.settings import PIMDSettings
@@ -174,8 +174,7 @@ def _run(
     from schnet_calc.simulate.ring_polymer_run import run_ring_polymers
 
     speed, names = Speed(settings.timestep), model_names(model.model)
-    with progress_bar() as bar:
-        stages = Stages(bar)
+    with stages_shown() as stages:
 
         def show(step: int, row: dict[str, float]) -> None:
             if step < 0:

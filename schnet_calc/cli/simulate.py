@@ -14,7 +14,6 @@ from schnet_calc.cli.console import (
     listed,
     noting,
     print_table,
-    progress_bar,
     stages_shown,
     write_json,
 )
@@ -197,8 +196,8 @@ def md(
     calculator = model.calculator()
     bias = _bias(atoms, calculator, settings)
     speed = Speed(settings.timestep)
-    with progress_bar() as bar:
-        progress = noting(out.output, _progress(Stages(bar), settings.n_steps, speed))
+    with stages_shown() as stages:
+        progress = noting(out.output, _progress(stages, settings.n_steps, speed))
         if replicas > 1:
             atoms.set_momenta(None)  # each draws its own
             several = run_replicas([atoms] * replicas, calculator, settings, out.output, resume, progress)

@@ -170,10 +170,10 @@ def check_stability(
         equilibrate=min(time, 1.0),
     )
     before = round(1000.0 * min(time, 1.0) / settings.timestep)
-    total = before + how.n_steps
+    most = before + how.n_steps
 
     def tell(step: int, _: Any) -> None:
-        progress("without thermostat", before + step, total, "")
+        progress("without thermostat", before + step, most, "")
 
     try:
         run = run_md(atoms, calculator, how, folder, progress=tell)

@@ -137,7 +137,7 @@ def equation_of_state(
         A cell doesn't relax.
     """
     volumes, energies = [], []
-    for scale in in_turn("equation of state", SCALES):
+    for scale in in_turn("equation of state", SCALES.tolist()):
         atoms = crystal.copy()
         atoms.set_cell(scale * crystal.cell.array, scale_atoms=True)
         atoms.calc = calculator

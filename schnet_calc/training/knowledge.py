@@ -16,6 +16,7 @@ from schnet_calc.guard.statistics import grades_of_data
 from schnet_calc.modelfile import Potential, load_potential
 from schnet_calc.modelfile.grades import Grades
 from schnet_calc.modelfile.saving import rewrite_model
+from schnet_calc.stages import in_turn
 from schnet_calc.training.config import RunConfig
 from schnet_calc.training.setup import new_split, read_data, training_frames
 
@@ -123,7 +124,7 @@ def add_knowledge(
     """
     potential = load_potential(model)
     grades = grades_of_model(potential, train, unseen, progress)
-    structures = (train.structure(k) for k in range(len(train)))
+    structures = (train.structure(k) for k in in_turn("what the frames hold", range(len(train))))
     others = () if unseen is None else (unseen.structure(k) for k in range(len(unseen)))
     found = Domain.of(structures, known_energies(potential, train), others)
     found = replace(found, charge=state[0], multiplicity=state[1])

@@ -116,7 +116,13 @@ def test_spectra_of_the_dynamics_are_drawn_from_their_file(tmp_path):
         **{"notes": ["short"], "vibrational": one, "infrared": None},
     }
     picture, table = dynamic_spectra(findings(spectra=[("spectrum.json", {"classical": both})]), tmp_path)
-    assert "spectrum.json" in picture.caption
+    assert (
+        picture.caption
+        == "From spectrum.json. Bands are jackknife errors over replicas; dotted, the harmonic lines."
+    )
+    alone = {"classical": both | {"vibrational": one | {"error": [0.0, 0.0, 0.0]}}}
+    picture, _ = dynamic_spectra(findings(spectra=[("spectrum.json", alone)]), tmp_path)
+    assert picture.caption == "From spectrum.json. Dotted, the harmonic lines."
     assert ("temperature", "290.0 K, 300 K asked for") in list(table.rows)
 
 
