@@ -172,8 +172,8 @@ def test_a_compressed_file_is_read_once(tmp_path, ending, monkeypatch):
     images = [label(ethanol(), energy=1.0 + k) for k in range(4)]
     ase.io.write(tmp_path / "frames.extxyz", images)
     ase.io.write(tmp_path / f"frames.extxyz.{ending}", images)
-    read, seen = ase.io.read, []
-    monkeypatch.setattr(ase.io, "read", lambda path, **more: seen.append(path) or read(path, **more))
+    read, seen = ase.io.iread, []
+    monkeypatch.setattr(ase.io, "iread", lambda path, **more: seen.append(path) or read(path, **more))
     plain, compressed = (read_frames(tmp_path / f"frames.extxyz{end}") for end in ("", f".{ending}"))
     assert seen[1].name == "frames.extxyz"
     np.testing.assert_array_equal(compressed.positions, plain.positions)
