@@ -55,6 +55,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "tanh": {"activation": "tanh", "shared_filters": True, "neighbor_average": 12.0},
     "mean": {"pooling": "mean"},
     "softplus": {"activation": "softplus", "filter_activation": True},
+    "average": {"architecture": "MeanSchNet", "cutoff_function": "hard"},
 }
 """What a SchNet may be beside the thesis's own."""
 

@@ -13,7 +13,7 @@ from schnet_calc.engine.checks import SHORTEST_DISTANCE, all_sound, check_finite
 from schnet_calc.engine.grading import error_bar, grades_of_heads, hidden_layers
 from schnet_calc.engine.prediction import Prediction, Totals, read_heads
 from schnet_calc.engine.support import TabulatedEngine
-from schnet_calc.kernels.cpu.arrays import Prepared
+from schnet_calc.kernels.cpu.arrays import PairedStructures
 from schnet_calc.kernels.cpu.parallel import Evaluated, evaluate_joined, evaluate_many, evaluate_one
 from schnet_calc.kernels.cpu.weights import network_arrays
 from schnet_calc.structures.geometries import Geometries
@@ -69,7 +69,7 @@ class CompiledEngine(TabulatedEngine):
         return [hidden_layers(self.network, one.features) for one in found]
 
     def _prediction(
-        self, k: int, item: Item, prepared: Prepared, found: Evaluated, heads: Sequence[str]
+        self, k: int, item: Item, prepared: PairedStructures, found: Evaluated, heads: Sequence[str]
     ) -> Prediction:
         check_shortest(found.closest, found.shortest, prepared.i, prepared.j, k)
         check_finite(found.energies, found.forces, k)
@@ -146,17 +146,17 @@ class CompiledEngine(TabulatedEngine):
             return {name: self.network.heads[name](x).numpy() for name in heads}
 
 
-def _prepared(structure: Structure, item: Item) -> Prepared:
+def _prepared(structure: Structure, item: Item) -> PairedStructures:
     positions = np.ascontiguousarray(structure.positions, dtype=float)
-    return Prepared(structure.numbers, positions, *item.pairs)
+    return PairedStructures(structure.numbers, positions, *item.pairs)
 
 
-def _repeated(geometries: Geometries) -> tuple[Prepared, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _repeated(geometries: Geometries) -> tuple[PairedStructures, tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Molecules one after the other, with all their pairs, and where atoms and pairs of each begin."""
     count, n_atoms = len(geometries.positions), len(geometries.numbers)
     *pairs, starts = _all_pairs_of(n_atoms, count)
     positions = np.ascontiguousarray(geometries.positions, dtype=float).reshape(-1, 3)
-    return Prepared(np.tile(geometries.numbers, count), positions, *pairs), starts
+    return PairedStructures(np.tile(geometries.numbers, count), positions, *pairs), starts
 
 
 @lru_cache(maxsize=2)  # dynamics asks for the same at every step

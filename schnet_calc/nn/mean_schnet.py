@@ -1,15 +1,17 @@
 """SchNet whose convolutions are averages over each atom's own neighbours (``normalize_filter`` of SchNetPack 1)."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from schnet_calc.nn.config import MeanSchNetConfig
 from schnet_calc.nn.registry import register
-from schnet_calc.nn.schnet import ContinuousFilterNetwork
+from schnet_calc.nn.schnet import SchNet
 
 
 @register("MeanSchNet", MeanSchNetConfig)
-class MeanSchNet(ContinuousFilterNetwork):
+class MeanSchNet(SchNet):
     """Atomic energies of a batch of structures: SchNet with ``x_i = 1/n_i sum_j x_j * W(d_ij)``.
 
     n_i is the number of pairs in which atom i receives, at least one. Within a cutoff it jumps where a neighbour
@@ -20,6 +22,8 @@ class MeanSchNet(ContinuousFilterNetwork):
     config : MeanSchNetConfig
         Hyperparameters.
     """
+
+    averages: ClassVar[bool] = True
 
     def refine(self, x: Tensor, filters: list[Tensor], pairs: Tensor) -> Tensor:
         """Return the (N, F) features after all blocks; see :meth:`DistanceNetwork.refine`."""

@@ -76,14 +76,19 @@ class Interaction(nn.Module):
         return refinement
 
 
-class ContinuousFilterNetwork(DistanceNetwork):
-    """Filters and interactions of a SchNet; subclasses write :meth:`refine`.
+@register("SchNet", SchNetConfig)
+class SchNet(DistanceNetwork):
+    """Atomic energies of a batch of structures (thesis Section 4.3).
 
     Parameters
     ----------
     config : SchNetConfig
         Hyperparameters.
     """
+
+    compiled: ClassVar[bool] = True
+    averages: ClassVar[bool] = False
+    """Whether convolutions are divided by each atom's own number of neighbours."""
 
     def __init__(self, config: SchNetConfig) -> None:
         super().__init__(config)
@@ -101,19 +106,6 @@ class ContinuousFilterNetwork(DistanceNetwork):
         for network in self.filters:
             filters.append(network(basis) * envelope)
         return filters
-
-
-@register("SchNet", SchNetConfig)
-class SchNet(ContinuousFilterNetwork):
-    """Atomic energies of a batch of structures (thesis Section 4.3).
-
-    Parameters
-    ----------
-    config : SchNetConfig
-        Hyperparameters.
-    """
-
-    compiled: ClassVar[bool] = True
 
     def refine(self, x: Tensor, filters: list[Tensor], pairs: Tensor) -> Tensor:
         """Return the (N, F) features after all blocks (thesis Eq. 4.7); see :meth:`DistanceNetwork.refine`."""

@@ -17,6 +17,7 @@ from schnet_calc.kernels.torch.explicit import (
     table_basis,
     virials_from_slopes,
 )
+from schnet_calc.kernels.torch.ops import neighbor_shares
 from schnet_calc.kernels.torch.read_out import read_out
 from schnet_calc.kernels.torch.tiles import tiled_pairs
 from schnet_calc.nn import Network, SchNet
@@ -97,7 +98,10 @@ def _as_tensors(
     vectors = graph.vectors()
     distances = torch.linalg.vector_norm(vectors, dim=1)
     pairs, tables = look_up(network, grid, graph.i, graph.j, distances), filter_tables(network, basis)
-    x, tape = features(network, tables, graph.numbers, pairs)
+    both = torch.cat((graph.i, graph.j)), torch.cat((distances, distances))
+    x, tape = features(
+        network, tables, graph.numbers, pairs, neighbor_shares(network, *both, len(graph.numbers))
+    )
     atomic, gx = read_out(network, x)
     if not derivatives:
         return atomic, x, None, None

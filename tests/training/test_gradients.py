@@ -27,7 +27,7 @@ def both_ways(network, batch, config):
 OPTIONS = {
     "plain": {},
     "shared": {"shared_filters": True},
-    "average": {"neighbor_average": 9.0, "filter_activation": True},
+    "fixed average": {"neighbor_average": 9.0, "filter_activation": True},
     "all pairs": {"cutoff_function": "none", "n_features": 40},
 }
 

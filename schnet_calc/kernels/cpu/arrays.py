@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-class Prepared(NamedTuple):
+class PairedStructures(NamedTuple):
     """Structures with their pairs, which may reach beyond the cutoff."""
 
     numbers: Array
@@ -45,7 +45,7 @@ class Results(NamedTuple):
     """(parts or B, H) sums over atoms of the last hidden layer, set only with grades"""
 
 
-class Mine(NamedTuple):
+class Portion(NamedTuple):
     """What one of several threads has of a structure: some of its pairs, some of its atoms."""
 
     near: Array
@@ -54,6 +54,8 @@ class Mine(NamedTuple):
     """uint32 (P',) row of the table"""
     w: Array
     """(12, P') weights of six rows, for values and slopes"""
+    share: Array
+    """(n,) 1 / number of neighbours of the atoms, which sums are multiplied by; or (0,) where they aren't"""
     first: int
     """Of the atoms."""
     last: int

@@ -78,3 +78,5 @@ jit = _decorator(fastmath=True)
 """Sums may be reordered, so that they vectorise."""
 inner = _decorator(fastmath=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """The same for what only compiled code calls: half the time to compile."""
+exact_inner = _decorator(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""With arithmetic as it is written, for what only compiled code calls."""

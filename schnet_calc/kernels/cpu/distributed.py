@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from schnet_calc.kernels.cpu.compiling import jit
+from schnet_calc.kernels.cpu.compiling import inner, jit
 from schnet_calc.kernels.cpu.dense import aligned, dense, dense_adjoint
 from schnet_calc.kernels.cpu.geometry import geometry
 from schnet_calc.kernels.cpu.pairs import convolve, convolve_adjoint, convolve_slopes, pull_together
@@ -23,6 +23,7 @@ from schnet_calc.kernels.cpu.structure import (
     look_up,
     n_blocks_of,
     read_out,
+    scale,
 )
 from schnet_calc.kernels.cpu.weights import Weights
 
@@ -59,6 +60,8 @@ class Fields(NamedTuple):
     """(n, F) features; on the way back, the derivative by them"""
     slopes: Array
     """(T, n, F) of the activations"""
+    share: Array
+    """(n,) 1 / number of neighbours, which sums are multiplied by; or (0,) where they aren't"""
 
 
 def fields_of(weights: Weights, n_own: int, n_rows: int) -> Fields:
@@ -73,6 +76,7 @@ def fields_of(weights: Weights, n_own: int, n_rows: int) -> Fields:
         g=g,
         x=aligned((n_own, n_features), kind),
         slopes=aligned((n_blocks, n_own, n_features), kind),
+        share=np.empty(n_own if weights.codes.averages else 0, kind),
     )
 
 
@@ -87,9 +91,23 @@ def begin(positions, i, j, shifts, home, numbers, weights, fields):  # type: ign
     for p in range(near.shape[0]):
         near[p, 0] = home[near[p, 0]]
         near[p, 1] = home[near[p, 1]]
+    _share_out(near, fields.share)
     look_up(weights.embedding, numbers, fields.x)
     look_up(weights.lifted, numbers, fields.ys[0])
     return near, knot, w, unit, length, closest, shortest
+
+
+@inner
+def _share_out(near, share):  # type: ignore[no-untyped-def]
+    """Fill 1 over the number of neighbours of own atoms (n,), of which pairs (P, 2) within the cutoff have rows."""
+    for n in range(share.shape[0]):
+        share[n] = 0.0
+    for p in range(near.shape[0] if share.shape[0] > 0 else 0):
+        for k in range(2):
+            if near[p, k] < share.shape[0]:
+                share[near[p, k]] += 1.0
+    for n in range(share.shape[0]):
+        share[n] = 1.0 / max(share[n], 1.0)
 
 
 @jit
@@ -104,6 +122,7 @@ def forward_block(t, pairs, numbers, weights, fields, energies, grades):  # type
     clear(fields.sums)
     table = weights.tables[t % weights.tables.shape[0]]
     convolve(pairs.near, pairs.knot, pairs.w, table, fields.ys[t], fields.sums)
+    scale(fields.sums[:n_own], fields.share)
     atomwise(fields.sums[:n_own], t, weights, fields.x, fields.slopes[t])
     if t + 1 < n_blocks:
         dense(fields.x, weights.layers, 3 * (t + 1), fields.ys[t + 1, :n_own], False)
@@ -123,6 +142,7 @@ def backward_block(t, pairs, weights, fields, forces, virial):  # type: ignore[n
     if t + 1 < n_blocks:
         dense_adjoint(fields.sums[:n_own], weights.layers, 3 * (t + 1), fields.x, True)
     atomwise_adjoint(fields.x, t, weights, fields.slopes[t], fields.g[:n_own])
+    scale(fields.g[:n_own], fields.share)
     table = weights.tables[t % weights.tables.shape[0]]
     if t > 0:
         clear(fields.sums)

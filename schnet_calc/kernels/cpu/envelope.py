@@ -2,14 +2,14 @@
 
 import math
 
-from schnet_calc.kernels.cpu.compiling import inner, jit
+from schnet_calc.kernels.cpu.compiling import exact, exact_inner
 
 CUTOFFS = {"none": 0, "hard": 1, "cosine": 2, "mollifier": 3, "switch": 4}
 """Numbers of the functions, as compiled code takes them."""
 COSINE, MOLLIFIER, SWITCH = CUTOFFS["cosine"], CUTOFFS["mollifier"], CUTOFFS["switch"]
 
 
-@jit
+@exact
 def envelope(d, kind, cutoff, onset):  # type: ignore[no-untyped-def]
     """Factor and slope, 1/Å, at a distance d within the cutoff, Å."""
     if kind == COSINE:
@@ -28,7 +28,7 @@ def envelope(d, kind, cutoff, onset):  # type: ignore[no-untyped-def]
     return 1.0, 0.0
 
 
-@inner
+@exact_inner
 def envelopes(length, kind, cutoff, onset, factor, slope):  # type: ignore[no-untyped-def]
     """Fill factors and slopes (P,), 1/Å, at distances (P,) within the cutoff, Å."""
     if kind == COSINE:
@@ -41,7 +41,7 @@ def envelopes(length, kind, cutoff, onset, factor, slope):  # type: ignore[no-un
             factor[p], slope[p] = envelope(length[p], kind, cutoff, onset)
 
 
-@jit
+@exact
 def _sine_and_cosine(x):  # type: ignore[no-untyped-def]
     """Both at x from -π/2 to π/2, by Taylor series up to the rounding of float64: a library's can't be a vector."""
     y = x * x

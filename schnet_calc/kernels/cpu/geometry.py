@@ -1,18 +1,19 @@
 """Compiled loops over the pairs of a structure before any feature: distances, cutoff function, splines.
 
 Each loop does one thing to all pairs, without branches and into arrays whose rows go along the pairs, so that LLVM
-makes vectors of it. All is float64, whatever the network's type.
+makes vectors of it. All is float64, whatever the network's type, and computed as it is written: a pair is the same to the
+bit wherever a vector of several begins, so threads may split the pairs anywhere.
 """
 
 import math
 
 import numpy as np
 
-from schnet_calc.kernels.cpu.compiling import inner, jit
+from schnet_calc.kernels.cpu.compiling import exact, exact_inner
 from schnet_calc.kernels.cpu.envelope import envelopes
 
 
-@inner
+@exact_inner
 def geometry(positions, i, j, shifts, weights):  # type: ignore[no-untyped-def]
     """The pairs within the cutoff: atoms (P, 2), row of the table (P,), weights of six rows (12, P).
 
@@ -20,13 +21,7 @@ def geometry(positions, i, j, shifts, weights):  # type: ignore[no-untyped-def]
     (P,), and which pair of all is the closest and how close, -1 and infinity where there is none.
     """
     constants = weights.constants
-    start, spacing, cutoff, share, onset = (
-        constants[1],
-        constants[2],
-        constants[3],
-        constants[4],
-        constants[5],
-    )
+    start, spacing, cutoff = constants.start, constants.spacing, constants.cutoff
     near, unit = np.empty((i.shape[0] + 1, 2), np.uint32), np.empty((i.shape[0] + 1, 3))
     squares = np.empty(i.shape[0] + 1)
     n, closest, shortest = _within(positions, i, j, shifts, cutoff * cutoff, near, unit, squares)
@@ -34,16 +29,46 @@ def geometry(positions, i, j, shifts, weights):  # type: ignore[no-untyped-def]
     _directions(squares, unit, length)
 
     # Cutoff function over the number of neighbours, by which the filters are multiplied.
-    envelopes(length, weights.codes[0], cutoff, onset, factor, slope)
+    envelopes(length, weights.codes.envelope, cutoff, constants.onset, factor, slope)
     knot, w = np.empty(n, np.uint32), np.empty((12, n), weights.embedding.dtype)
     for p in range(n):
-        factor[p] *= share
-        slope[p] *= share
+        factor[p] *= constants.per_neighbor
+        slope[p] *= constants.per_neighbor
     _weigh(length, factor, slope, start, spacing, weights.tables.shape[1] - 5, knot, w)
     return near[:n], knot, w, unit, length, closest, shortest
 
 
-@inner
+@exact_inner
+def shares(structure, weights, first, last):  # type: ignore[no-untyped-def]
+    """1 over the number of neighbours of atoms from first to last, (0,) where sums aren't divided by it.
+
+    Each thread goes through all pairs for its own atoms, so that none has to wait for the others' numbers.
+    """
+    n = last - first if weights.codes.averages else 0
+    share = np.zeros(n, weights.embedding.dtype)
+    if n > 0:
+        _count(structure, weights.constants.cutoff, first, share)
+        for k in range(n):
+            share[k] = 1.0 / max(share[k], 1.0)
+    return share
+
+
+@exact_inner
+def _count(structure, cutoff, first, counts):  # type: ignore[no-untyped-def]
+    """Add to counts (n,) of atoms from first on how many neighbours they have within the cutoff, Å."""
+    _, positions, i, j, shifts = structure
+    for p in range(i.shape[0]):
+        a, b, square = i[p] - first, j[p] - first, 0.0
+        for m in range(3):
+            square += (positions[j[p], m] + shifts[p, m] - positions[i[p], m]) ** 2
+        if square < cutoff * cutoff:
+            if 0 <= a < counts.shape[0]:
+                counts[a] += 1.0
+            if 0 <= b < counts.shape[0]:
+                counts[b] += 1.0
+
+
+@exact_inner
 def _within(positions, i, j, shifts, reach, near, vectors, squares):  # type: ignore[no-untyped-def]
     """Fill in the pairs whose squared distance is below reach; their number, and the closest pair of all.
 
@@ -65,7 +90,7 @@ def _within(positions, i, j, shifts, reach, near, vectors, squares):  # type: ig
     return kept, closest, math.inf if closest < 0 else math.sqrt(shortest)
 
 
-@inner
+@exact_inner
 def _directions(squares, vectors, length):  # type: ignore[no-untyped-def]
     """Fill in lengths (P,), and make the vectors (at least P, 3) as long as one."""
     for p in range(length.shape[0]):
@@ -77,7 +102,7 @@ def _directions(squares, vectors, length):  # type: ignore[no-untyped-def]
         vectors[p, 2] *= per
 
 
-@inner
+@exact_inner
 def _weigh(length, factor, slope, start, spacing, n_intervals, knot, w):  # type: ignore[no-untyped-def]
     """Fill in rows (P,) and weights (12, P) of factor times spline, and of the derivative of that product."""
     for p in range(length.shape[0]):
@@ -93,7 +118,7 @@ def _weigh(length, factor, slope, start, spacing, n_intervals, knot, w):  # type
             w[6 + m, p] = slope[p] * values[m] + factor[p] * slopes[m] * rate
 
 
-@jit
+@exact
 def _quintic(t):  # type: ignore[no-untyped-def]
     """The six B-splines of fifth degree that are not zero at t in [0, 1) between two knots."""
     s = 1.0 - t
@@ -107,7 +132,7 @@ def _quintic(t):  # type: ignore[no-untyped-def]
     )
 
 
-@jit
+@exact
 def _quintic_slope(t):  # type: ignore[no-untyped-def]
     """Their derivatives with respect to t."""
     s = 1.0 - t

@@ -11,7 +11,7 @@ from schnet_calc.kernels.cpu.compiling import inner, jit
 from schnet_calc.kernels.cpu.cubic_pairs import convolve_adjoint_gradient, convolve_gradient, pull_apart
 from schnet_calc.kernels.cpu.dense import Array, dense_adjoint, product
 from schnet_calc.kernels.cpu.outer import column_sums, outer
-from schnet_calc.kernels.cpu.structure import clear, multiply, rows
+from schnet_calc.kernels.cpu.structure import clear, multiply, rows, scale
 
 
 class Gradients(NamedTuple):
@@ -29,7 +29,7 @@ class Gradients(NamedTuple):
     """(threads, T, 3, widest)"""
 
 
-class Seen(NamedTuple):
+class LossDerivatives(NamedTuple):
     """Derivatives of the loss on their way through one call."""
 
     x: Array
@@ -50,18 +50,18 @@ def _up(x, network, k, out, add):  # type: ignore[no-untyped-def]
 
 @jit
 def slopes_gradient(  # type: ignore[no-untyped-def]
-    part, arrivals, n_parts, pairs, network, tape, adjoints, gforces, gvirials, s, seen, gradients
+    part, arrivals, n_parts, pairs, network, tape, adjoints, gforces, gvirials, s, by, gradients
 ):
     """From gradients by forces and virials, upwards from the first block, to those by weights and the last x.
 
-    Fills seen.y and seen.a, which go on to :func:`forwards_gradient`; s (P,) is for own use.
+    Fills by.y and by.a, which go on to :func:`forwards_gradient`; s (P,) is for own use.
     """
     n_blocks, n_tables = tape.y.shape[0], network.tables.shape[0]
-    gu, gg = seen.spare[0], seen.spare[1]
+    gu, gg = by.spare[0], by.spare[1]
     for tile in range(part, pairs.tiles.shape[0] - 1, n_parts):
         (a, p), (b, q) = pairs.tiles[tile], pairs.tiles[tile + 1]
         pull_apart(p, q, pairs, gforces, gvirials, s)
-        gx = seen.x[a:b]
+        gx = by.x[a:b]
         clear(gx)
         gq = rows(b - a, gx.shape[1], gx)
         for t in range(n_blocks):
@@ -73,20 +73,21 @@ def slopes_gradient(  # type: ignore[no-untyped-def]
 
             # The convolution.
             clear(gg[a:b])
-            clear(seen.y[t, a:b])
+            clear(by.y[t, a:b])
             table, gtable = network.tables[t % n_tables], gradients.tables[part, t % n_tables]
             convolve_adjoint_gradient(
-                p, q, pairs, table, tape.y[t], adjoints.g[t], gu, s, seen.y[t], gg, gtable
+                p, q, pairs, table, tape.y[t], adjoints.g[t], gu, s, by.y[t], gg, gtable
             )
+            scale(gg[a:b], pairs.share[a:b])
 
             # The two layers behind it: q = f'(a) p, p = gx W, of which the tape has q.
             _up(gg[a:b], network, 3 * t + 1, gq, False)
             outer(adjoints.q[t, a:b], gg[a:b], gradients.w_hidden[part, t])
             curvature(
-                tape.a[t, a:b], tape.h[t, a:b], tape.slope[t, a:b], network.activation, seen.a[t, a:b]
+                tape.a[t, a:b], tape.h[t, a:b], tape.slope[t, a:b], network.activation, by.a[t, a:b]
             )
-            multiply(seen.a[t, a:b], adjoints.p[t, a:b])
-            multiply(seen.a[t, a:b], gq)
+            multiply(by.a[t, a:b], adjoints.p[t, a:b])
+            multiply(by.a[t, a:b], gq)
             multiply(gq, tape.slope[t, a:b])
             outer(adjoints.x[t, a:b], gq, gradients.w_out[part, t])
             _up(gq, network, 3 * t + 2, gx, True)
@@ -94,19 +95,19 @@ def slopes_gradient(  # type: ignore[no-untyped-def]
 
 
 @jit
-def forwards_gradient(part, arrivals, n_parts, pairs, network, tape, seen, gradients):  # type: ignore[no-untyped-def]
-    """From the gradient by the last features, seen.x, downwards to those by weights and the first features.
+def forwards_gradient(part, arrivals, n_parts, pairs, network, tape, by, gradients):  # type: ignore[no-untyped-def]
+    """From the gradient by the last features, by.x, downwards to those by weights and the first features.
 
-    Starts from what seen.y and seen.a hold, and adds to them.
+    Starts from what by.y and by.a hold, and adds to them.
     """
     n_blocks, n_tables, layers = tape.y.shape[0], network.tables.shape[0], network.layers
-    gv = seen.spare[0]
+    gv = by.spare[0]
     for tile in range(part, pairs.tiles.shape[0] - 1, n_parts):
         (a, p), (b, q) = pairs.tiles[tile], pairs.tiles[tile + 1]
-        gx = seen.x[a:b]
+        gx = by.x[a:b]
         gh = rows(b - a, gx.shape[1], gx)
         for t in range(n_blocks - 1, -1, -1):
-            ga, gy, biases = seen.a[t, a:b], seen.y[t, a:b], gradients.biases[part, t]
+            ga, gy, biases = by.a[t, a:b], by.y[t, a:b], gradients.biases[part, t]
             # The two layers behind the convolution.
             dense_adjoint(gx, layers, 3 * t + 2, gh, False)
             outer(gx, tape.h[t, a:b], gradients.w_out[part, t])
@@ -114,12 +115,13 @@ def forwards_gradient(part, arrivals, n_parts, pairs, network, tape, seen, gradi
             multiply(gh, tape.slope[t, a:b])
             _add(gh, ga)
             dense_adjoint(ga, layers, 3 * t + 1, gv[a:b], False)
+            scale(gv[a:b], pairs.share[a:b])
             outer(ga, tape.v[t, a:b], gradients.w_hidden[part, t])
             column_sums(ga, biases[1])
 
             # The convolution, and the layer before it.
             table, gtable = network.tables[t % n_tables], gradients.tables[part, t % n_tables]
-            convolve_gradient(p, q, pairs, table, tape.y[t], gv, seen.y[t], gtable)
+            convolve_gradient(p, q, pairs, table, tape.y[t], gv, by.y[t], gtable)
             outer(gy, tape.x[t, a:b], gradients.w_in[part, t])
             column_sums(gy, biases[0])
             dense_adjoint(gy, layers, 3 * t, gx, True)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from schnet_calc.kernels.cpu.arrays import Array, Prepared, Results
+from schnet_calc.kernels.cpu.arrays import Array, PairedStructures, Results
 from schnet_calc.kernels.cpu.barrier import barrier
 from schnet_calc.kernels.cpu.dense import aligned
 from schnet_calc.kernels.cpu.structure import evaluate, n_blocks_of
@@ -34,7 +34,7 @@ class Evaluated(NamedTuple):
     """(H,) sum over atoms of the last hidden layer, padded; without meaning if there are no grades."""
 
 
-def evaluate_one(structure: Prepared, weights: Weights, n_parts: int, features: bool = False) -> Evaluated:
+def evaluate_one(structure: PairedStructures, weights: Weights, n_parts: int, features: bool = False) -> Evaluated:
     """Evaluate with several threads for one structure.
 
     Each takes a range of the pairs and adds to sums of its own, which are then added up: memory grows
@@ -64,11 +64,11 @@ def evaluate_one(structure: Prepared, weights: Weights, n_parts: int, features: 
 
 
 def evaluate_many(
-    structures: Sequence[Prepared], weights: Weights, n_parts: int, features: bool = False
+    structures: Sequence[PairedStructures], weights: Weights, n_parts: int, features: bool = False
 ) -> list[Evaluated]:
     """Evaluate each structure on a thread of its own, as many at a time as there are parts."""
     starts = tuple(np.cumsum([0, *(len(arrays[k]) for arrays in structures)]) for k in (0, 2))
-    joined = Prepared(*(np.concatenate(arrays) for arrays in zip(*structures, strict=True)))
+    joined = PairedStructures(*(np.concatenate(arrays) for arrays in zip(*structures, strict=True)))
     results = evaluate_joined(joined, starts, weights, n_parts, features)
     rows = [slice(a, b) for a, b in zip(starts[0][:-1], starts[0][1:], strict=True)]
     return [
@@ -87,7 +87,7 @@ def evaluate_many(
 
 
 def evaluate_joined(
-    joined: Prepared, starts: tuple[Array, ...], weights: Weights, n_parts: int, features: bool = False
+    joined: PairedStructures, starts: tuple[Array, ...], weights: Weights, n_parts: int, features: bool = False
 ) -> Results:
     """The same for structures that lie in one array each.
 

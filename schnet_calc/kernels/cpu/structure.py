@@ -7,11 +7,11 @@ room has the equations, the shapes, and who waits where.
 import numpy as np
 
 from schnet_calc.kernels.cpu.activation import activate
-from schnet_calc.kernels.cpu.arrays import Mine, Prepared, Results
+from schnet_calc.kernels.cpu.arrays import PairedStructures, Portion, Results
 from schnet_calc.kernels.cpu.barrier import take, wait
 from schnet_calc.kernels.cpu.compiling import inner, jit
 from schnet_calc.kernels.cpu.dense import dense, dense_adjoint
-from schnet_calc.kernels.cpu.geometry import geometry
+from schnet_calc.kernels.cpu.geometry import geometry, shares
 from schnet_calc.kernels.cpu.grading import grade
 from schnet_calc.kernels.cpu.pairs import convolve, convolve_adjoint, convolve_slopes, pull_together
 
@@ -58,9 +58,17 @@ def multiply(a, slope):  # type: ignore[no-untyped-def]
 
 
 @inner
+def scale(x, share):  # type: ignore[no-untyped-def]
+    """Multiply the rows of x (N, K) by their shares (N,); nothing if there are none (0,)."""
+    for n in range(share.shape[0]):
+        for f in range(x.shape[1]):
+            x[n, f] *= share[n]
+
+
+@inner
 def n_blocks_of(weights):  # type: ignore[no-untyped-def]
     """T: three layers each, then those of the head, whose number the codes tell."""
-    return (weights.layers.places.shape[0] - weights.codes[3]) // 3
+    return (weights.layers.places.shape[0] - weights.codes.n_head_layers) // 3
 
 
 @inner
@@ -68,7 +76,7 @@ def atomwise(v, t, weights, x, slope):  # type: ignore[no-untyped-def]
     """Add the two layers that follow the convolution of block t to x; fill the activation's slope."""
     a = rows(v.shape[0], x.shape[1], v)
     dense(v, weights.layers, 3 * t + 1, a, False)
-    activate(a, slope, weights.codes[1])
+    activate(a, slope, weights.codes.activation)
     dense(a, weights.layers, 3 * t + 2, x, True)
 
 
@@ -87,15 +95,15 @@ def read_out(x, numbers, weights, energies, grades, summed):  # type: ignore[no-
 
     With statistics of the last hidden layer, fill the atoms' grades (N,) and the sum of its activations (H,), too.
     """
-    n_layers, n_atoms = weights.codes[3], x.shape[0]
-    first, widest = weights.layers.places.shape[0] - n_layers, weights.codes[4]
+    n_layers, n_atoms = weights.codes.n_head_layers, x.shape[0]
+    first, widest = weights.layers.places.shape[0] - n_layers, weights.codes.widest
     h, other = rows(n_atoms, widest, x), rows(n_atoms, widest, x)
     slopes = rows(n_layers * n_atoms, widest, x).reshape(n_layers, n_atoms, widest)
 
     # Forwards, layer by layer; all have the width of the widest, padded.
     for k in range(n_layers):
         dense(x if k == 0 else h, weights.layers, first + k, other, False)
-        activate(other, slopes[k], weights.codes[2])
+        activate(other, slopes[k], weights.codes.head_activation)
         h, other = other, h
 
     if weights.grading.slots.shape[0] > 0:
@@ -103,7 +111,7 @@ def read_out(x, numbers, weights, energies, grades, summed):  # type: ignore[no-
 
     # The energy, and its derivative by the last hidden layer before its activation.
     for n in range(n_atoms):
-        energy = weights.constants[0]
+        energy = weights.constants.bias
         for f in range(widest):
             energy += h[n, f] * weights.output[f]
             h[n, f] = slopes[n_layers - 1, n, f] * weights.output[f]
@@ -147,6 +155,7 @@ def forwards(part, n_parts, arrivals, mine, weights, shared, x, slopes):  # type
             return -1
         meetings += 2
         gather(sums, part, first, last)
+        scale(sums[part, first:last], mine.share)
         atomwise(sums[part, first:last], t, weights, x, slopes[t])
     return meetings
 
@@ -158,6 +167,7 @@ def backwards(part, n_parts, arrivals, meetings, mine, weights, shared, x, slope
     g, sums, first, last = shared[n_blocks], shared[n_blocks + 1 :], mine.first, mine.last
     for t in range(n_blocks - 1, -1, -1):
         atomwise_adjoint(x, t, weights, slopes[t], g[first:last])
+        scale(g[first:last], mine.share)
         if not wait(arrivals, meetings, n_parts):
             return -1
         table = weights.tables[t % n_tables]
@@ -199,7 +209,8 @@ def evaluate_part(part, arrivals, structure, weights, shared, results):  # type:
     slopes = rows(n_blocks * (last - first), n_features, like).reshape(n_blocks, last - first, n_features)
     look_up(weights.embedding, numbers[first:last], x)
     look_up(weights.lifted, numbers[first:last], shared[0, first:last])
-    mine = Mine(near, knot, w, first, last)
+    share = shares(structure, weights, first, last)
+    mine = Portion(near, knot, w, share, first, last)
     meetings = forwards(part, n_parts, arrivals, mine, weights, shared, x, slopes)
     if meetings < 0:
         return
@@ -254,7 +265,7 @@ def evaluate(part, arrivals, turns, starts, structures, weights, shared, results
                 results.grades[a:graded],
                 results.summed[k : k + 1],
             )
-        structure = Prepared(
+        structure = PairedStructures(
             structures.numbers[a:b],
             structures.positions[a:b],
             structures.i[p:q],

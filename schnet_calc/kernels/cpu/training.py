@@ -21,7 +21,7 @@ from schnet_calc.kernels.cpu.cubic_pairs import (
     pull_together,
 )
 from schnet_calc.kernels.cpu.dense import Array, Layers, dense, dense_adjoint
-from schnet_calc.kernels.cpu.structure import clear, copy, multiply
+from schnet_calc.kernels.cpu.structure import clear, copy, multiply, scale
 
 
 class Pairs(NamedTuple):
@@ -37,6 +37,8 @@ class Pairs(NamedTuple):
     """(P, 3) from i to j"""
     length: Array
     """(P,) Å"""
+    share: Array
+    """(N,) 1 / number of neighbours, which sums are multiplied by; or (0,) where they aren't"""
     system: NDArray[np.int64]
     """(N,) structure of each atom"""
     tiles: NDArray[np.int64]
@@ -77,7 +79,7 @@ class Adjoints(NamedTuple):
     x: Array
     """(T, N, F) by the features behind each block"""
     g: Array
-    """(T, N, K) by v"""
+    """(T, N, K) by the sum over neighbours"""
     p: Array
     """(T, N, F) by h"""
     q: Array
@@ -97,6 +99,7 @@ def forwards(part, arrivals, n_parts, pairs, network, tape):  # type: ignore[no-
             dense(x, layers, 3 * t, tape.y[t, a:b], False)
             clear(v)
             convolve(p, q, pairs, network.tables[t % n_tables], tape.y[t], tape.v[t])
+            scale(v, pairs.share[a:b])
             dense(v, layers, 3 * t + 1, h, False)
             copy(h, tape.a[t, a:b])
             activate(h, tape.slope[t, a:b], network.activation)
@@ -117,6 +120,7 @@ def slopes(part, arrivals, n_parts, pairs, network, tape, adjoints, s, forces, v
             copy(by_a, adjoints.p[t, a:b])
             multiply(by_a, tape.slope[t, a:b])
             dense_adjoint(by_a, layers, 3 * t + 1, adjoints.g[t, a:b], False)
+            scale(adjoints.g[t, a:b], pairs.share[a:b])
             clear(u)
             table = network.tables[t % n_tables]
             convolve_adjoint(p, q, pairs, table, tape.y[t], adjoints.g[t], adjoints.u[t], s)

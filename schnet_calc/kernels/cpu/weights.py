@@ -16,6 +16,38 @@ from schnet_calc.kernels.splines.quintic import quintic_tables
 from schnet_calc.nn import Interaction, SchNet
 
 
+class Constants(NamedTuple):
+    """Numbers of a network, float64."""
+
+    bias: float
+    """eV, of the output layer"""
+    start: float
+    """Å: the first knot of the tables"""
+    spacing: float
+    """Å between knots"""
+    cutoff: float
+    """Å"""
+    onset: float
+    """Å: where the cutoff function begins"""
+    per_neighbor: float
+    """1 / number of neighbours (thesis Eq. 4.14)"""
+
+
+class Codes(NamedTuple):
+    """What kind of network it is."""
+
+    envelope: int
+    """Of :data:`~schnet_calc.kernels.cpu.envelope.CUTOFFS`"""
+    activation: int
+    """Of :data:`~schnet_calc.kernels.cpu.activation.KINDS`, between the layers of a block"""
+    head_activation: int
+    n_head_layers: int
+    widest: int
+    """Units of each layer of the head, padded"""
+    averages: int
+    """1 where convolutions are divided by each atom's own number of neighbours"""
+
+
 class Weights(NamedTuple):
     """A SchNet as arrays; F features, K filters and H hidden units are padded to whole panels."""
 
@@ -29,10 +61,8 @@ class Weights(NamedTuple):
     """three of each block (before the convolution, behind it, behind the activation), then the energy head's"""
     output: Array
     """(H,)"""
-    constants: NDArray[np.float64]
-    """output bias, grid start, grid spacing, cutoff, 1 / number of neighbours, onset of the cutoff function"""
-    codes: NDArray[np.int64]
-    """cutoff function, activations of the blocks and of the head, layers of the head, their width"""
+    constants: Constants
+    codes: Codes
     grading: Grading
     """statistics of the energy's last hidden layer; empty where nobody asks for grades"""
 
@@ -90,17 +120,15 @@ def network_arrays(
             ]
         ),
         output=packer.array(network.output.weight[0], n_hidden),
-        constants=np.array(
-            [
-                float(network.output.bias[0]),
-                grid.start,
-                grid.spacing,
-                config.reach,
-                1.0 / (config.neighbor_average or 1.0),
-                config.cutoff_onset,
-            ]
+        constants=Constants(
+            bias=float(network.output.bias[0]),
+            start=float(grid.start),
+            spacing=float(grid.spacing),
+            cutoff=float(config.reach),
+            onset=float(config.cutoff_onset),
+            per_neighbor=1.0 / (config.neighbor_average or 1.0),
         ),
-        codes=np.array([*kinds, len(head), n_hidden]),
+        codes=Codes(*kinds, len(head), n_hidden, int(network.averages)),
         grading=grading_arrays(packer.kind, n_hidden, *statistics),
     )
 

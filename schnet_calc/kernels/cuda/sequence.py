@@ -11,6 +11,7 @@ from schnet_calc.kernels.cuda.activation import KINDS
 from schnet_calc.kernels.cuda.batch import Batch, Outputs
 from schnet_calc.kernels.cuda.weights import kernel_weights
 from schnet_calc.kernels.splines.cubic import SplineGrid
+from schnet_calc.kernels.torch.ops import neighbor_shares
 from schnet_calc.kernels.torch.read_out import head_values, head_weights
 from schnet_calc.nn import SchNet
 
@@ -124,14 +125,25 @@ class _Call:
             "BE": 32,
         }
         of.launch(pairs.locate, self.grid, *where, weights.constants, weights.lifted, *found, **constants)
+        share = self.shares()
         for t in range(of.n_blocks):
             v, rows = self.real(self.n_atoms, n_filters), self.rows[t]
             of.launch(pairs.convolve, self.grid, *self.pairs(t), v, K=n_filters, STRIDE=of.stride, **wide)
+            if of.network.averages:
+                v *= share
             grid, constants = self.layer(n_filters, n_features)
             layer = (weights.hidden[t], weights.hidden_biases[t], self.a[t], rows[:, width:], self.n_atoms)
             of.launch(dense.dense, grid, v, *layer, **constants)
             following = self.rows[t + 1][:, :width] if t + 1 < of.n_blocks else self.last
             torch.mm(rows[:, n_filters:], weights.merged[t], out=following)
+
+    def shares(self) -> Tensor | float:
+        """What sums over neighbours are multiplied by."""
+        if not self.of.network.averages:
+            return 1.0
+        receivers = self.batch.receivers
+        d = torch.where(receivers < self.n_atoms, self.geometry[:, 3], torch.inf)
+        return neighbor_shares(self.of.network, receivers.clamp(max=self.n_atoms - 1), d, self.n_atoms)
 
     def read_out(self) -> None:
         """Energies, and their derivatives by what the head reads."""
@@ -158,12 +170,15 @@ class _Call:
         """Derivatives block by block, forces and virials."""
         of, weights, n_filters = self.of, self.of.weights, self.of.n_filters
         wide, width, above = {"BK": of.width, "BE": of.lanes}, n_filters + of.n_features, self.q
+        share = self.shares()
         for t in reversed(range(of.n_blocks)):
             rows, gv = self.real(self.n_atoms, of.stride), self.real(self.n_atoms, n_filters)
             torch.mm(above, weights.merged_adjoint[t], out=rows[:, n_filters:])
             grid, constants = self.layer(of.n_features, n_filters)
             layer = (rows[:, width:], self.a[t], weights.hidden_adjoint[t], gv, self.n_atoms)
             of.launch(dense.dense_adjoint, grid, *layer, **constants)
+            if of.network.averages:
+                gv *= share
             which = {"FIRST": t == of.n_blocks - 1, "LAST": t == 0, "K": n_filters, "STRIDE": of.stride}
             adjoint = (*self.pairs(t), gv, rows, self.slopes)
             of.launch(pairs.convolve_adjoint, self.grid, *adjoint, **which, **wide)

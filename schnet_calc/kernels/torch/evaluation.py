@@ -13,6 +13,7 @@ from schnet_calc.kernels.cuda.batch import Batch, Outputs
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.kernels.splines.polynomials import polynomial_tables, powers
 from schnet_calc.kernels.splines.quintic import quintic_tables
+from schnet_calc.kernels.torch.ops import neighbor_shares
 from schnet_calc.kernels.torch.read_out import head_values, head_weights
 from schnet_calc.nn import Interaction, SchNet
 from schnet_calc.nn.activation import slope
@@ -149,7 +150,8 @@ class TensorSequence:
         d = torch.where(real, torch.linalg.vector_norm(vectors, dim=1), 2.0 * FAR)
         pairs = look_up(self.network, self.grid, i, j, d)
         pairs = pairs._replace(weights=pairs.weights.to(self.dtype))
-        energies, slopes, x, hidden = self._network(batch.numbers, pairs)
+        share = neighbor_shares(self.network, i, d, n_atoms)
+        energies, slopes, x, hidden = self._network(batch.numbers, pairs, share)
         slopes = (slopes.to(torch.float64) * real)[:, None]
         unit = vectors / d[:, None]
         shortest = torch.full_like(batch.positions[:, 0], torch.inf).scatter_reduce(0, i, d, "amin")
@@ -159,14 +161,14 @@ class TensorSequence:
         atoms = torch.cat((energies.to(torch.float64)[:, None], forces, shortest[:, None]), dim=1)
         return Outputs(torch.cat((atoms.reshape(-1), virials.reshape(-1))), x, hidden)
 
-    def _network(self, numbers: Tensor, pairs: LookUp) -> tuple[Tensor, ...]:
+    def _network(self, numbers: Tensor, pairs: LookUp, share: Tensor | float) -> tuple[Tensor, ...]:
         """Atomic energies (N,), their derivatives by the distances (E,), last features, last hidden units."""
         network, tables, tape = self.network, self.tables, []
         blocks = cast(list[Interaction], list(network.interactions))
         x = network.embedding(numbers)
         for t, block in enumerate(blocks):
             y = block.dense_in(x)
-            a = block.dense_hidden(convolve(tables[t % len(tables)], y, pairs))
+            a = block.dense_hidden(share * convolve(tables[t % len(tables)], y, pairs))
             x = x + block.dense_out(block.activation(a))
             tape.append((tables[t % len(tables)], y, a))
         config = network.config
@@ -174,8 +176,8 @@ class TensorSequence:
         gx, slopes = cast(Tensor, gx), x.new_zeros(len(pairs.i))
         for block, (table, y, a) in zip(reversed(blocks), reversed(tape), strict=True):
             gv = (slope(config.activation, a) * (gx @ block.dense_out.weight)) @ block.dense_hidden.weight
-            gy, share = convolve_adjoint(table, y, gv, pairs)
-            slopes, gx = slopes + share, gx + gy @ block.dense_in.weight
+            gy, by_distances = convolve_adjoint(table, y, share * gv, pairs)
+            slopes, gx = slopes + by_distances, gx + gy @ block.dense_in.weight
         return energies, slopes, x, layers.last
 
 

@@ -73,10 +73,12 @@ class Tape(NamedTuple):
     """(N, K) features before the convolution"""
     a: Tensor
     """(N, F) what goes into the activation"""
+    share: Tensor | float
+    """(N, 1), or 1: what sums over neighbours are multiplied by"""
 
 
 def features(
-    network: SchNet, tables: Tensor, numbers: Tensor, pairs: SplinePairs
+    network: SchNet, tables: Tensor, numbers: Tensor, pairs: SplinePairs, share: Tensor | float = 1.0
 ) -> tuple[Tensor, list[Tape]]:
     """Return the (N, F) features after all interactions (thesis Eq. 4.7), and what the way back needs.
 
@@ -90,15 +92,17 @@ def features(
         int64 (N,).
     pairs : SplinePairs
         From :func:`look_up`.
+    share : Tensor or 1
+        From :func:`~schnet_calc.kernels.torch.ops.neighbor_shares`.
     """
     x = network.embedding(numbers)
     tape: list[Tape] = []
     for t, block in enumerate(_blocks(network)):
         table = tables[t % len(tables)]
         y = block.dense_in(x)
-        a = block.dense_hidden(convolve(table, y, pairs))
+        a = block.dense_hidden(share * convolve(table, y, pairs))
         x = x + block.dense_out(block.activation(a))
-        tape.append(Tape(table, y, a))
+        tape.append(Tape(table, y, a, share))
     return x, tape
 
 
@@ -118,10 +122,10 @@ def slopes(network: SchNet, gx: Tensor, tape: list[Tape], pairs: SplinePairs) ->
     """
     activation = network.config.activation
     dd = gx.new_zeros(len(pairs.i))
-    for block, (table, y, a) in zip(reversed(_blocks(network)), reversed(tape), strict=True):
+    for block, (table, y, a, share) in zip(reversed(_blocks(network)), reversed(tape), strict=True):
         gv = (slope(activation, a) * (gx @ block.dense_out.weight)) @ block.dense_hidden.weight
-        gy, share = convolve_adjoint(table, y, gv, pairs)
-        dd = dd + share
+        gy, by_distances = convolve_adjoint(table, y, share * gv, pairs)
+        dd = dd + by_distances
         gx = gx + gy @ block.dense_in.weight
     return dd
 

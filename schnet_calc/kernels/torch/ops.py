@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from schnet_calc.kernels.splines.cubic import SplinePairs
+from schnet_calc.nn import SchNet
 
 
 def convolve(table: Tensor, y: Tensor, pairs: SplinePairs) -> Tensor:
@@ -61,3 +62,24 @@ def _rows(table: Tensor, knot: Tensor, weights: Tensor) -> Tensor:
 def _scatter(filters: Tensor, y: Tensor, pairs: SplinePairs) -> Tensor:
     v = torch.zeros_like(y).index_add(0, pairs.i, filters * y.index_select(0, pairs.j))
     return v.index_add(0, pairs.j, filters * y.index_select(0, pairs.i))
+
+
+def neighbor_shares(network: SchNet, i: Tensor, distances: Tensor, n_atoms: int) -> Tensor | float:
+    """Return (N, 1) 1 over the number of neighbours within the cutoff, or 1 for a network that doesn't divide by it.
+
+    Parameters
+    ----------
+    network : SchNet
+        Says whether, and how far its cutoff reaches.
+    i : Tensor
+        int64 (E,) receivers of directed pairs.
+    distances : Tensor
+        (E,) Å.
+    n_atoms : int
+        N.
+    """
+    if not network.averages:
+        return 1.0
+    near = (distances < network.config.reach).to(network.output.weight.dtype)
+    counts = near.new_zeros(n_atoms).index_add(0, i, near)
+    return (1.0 / counts.clamp(min=1.0))[:, None]

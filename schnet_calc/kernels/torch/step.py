@@ -7,7 +7,7 @@ from torch import Tensor
 
 from schnet_calc.kernels.cpu.activation import KINDS
 from schnet_calc.kernels.cpu.dense import packed
-from schnet_calc.kernels.cpu.gradients import Gradients, Seen, forwards_gradient, slopes_gradient
+from schnet_calc.kernels.cpu.gradients import Gradients, LossDerivatives, forwards_gradient, slopes_gradient
 from schnet_calc.kernels.cpu.threads import n_parts, run_parts
 from schnet_calc.kernels.cpu.training import Adjoints, Network, Pairs, Tape, forwards, slopes
 
@@ -51,7 +51,7 @@ class Step:
     def __init__(self, blocks: Blocks, activation: str, pairs: Pairs) -> None:
         self.pairs, self.shapes, self.dtype = pairs, [x.shape for x in blocks], blocks.tables.dtype
         self.network = _pack(blocks, activation)
-        self.seen: Seen | None = None
+        self.derivatives: LossDerivatives | None = None
         self.n_threads = n_parts(len(pairs.tiles) - 1)
 
     def features(self, first: Tensor) -> Tensor:
@@ -86,10 +86,10 @@ class Step:
             by_forces = self._new(len(self.pairs.system), 3).zero_()
         if by_virials is None:
             by_virials = self._new(n_systems, 3, 3).zero_()
-        seen, s = self._begin_gradients(), self._new(len(self.pairs.near)).numpy()
+        by, s = self._begin_gradients(), self._new(len(self.pairs.near)).numpy()
         results = (by_forces.contiguous().numpy(), by_virials.contiguous().numpy())
-        self._run(slopes_gradient, self.tape, self.adjoints, *results, s, seen, self.gradients)
-        return torch.from_numpy(seen.x)
+        self._run(slopes_gradient, self.tape, self.adjoints, *results, s, by, self.gradients)
+        return torch.from_numpy(by.x)
 
     def features_gradient(self, by_x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return a loss's derivatives by the first features (N, F), without a unit, and by :class:`Blocks`.
@@ -100,15 +100,15 @@ class Step:
             (N, F) derivatives by the last features; those by forces come from :meth:`forces_gradient`, if that was
             called before.
         """
-        seen = self.seen
-        if seen is None:
-            seen = self._begin_gradients()
-            seen.y.fill(0.0)
-            seen.a.fill(0.0)
-        seen.x[...] = by_x.numpy()
-        self._run(forwards_gradient, self.tape, seen, self.gradients)
-        self.seen = None
-        return torch.from_numpy(seen.x), self._summed()
+        by = self.derivatives
+        if by is None:
+            by = self._begin_gradients()
+            by.y.fill(0.0)
+            by.a.fill(0.0)
+        by.x[...] = by_x.numpy()
+        self._run(forwards_gradient, self.tape, by, self.gradients)
+        self.derivatives = None
+        return torch.from_numpy(by.x), self._summed()
 
     def _run(self, part: Any, *arrays: Any) -> None:
         """Let all threads take their tiles."""
@@ -118,7 +118,7 @@ class Step:
         """A tensor of the network's type, not set."""
         return torch.empty(shape, dtype=self.dtype)
 
-    def _begin_gradients(self) -> Seen:
+    def _begin_gradients(self) -> LossDerivatives:
         """Make room for the loss's gradients, with zeros where they are added up."""
         tables, w_in, w_hidden, w_out, *biases = self.shapes
         weights = (tables, w_in, w_hidden, w_out, (w_in[0], 3, max(shape[1] for shape in biases)))
@@ -127,8 +127,8 @@ class Step:
         )
         like = self.tape
         shapes = (like.x.shape[1:], like.y.shape, like.a.shape, (2, *like.y.shape[1:]))
-        self.seen = Seen(*(self._new(*shape).numpy() for shape in shapes))
-        return self.seen
+        self.derivatives = LossDerivatives(*(self._new(*shape).numpy() for shape in shapes))
+        return self.derivatives
 
     def _summed(self) -> list[Tensor]:
         """Gradients of all threads, in the order of :class:`Blocks`."""

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from schnet_calc.kernels.cpu.cubic_pairs import geometry
+from schnet_calc.kernels.cpu.dense import Array
 from schnet_calc.kernels.cpu.envelope import CUTOFFS
 from schnet_calc.kernels.cpu.training import Pairs
 from schnet_calc.kernels.splines.cubic import SplineGrid
@@ -47,6 +48,7 @@ def tiled_pairs(
         w=np.empty((n_pairs, 8), kind),
         unit=np.empty((n_pairs, 3)),
         length=np.empty(n_pairs),
+        share=np.empty(0, kind),
         system=np.repeat(np.arange(len(counts)), counts.numpy().astype(int)),
         tiles=_tiles(counts.numpy().astype(int), i.numpy()),
     )
@@ -57,7 +59,13 @@ def tiled_pairs(
         (*cutoff, 1.0 / (config.neighbor_average or 1.0)),
         *pairs[:5],
     )
-    return pairs
+    return pairs._replace(share=_shares(pairs, config.reach)) if network.averages else pairs
+
+
+def _shares(pairs: Pairs, cutoff: float) -> Array:
+    """(N,) 1 over the number of neighbours of each atom within the cutoff, Å."""
+    counts = np.bincount(pairs.near[pairs.length < cutoff].ravel(), minlength=len(pairs.system))
+    return (1.0 / np.maximum(counts, 1)).astype(pairs.w.dtype)
 
 
 def _tiles(counts: NDArray[np.int64], i: NDArray[np.int64]) -> NDArray[np.int64]:
