@@ -151,7 +151,9 @@ def _prepared(structure: Structure, item: Item) -> PairedStructures:
     return PairedStructures(structure.numbers, positions, *item.pairs)
 
 
-def _repeated(geometries: Geometries) -> tuple[PairedStructures, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _repeated(
+    geometries: Geometries,
+) -> tuple[PairedStructures, tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Molecules one after the other, with all their pairs, and where atoms and pairs of each begin."""
     count, n_atoms = len(geometries.positions), len(geometries.numbers)
     *pairs, starts = _all_pairs_of(n_atoms, count)

@@ -16,6 +16,7 @@ import torch
 from ase.data import atomic_numbers
 from torch import Tensor
 
+from schnet_calc.kernels.torch.ops import neighbor_shares
 from schnet_calc.lammps.errors import LammpsError
 from schnet_calc.modelfile import Potential, load_potential
 from schnet_calc.nn import Interaction, SchNet
@@ -119,7 +120,9 @@ class SchNetMLIAP(Base):  # type: ignore[misc, valid-type]
     def _energies(self, vectors: Tensor, elements: Tensor, pairs: Tensor, data: Any) -> Tensor:
         """Return (n,) energies of own atoms; every rank exchanges, with atoms or without."""
         network, n_own = self.network, data.nlocal
-        filters = network.filter_values(torch.linalg.vector_norm(vectors, dim=1))
+        distances = torch.linalg.vector_norm(vectors, dim=1)
+        filters = network.filter_values(distances)
+        share = neighbor_shares(network, pairs[0], distances, len(elements))
         numbers = self.numbers[elements]
         x = network.embedding(numbers[:n_own])
         for t, block in enumerate(network.interactions):
@@ -128,7 +131,9 @@ class SchNetMLIAP(Base):  # type: ignore[misc, valid-type]
             y = block.dense_in(x if t else network.embedding(numbers))
             if t:
                 y = _GhostRows.apply(y, data)
-            v = block.cfconv(y, filters[t % len(filters)], pairs)[:n_own]  # nobody sends to ghosts
+            v = (share * block.cfconv(y, filters[t % len(filters)], pairs))[
+                :n_own
+            ]  # nobody sends to ghosts
             x = x + block.refinement(v)
         return network.read_energies(x, torch.zeros(n_own, dtype=torch.long, device=x.device))
 

@@ -180,12 +180,12 @@ def check_stability(
         tell(how.n_steps, None)
     except FAILURES as error:
         return {"stable": False, "reason": in_a_line(error)}
-    total = run.table()["total_ev"]
+    energies = run.table()["total_ev"]
     return {
         "stable": True,
         "time_ps": time,
         "drift_ev_atom_ps": run.drift(len(atoms)),
-        "fluctuation_ev": float(np.std(total)),
+        "fluctuation_ev": float(np.std(energies)),
     }
 
 

@@ -35,7 +35,6 @@ from .registry import (
 )
 from .schnet import (
     CFConv as CFConv,
-    ContinuousFilterNetwork as ContinuousFilterNetwork,
     FilterNetwork as FilterNetwork,
     Interaction as Interaction,
     SchNet as SchNet,

@@ -104,6 +104,12 @@ def test_energies_of_atoms_as_extras(folder, c20):
     assert sum(map(float, first)) == pytest.approx(potential, rel=2e-7)  # i-PI and ASE differ on the eV
 
 
+def polled(text: str) -> str:
+    """An input whose batches need not be filled, in float64."""
+    text = text.replace('<ffdirect name="schnet"', '<ffdirect name="schnet" threaded="True"')
+    return text.replace("{model: c20", "{dtype: float64, model: c20")
+
+
 def contracted(folder: Path, transport: str) -> None:
     """Two copies of the force, one of them on two beads of four."""
     prepare(folder, transport=transport)
@@ -112,9 +118,20 @@ def contracted(folder: Path, transport: str) -> None:
     one = '<force forcefield="schnet"/>'
     both = '<force forcefield="schnet" weight="0.5"/><force forcefield="schnet" weight="0.5" nbeads="2"/>'
     assert one in text
-    # i-PI's own batches need all beads at once, unless it polls in a thread.
-    text = text.replace('<ffdirect name="schnet"', '<ffdirect name="schnet" threaded="True"')
-    path.write_text(text.replace(one, both).replace("{model: c20", "{dtype: float64, model: c20"))
+    path.write_text(polled(text).replace(one, both))
+
+
+@pytest.mark.slow
+def test_a_batch_that_the_beads_do_not_fill(folder, direct):
+    """Four beads in batches of three: i-PI waits for the rest for ever, unless it polls in a thread."""
+    prepare(folder, transport="direct")
+    path = folder / INPUT
+    text = polled(path.read_text())
+    assert "<batch_size> 4 </batch_size>" in text
+    path.write_text(text.replace("<batch_size> 4 </batch_size>", "<batch_size> 3 </batch_size>"))
+    with serving(folder):
+        pass
+    np.testing.assert_allclose(pimd_rows(folder), direct, rtol=0, atol=1e-9)
 
 
 def test_ring_polymer_contraction(folder, c20, tmp_path):

@@ -90,7 +90,7 @@ def test_no_pair_is_within_the_cutoff():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_pair_is_the_same_in_any_company(dtype):
-    """To the bit, wherever a vector of several pairs begins and ends: threads split a structure's pairs anywhere."""
+    """To the bit, wherever a vector of several pairs begins: threads split a structure's pairs anywhere."""
     positions, i, j, shifts = scattered()
     weights = weights_of(dtype)
     near = np.linalg.norm(positions[j] - positions[i], axis=1) < CUTOFF

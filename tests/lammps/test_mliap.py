@@ -8,7 +8,7 @@ import pytest
 import torch
 from ase.build import bulk
 
-from helpers import write_model
+from helpers import VARIANTS, write_model
 from schnet_calc import load_model
 from schnet_calc.lammps.errors import LammpsError
 from schnet_calc.lammps.mliap import SchNetMLIAP, export_mliap
@@ -51,7 +51,7 @@ class Data:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"shared_filters": True, "n_filters": 17, "neighbor_average": 9.0}]
+    "options", [{}, {"shared_filters": True, "n_filters": 17, "neighbor_average": 9.0}, VARIANTS["average"]]
 )
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_ranks_agree_with_one_process(size, options, tmp_path):
@@ -72,7 +72,7 @@ def test_ranks_agree_with_one_process(size, options, tmp_path):
 
     found = on_ranks(size, call)
     expected = load_model(path, device="cpu", on_doubt="ignore").evaluate([atoms])[0]
-    assert sum(float(data.energy) for data in found) == pytest.approx(expected.energy, abs=1e-8)
+    assert sum(float(data.energy) for data in found) == pytest.approx(expected.energy, abs=1e-7)  # tables
     for rank, data in enumerate(found):
         mine = owner == rank
         np.testing.assert_allclose(data.eatoms, expected.energies[mine], atol=1e-8)

@@ -13,6 +13,7 @@ from helpers import rattled, write_frames
 from schnet_calc import plots
 from schnet_calc.data import read_frames
 from schnet_calc.data.overview import look_over
+from schnet_calc.studies.bench.cases import SILICON
 from schnet_calc.studies.bench.figure import draw_bench
 from schnet_calc.studies.bench.run import Bench, Timing
 
@@ -85,8 +86,13 @@ def timing(n_atoms, group, script):
 
 
 def test_speed_is_drawn_over_atoms():
-    timings = [timing(20, "batches", 90.0), timing(40, "batches", None), timing(64, "diamond", 200.0)]
-    bench = Bench(timings, 10.0, 0.1, None, {}, 1)
+    timings = [
+        timing(20, "batches", 90.0),
+        timing(40, "batches", None),
+        timing(64, "diamond", 200.0),
+        timing(1000, SILICON, None),
+    ]
+    bench = Bench(timings, 10.0, 0.1, None, {}, 1, 3.0)
     axes = Figure().subplots(1, 2)
     draw_bench(axes, bench)
     assert [ax.get_title() for ax in axes] == ["batches", "diamond"]

@@ -1,8 +1,8 @@
 """Compiled loops over the pairs of a structure before any feature: distances, cutoff function, splines.
 
 Each loop does one thing to all pairs, without branches and into arrays whose rows go along the pairs, so that LLVM
-makes vectors of it. All is float64, whatever the network's type, and computed as it is written: a pair is the same to the
-bit wherever a vector of several begins, so threads may split the pairs anywhere.
+makes vectors of it. All is float64, whatever the network's type, and computed as it is written: a pair is the same
+to the bit wherever a vector of several begins, so threads may split the pairs anywhere.
 """
 
 import math

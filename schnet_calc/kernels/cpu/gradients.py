@@ -83,9 +83,7 @@ def slopes_gradient(  # type: ignore[no-untyped-def]
             # The two layers behind it: q = f'(a) p, p = gx W, of which the tape has q.
             _up(gg[a:b], network, 3 * t + 1, gq, False)
             outer(adjoints.q[t, a:b], gg[a:b], gradients.w_hidden[part, t])
-            curvature(
-                tape.a[t, a:b], tape.h[t, a:b], tape.slope[t, a:b], network.activation, by.a[t, a:b]
-            )
+            curvature(tape.a[t, a:b], tape.h[t, a:b], tape.slope[t, a:b], network.activation, by.a[t, a:b])
             multiply(by.a[t, a:b], adjoints.p[t, a:b])
             multiply(by.a[t, a:b], gq)
             multiply(gq, tape.slope[t, a:b])

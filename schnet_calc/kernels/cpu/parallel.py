@@ -34,7 +34,9 @@ class Evaluated(NamedTuple):
     """(H,) sum over atoms of the last hidden layer, padded; without meaning if there are no grades."""
 
 
-def evaluate_one(structure: PairedStructures, weights: Weights, n_parts: int, features: bool = False) -> Evaluated:
+def evaluate_one(
+    structure: PairedStructures, weights: Weights, n_parts: int, features: bool = False
+) -> Evaluated:
     """Evaluate with several threads for one structure.
 
     Each takes a range of the pairs and adds to sums of its own, which are then added up: memory grows
@@ -87,7 +89,11 @@ def evaluate_many(
 
 
 def evaluate_joined(
-    joined: PairedStructures, starts: tuple[Array, ...], weights: Weights, n_parts: int, features: bool = False
+    joined: PairedStructures,
+    starts: tuple[Array, ...],
+    weights: Weights,
+    n_parts: int,
+    features: bool = False,
 ) -> Results:
     """The same for structures that lie in one array each.
 

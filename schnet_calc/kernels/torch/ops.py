@@ -65,7 +65,7 @@ def _scatter(filters: Tensor, y: Tensor, pairs: SplinePairs) -> Tensor:
 
 
 def neighbor_shares(network: SchNet, i: Tensor, distances: Tensor, n_atoms: int) -> Tensor | float:
-    """Return (N, 1) 1 over the number of neighbours within the cutoff, or 1 for a network that doesn't divide by it.
+    """Return (N, 1) 1 over the number of neighbours within the cutoff, or 1 if the network doesn't divide by it.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
 from schnet_calc.analysis.fullerene import dodecahedron
-from schnet_calc.modelfile import save_model
+from schnet_calc.modelfile import load_potential, save_model
 from schnet_calc.nn import SchNet, SchNetConfig
 from schnet_calc.structures.neighbors import half_pairs
 
@@ -24,6 +24,8 @@ BATCHES = (1, 8, 32, 128)
 DIAMOND = {64: (2, 2, 2), 216: (3, 3, 3), 1000: (5, 5, 5), 4000: (5, 10, 10), 20000: (10, 10, 25)}
 """Atoms, and repetitions of the cubic cell."""
 BEADS = (1, 8, 32)
+SILICON = "silicon"
+"""The group of one case."""
 LATTICE = 5.469
 """Å, of the shipped model's silicon."""
 MASS = 1e8
@@ -41,6 +43,13 @@ class Case:
     atoms: ase.Atoms
     count: int = 1
     config: SchNetConfig = NETWORK
+    model: str | None = None
+    """Of the shipped ones; that of the run by default."""
+
+    @property
+    def pairs(self) -> int:
+        """Within the cutoff, times blocks: how often a filter meets two atoms."""
+        return self.count * self.config.n_interactions * n_pairs(self.atoms, self.config)
 
     @property
     def operations(self) -> float:
@@ -54,10 +63,14 @@ def operations(atoms: ase.Atoms, config: SchNetConfig = NETWORK) -> float:
     Per pair, feature and block a cubic look-up and two messages forwards, value and slope and two messages
     and a product backwards; per atom and block three layers in each direction.
     """
-    n_pairs = len(half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, config.reach).i)
     f, t, n = config.n_features, config.n_interactions, len(atoms)
-    pairs = 2.0 * n_pairs * f * t * ((4 + 2) + (4 + 4 + 2 + 3))
+    pairs = 2.0 * n_pairs(atoms, config) * f * t * ((4 + 2) + (4 + 4 + 2 + 3))
     return pairs + 2.0 * n * t * 6 * f * f + 2.0 * n * f * f
+
+
+def n_pairs(atoms: ase.Atoms, config: SchNetConfig) -> int:
+    """Number of unordered pairs within the cutoff."""
+    return len(half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, config.reach).i)
 
 
 def write_random_model(path: Path) -> None:
@@ -89,12 +102,15 @@ def _still(atoms: ase.Atoms) -> ase.Atoms:
 
 
 def cases(sizes: Sequence[int], config: SchNetConfig = NETWORK) -> Iterator[Case]:
-    """C20 alone and in batches, and diamond of so many atoms."""
+    """C20 alone and in batches, diamond of so many atoms, and silicon with the shipped model."""
     for count in BATCHES:
         name = f"C20, batch of {count}" if count > 1 else "C20, one"
         yield Case(name, "batches of C20", cage(), count, config)
     for n_atoms in sizes:
         yield Case(f"diamond, {n_atoms:,} atoms", "diamond", diamond(n_atoms), 1, config)
+    shipped = load_potential("silicon").metadata.config
+    assert isinstance(shipped, SchNetConfig)
+    yield Case("silicon, 1,000 atoms", SILICON, silicon(), 1, shipped, "silicon")
 
 
 def md_step(atoms: ase.Atoms, calculator: Calculator) -> Callable[[], None]:

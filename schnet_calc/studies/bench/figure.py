@@ -6,13 +6,18 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
 from schnet_calc.plots.style import COLORS, plain
+from schnet_calc.studies.bench.cases import SILICON
 from schnet_calc.studies.bench.run import Bench, Timing
+
+
+def panels(found: Bench) -> list[str]:
+    """Groups of timings, of which each has a panel."""
+    return list(dict.fromkeys(t.group for t in found.timings if t.group != SILICON))
 
 
 def draw_bench(axes: Sequence[Axes], found: Bench) -> None:
     """Time over the number of atoms, for batches of C20, for diamond, and for steps of path integrals."""
-    groups = list(dict.fromkeys(t.group for t in found.timings))
-    for ax, title in zip(axes, groups, strict=True):
+    for ax, title in zip(axes, panels(found), strict=True):
         timings = [t for t in found.timings if t.group == title]
         for k, (key, label) in enumerate(
             (

@@ -28,7 +28,7 @@ from schnet_calc.studies.bench.cases import (
 )
 from schnet_calc.studies.bench.memory import peak_memory
 from schnet_calc.studies.bench.pimd import FREE, n_steps_for, pimd_step, with_ase
-from schnet_calc.studies.bench.timing import Call, gflops, matrix_product, take_turns, threads
+from schnet_calc.studies.bench.timing import Call, gflops, gigahertz, matrix_product, take_turns, threads
 
 PEER_LIMIT = 1000
 """Atoms up to which the peer is timed."""
@@ -55,6 +55,8 @@ class Timing:
     script_ratio: float | None
     peer_ratio: float | None
     over_floor: float
+    pairs: int = 0
+    """Unordered pairs times blocks, where the table says cycles of each."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,12 @@ class Bench:
     ipi_alone: dict[int, float]
     """By number of beads: ms that i-PI takes for a step whose potential costs nothing."""
     threads: int
+    gigahertz: float
+    """Of one core, by a chain of operations of one cycle each."""
+
+    def cycles(self, timing: Timing) -> float:
+        """Of all threads together for a pair and block, with all that a step has beside."""
+        return 1e6 * timing.compiled * self.gigahertz * self.threads / timing.pairs
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -85,7 +93,7 @@ def run_bench(
     progress: Report | None = None,
     model: str | Path | None = None,
 ) -> Bench:
-    """Time C20 steps, batches, diamond, and steps of path integrals; the peer's in the same run.
+    """Time C20 steps, batches, diamond, silicon, and steps of path integrals; the peer's in the same run.
 
     Parameters
     ----------
@@ -134,7 +142,7 @@ def run_bench(
         overhead = run.overhead()
         memory = peak_memory(run.model, max(sizes)) if sizes else None
     rate = gflops(float(np.median(run.products)))
-    return Bench(timings, rate, overhead, memory, ipi_alone, torch.get_num_threads())
+    return Bench(timings, rate, overhead, memory, ipi_alone, torch.get_num_threads(), gigahertz())
 
 
 class _Run:
@@ -168,7 +176,8 @@ class _Run:
         return _timing(case, times["compiled"], times.get("script"), peer, times["product"])
 
     def _ours(self, case: Case, engine: str) -> Call:
-        calculator = SchNetCalculator(self.model, device="cpu", engine=engine, on_doubt="ignore")
+        model = case.model or self.model
+        calculator = SchNetCalculator(model, device="cpu", engine=engine, on_doubt="ignore")
         if case.count == 1:
             return md_step(case.atoms, calculator)
         return partial(calculator.evaluate, [case.atoms] * case.count)
@@ -177,10 +186,10 @@ class _Run:
         from schnet_calc.studies.bench import schnetpack
 
         if case.count > 1:
-            return {"peer": schnetpack.batch_step(self.config, case.atoms, case.count)}
+            return {"peer": schnetpack.batch_step(case.config, case.atoms, case.count)}
         skins = (True, False) if case.atoms.pbc.any() else (False,)
         return {
-            f"peer {skin}": md_step(case.atoms, schnetpack.calculator(self.config, self.folder, skin))
+            f"peer {skin}": md_step(case.atoms, schnetpack.calculator(case.config, self.folder, skin))
             for skin in skins
         }
 
@@ -258,4 +267,5 @@ def _timing(
         script_ratio=None if script is None else median(script / compiled),
         peer_ratio=None if peer is None else median(peer / compiled),
         over_floor=float(np.median(compiled / floors)),
+        pairs=case.pairs,
     )

@@ -50,12 +50,12 @@ class BenchOutput(OutputOptions):
 
 
 def bench(*, what: Annotated[What, Flat] = What(), out: BenchOutput = BenchOutput()) -> None:
-    """What a step costs on this machine: C20, batches of it, diamond, PIMD; run it when nothing else runs."""
+    """What a step costs on this machine: C20, batches of it, crystals, PIMD; run it when nothing else runs."""
     check_files(what.plugin)
     import torch
 
     from schnet_calc import plots
-    from schnet_calc.studies.bench.figure import draw_bench
+    from schnet_calc.studies.bench.figure import draw_bench, panels
     from schnet_calc.studies.bench.run import run_bench
 
     against, seconds = what.against, what.seconds
@@ -73,7 +73,7 @@ def bench(*, what: Annotated[What, Flat] = What(), out: BenchOutput = BenchOutpu
     atoms = what.atoms or (64, 216, 1000, 4000, 20000)
     found = run_bench(atoms, against, seconds, what.beads, lambda name: err.print(name), what.model)
     _print_steps(found, against is not None, max(atoms))
-    figure, axes = plots.new_figure(11, 3.6, len({t.group for t in found.timings}))
+    figure, axes = plots.new_figure(11, 3.6, len(panels(found)))
     draw_bench(axes, found)
     plots.save_figure(figure, out.output)
     write_json(out.json, found.to_dict())
@@ -82,6 +82,8 @@ def bench(*, what: Annotated[What, Flat] = What(), out: BenchOutput = BenchOutpu
 def _print_steps(found: "Bench", against: bool, largest: int) -> None:
     console.print(_table(found, against))
     console.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
+    cycles = ", ".join(f"{found.cycles(t):.0f} ({t.name})" for t in found.timings if t.pairs)
+    console.print(f"cycles of {found.gigahertz:.1f} GHz per pair and block: {cycles}")
     console.print(f"the calculator adds {found.overhead:.3f} ms to its engine")
     if found.ipi_alone:
         alone = ", ".join(f"{_digits(value)} ms with {p}" for p, value in found.ipi_alone.items())

@@ -5,10 +5,10 @@ import pytest
 from ase.build import bulk
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.studies.bench.cases import Case, cage, cases, diamond, md_step, operations
+from schnet_calc.studies.bench.cases import Case, cage, cases, diamond, md_step, n_pairs, operations
 from schnet_calc.studies.bench.pimd import FREE, STRIDE, n_steps_for, pimd_step
-from schnet_calc.studies.bench.run import run_bench
-from schnet_calc.studies.bench.timing import take_turns
+from schnet_calc.studies.bench.run import Bench, Timing, run_bench
+from schnet_calc.studies.bench.timing import gigahertz, take_turns
 
 pytestmark = pytest.mark.slow
 
@@ -33,10 +33,18 @@ def test_operations_are_counted():
 
 def test_cases():
     found = list(cases((64,)))
-    assert [c.count * len(c.atoms) for c in found] == [20, 160, 640, 2560, 64]
+    assert [c.count * len(c.atoms) for c in found] == [20, 160, 640, 2560, 64, 1000]
+    assert found[-1].pairs == found[-1].config.n_interactions * n_pairs(found[-1].atoms, found[-1].config)
     assert len({c.name for c in found}) == len(found)
     distances = diamond(216).get_all_distances(mic=True)
     np.testing.assert_allclose(np.sort(distances, axis=1)[:, 1:5], 1.545, atol=0.15)
+
+
+def test_cycles_are_those_of_all_threads():
+    """10 ms of two threads at 3 GHz for a million pairs and blocks."""
+    timing = Timing("x", "", 1, 10.0, None, None, 1.0, None, None, 10.0, pairs=1_000_000)
+    assert Bench([timing], 10.0, 0.1, None, {}, 2, 3.0).cycles(timing) == pytest.approx(60.0)
+    assert 0.5 < gigahertz(200_000) < 8.0
 
 
 def test_a_step_of_path_integrals_is_timed():
