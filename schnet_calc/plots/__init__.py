@@ -31,7 +31,7 @@ from schnet_calc.plots.spectra import (
     draw_relaxation,
     draw_spectrum,
 )
-from schnet_calc.plots.structures import draw_cage, draw_frame, flat_side
+from schnet_calc.plots.structures import draw_cage, draw_frame, draw_graded, flat_side
 from schnet_calc.plots.style import COLORS, class_color, new_figure, save_figure
 from schnet_calc.plots.training import (
     draw_errors,
@@ -57,6 +57,7 @@ __all__ = [
     "draw_filter_cuts",
     "draw_frame",
     "draw_frequency_errors",
+    "draw_graded",
     "draw_grades",
     "draw_infrared",
     "draw_learning_curve",

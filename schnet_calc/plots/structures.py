@@ -21,6 +21,8 @@ BESIDE: dict[str, Any] = {
     "bbox": {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
 }
 """How lengths are written on bonds."""
+OFFSET: dict[str, Any] = {"textcoords": "offset points", "va": "bottom"}
+"""How grades are written above atoms."""
 
 
 def flat_side(atoms: ase.Atoms) -> NDArray[np.float64]:
@@ -89,6 +91,26 @@ def draw_cage(
     axes.axis("off")
     if classes:
         axes.legend(frameon=False, loc="lower center", ncols=3, bbox_to_anchor=(0.5, -0.1))
+    return axes
+
+
+def draw_graded(axes: Axes, atoms: ase.Atoms, grades: NDArray[np.float64]) -> Axes:
+    """A molecule in projection, its atoms coloured by their grades (N,), and the worst ones named."""
+    arms = atoms.positions - atoms.positions.mean(axis=0)
+    x, y, depth = (arms @ flat_side(atoms).T @ _rotation(0.35, 0.25)).T
+    for i, j in covalent_bonds(atoms, 1.25):
+        axes.plot(x[[i, j]], y[[i, j]], color="0.6", lw=2.5, solid_capstyle="round", zorder=1)
+    sizes = 60 + 340 * covalent_radii[atoms.numbers] ** 2
+    style = {"cmap": "YlOrRd", "vmin": 0.0, "vmax": 1.0, "edgecolors": "0.25", "linewidths": 0.6}
+    order = np.argsort(depth)
+    drawn = axes.scatter(x[order], y[order], s=sizes[order], c=grades[order], zorder=3, **style)
+    for k in np.argsort(-grades)[:3]:
+        axes.annotate(f"{atoms.symbols[k]}{k}: {grades[k]:.2g}", (x[k], y[k]), (0, 14), **BESIDE | OFFSET)
+    bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.7, extend="max")
+    bar.set_label("grade")
+    axes.set_aspect("equal")
+    axes.axis("off")
+    axes.margins(0.15)
     return axes
 
 

@@ -18,6 +18,7 @@ from schnet_calc.report.results import Findings, collect
 from schnet_calc.report.sections import (
     bond_parts,
     dynamics_parts,
+    graded_parts,
     mode_parts,
     model_section,
     path_integral_parts,
@@ -113,6 +114,7 @@ def _dynamics(found: Findings, classes: BondClasses, directory: Path) -> list[Pa
             caption += f" The total energy drifts by {run.drift(len(found.atoms)):.1e} eV/atom/ps."
         stem = f"dynamics_{name.replace('/', '_')}"
         parts += dynamics_parts(table, directory, stem, f"{name}, {kind}", caption)
+        parts += graded_parts(run, len(found.atoms), directory, stem)
     sources = _distributions(found, classes)
     if sources:
         caption = "Bands are two standard errors from block averages."

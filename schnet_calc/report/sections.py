@@ -7,6 +7,7 @@ from typing import Any
 import ase
 import numpy as np
 from ase import units
+from ase.io import Trajectory
 from numpy.typing import NDArray
 
 from schnet_calc import plots
@@ -23,6 +24,7 @@ from schnet_calc.report.page import (
     Text,
     save_picture,
 )
+from schnet_calc.simulate.md_files import MDRun
 from schnet_calc.simulate.modes import NormalModes, rigid_motions
 from schnet_calc.simulate.pimd import PIMDRun
 
@@ -108,6 +110,23 @@ def dynamics_parts(
             f" The largest grade of any atom is {top:.2g}; above one it is outside of the training data."
         )
     return [save_picture(figure, folder / stem, f"Energies and temperature over time, {title}", caption)]
+
+
+def graded_parts(run: MDRun, n_atoms: int, folder: Path, stem: str) -> list[Part]:
+    """The molecule where a run has the largest grade, its atoms coloured by theirs; nothing without grades."""
+    largest = run.table().get("largest_grade", np.zeros(0))
+    if not np.isfinite(largest).any():
+        return []
+    with Trajectory(run.trajectory) as trajectory:
+        frame = trajectory[int(np.nanargmax(largest))]
+    grades = getattr(frame.calc, "results", {}).get("grades")
+    if grades is None:
+        return []
+    first = int(np.argmax(grades)) // n_atoms * n_atoms  # replicas stand one after the other
+    figure, axes = plots.new_figure(4.6, 3.4)
+    plots.draw_graded(axes, frame[first : first + n_atoms], grades[first : first + n_atoms])
+    caption = "The frame with the largest grade; atoms above one are outside of the training data."
+    return [save_picture(figure, folder / f"{stem}_grades", "Atoms coloured by their grades", caption)]
 
 
 def path_integral_parts(

@@ -118,6 +118,7 @@ def test_a_page_of_any_molecule(ethanol_folder):
         "21 harmonic frequencies, none of them imaginary",
         "my nve, without thermostat",
         "md, langevin thermostat",
+        "The frame with the largest grade",
         "Left out: other (another model).",
         "Conserved quantity and temperature of the beads",
         "PBE+vdW-TS",
