@@ -114,6 +114,7 @@ def write(width: str) -> None:
     target.parent.mkdir(exist_ok=True)
     kinds = {key: kinds for key, (kinds, _) in sorted(FOUND.items())}
     index = {"numba": shipped.numba_version(), "sources": shipped.SOURCES, "returned": kinds}
+    index["files"] = {module: shipped.hash_of_file(module) for module, _, _ in CALLED.values()}
     files = {shipped.INDEX: json.dumps(index).encode(), **{key: code for key, (_, code) in FOUND.items()}}
     with zipfile.ZipFile(target, "w") as archive:
         for name, content in sorted(files.items()):  # ZipInfo's date is always the same

@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,13 @@ def _end_with_parent() -> None:
 def main() -> None:
     """Train what the command line names."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    config = RunConfig.from_dict(json.loads(Path(sys.argv[1]).read_text()))
-    train_member(config, Path(sys.argv[2]))
+    status = 1
+    try:
+        config = RunConfig.from_dict(json.loads(Path(sys.argv[1]).read_text()))
+        train_member(config, Path(sys.argv[2]))
+        status = 0
+    except BaseException:
+        traceback.print_exc()
     sys.stdout.flush()
-    os._exit(0)  # the other thread still waits
+    sys.stderr.flush()
+    os._exit(status)  # the other thread still waits, which an ordinary end would not survive

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -69,6 +70,9 @@ def test_shipped_code_is_that_of_these_sources(width):
         index = json.loads(archive.read(shipped.INDEX))
         assert set(index["returned"]) <= set(archive.namelist())
     assert index["sources"] == shipped.SOURCES
+    for module, known in index.get("files", {}).items():
+        import_module(module)
+        assert shipped.hash_of_file(module) == known, f"{module} has changed: its functions are compiled"
 
 
 @pytest.mark.parametrize("width", ["narrow", "wide"])

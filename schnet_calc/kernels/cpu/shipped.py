@@ -14,6 +14,7 @@ import logging
 import os
 import platform
 import re
+import sys
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -60,10 +61,15 @@ def numba_version() -> str:
     return ".".join(numba.__version__.split(".")[:2])
 
 
+def hash_of_file(module: str) -> str:
+    """Return the hash of the file of a module; nothing where there is no file."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
+
+
 def key_of(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:
     """Return what tells a function of these argument types and sources from all others."""
-    path = Path(function.__code__.co_filename)
-    own = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    own = hash_of_file(function.__module__)
     words = (function.__module__, function.__qualname__, *map(str, arguments), SOURCES, own)
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:20]
 
