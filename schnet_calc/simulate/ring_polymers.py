@@ -102,6 +102,12 @@ def _squares(x: FloatArray) -> FloatArray:
     return found
 
 
+def _twice_kinetic(momenta: FloatArray) -> FloatArray:
+    """Sums of squares of each replica's momenta, (R,) eV."""
+    found: FloatArray = (momenta * momenta).reshape(len(momenta), -1).sum(axis=1)
+    return found
+
+
 class Integrator:
     """Moves ring polymers of one kind of molecule.
 
@@ -261,7 +267,7 @@ class Integrator:
     def _exchange_heat(self, s: Polymers) -> None:
         if self.bath.thermostat == "none":
             return
-        before = s.kinetic
+        before = _twice_kinetic(s.momenta)
         if self.bath.thermostat != "svr":
             drawn = np.empty(s.momenta.shape)
             for rng, noise in zip(s.generators, drawn, strict=True):
@@ -271,17 +277,18 @@ class Integrator:
             heat *= self._noise
             s.momenta += heat
         if self._rescaled is not None:
-            self._rescale(s, self._rescaled, before)
-        s.heat += (before - s.kinetic).sum(axis=1)
+            self._rescale(s, self._rescaled)
+        s.heat += 0.5 * (before - _twice_kinetic(s.momenta))
 
-    def _rescale(self, s: Polymers, modes: slice, kinetic: FloatArray) -> None:
+    def _rescale(self, s: Polymers, modes: slice) -> None:
         """Rescale velocities of each replica (Bussi, Donadio, Parrinello, J. Chem. Phys. 126, 014101)."""
-        part, energies = s.momenta[:, modes], kinetic[:, modes].sum(axis=1).tolist()
-        share, n_free, scales = self._share, math.prod(part.shape[1:]), np.ones(len(energies))
-        for k, (rng, energy) in enumerate(zip(s.generators, energies, strict=True)):
-            if energy > 0:
-                new = 0.5 * self.hot * (1.0 - share) / energy
+        part, scales = s.momenta[:, modes], []
+        share, n_free = self._share, math.prod(part.shape[1:])
+        for rng, twice in zip(s.generators, _twice_kinetic(part).tolist(), strict=True):
+            scales.append(1.0)
+            if twice > 0:
+                new = self.hot * (1.0 - share) / twice
                 factor = math.sqrt(share) + rng.standard_normal() * math.sqrt(new)
                 squared = factor**2 + rng.chisquare(n_free - 1) * new
-                scales[k] = math.copysign(math.sqrt(squared), factor)
-        part *= self.brought(scales)[:, None, None, None]
+                scales[-1] = math.copysign(math.sqrt(squared), factor)
+        part *= self.brought(np.array(scales).reshape(-1, 1, 1, 1))
