@@ -74,7 +74,8 @@ def main() -> None:
     print(f"status {status}, longest silence {silence:.0f} s, transcript in {transcript}")
     faults = cut_off(text)
     if status not in (0, 3) or faults or silence > SILENCE:
-        sys.exit("\n".join([STEERING.sub("", text)[-2000:], *faults[:5]]))
+        last = dict.fromkeys(line.rstrip() for line in STEERING.sub("", text)[-4000:].splitlines())
+        sys.exit("\n".join([*last, *faults[:5]]))
 
 
 if __name__ == "__main__":

@@ -201,7 +201,7 @@ def _runs(
     for kind in kinds:
         make = {"MD": _md, "PIMD": _pimd}[kind]
         for k, atoms in enumerate(starts):
-            name = f"{kind} {k}"
+            name = kind if len(starts) == 1 else f"{kind} from start {k}"
             yield name, make(models, atoms, settings, folder / f"{kind.lower()}_{k}", partial(tell, name))
 
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -154,12 +154,13 @@ def train_committee(
     folders = [folder / f"member_{k}" for k in range(n_members)]
     waiting = [k for k, home in enumerate(folders) if not (home / MODEL).exists()]
     running: dict[int, subprocess.Popen[bytes]] = {}
+    look = _watching(folders, config.training.steps, progress)
     if executor is not None:
         starts = {k: str(before[k]) if before else "" for k in waiting}
-        _train_there(executor, {folders[k]: _own(config, k, starts[k]) for k in waiting})
-        progress("training", n_members * config.training.steps, n_members * config.training.steps, "")
+        members = {folders[k]: _own(config, k, starts[k]) for k in waiting}
+        _train_there(executor, members, lambda: look(waiting))
+        look([])
         return [home / MODEL for home in folders]
-    total, told = n_members * config.training.steps, -1
     at_once = min(n_members, os.cpu_count() or 1)
     try:
         while waiting or running:
@@ -170,15 +171,26 @@ def train_committee(
             time.sleep(LOOK)
             for k in [k for k, process in running.items() if process.poll() is not None]:
                 _check_end(running.pop(k), folders[k])
-            made = [_steps(home, config.training.steps) for home in folders]
-            if sum(made) != told:
-                members = ", ".join(str(k + 1) for k in sorted(running))
-                note = f"member {members}" + ("" if sum(made) else " starts")
-                progress("training", sum(made), total, note if running else "")
-            told = sum(made)
+            look(running)
     finally:
         _stop(list(running.values()))
     return [home / MODEL for home in folders]
+
+
+def _watching(folders: Sequence[Path], steps: int, progress: Progress) -> Callable[[Iterable[int]], None]:
+    """Return what tells the steps of all members together when these are more, given which are trained now."""
+    told = -1
+
+    def look(running: Iterable[int]) -> None:
+        nonlocal told
+        made = sum(_steps(home, steps) for home in folders)
+        if made != told:
+            members = ", ".join(str(k + 1) for k in sorted(running))
+            note = f"member {members}" + ("" if made else " starts")
+            progress("training", made, len(folders) * steps, note if members else "")
+        told = made
+
+    return look
 
 
 def _own(config: RunConfig, member: int, start: str) -> RunConfig:
@@ -187,13 +199,16 @@ def _own(config: RunConfig, member: int, start: str) -> RunConfig:
     return replace(config, training=replace(config.training, seed=seed, start_from=start))
 
 
-def _train_there(executor: Executor, members: dict[Path, RunConfig]) -> None:
-    """Train members by an executor; one whose worker is lost goes on elsewhere, from its checkpoint."""
+def _train_there(executor: Executor, members: dict[Path, RunConfig], look: Callable[[], None]) -> None:
+    """Train members by an executor and look at them; one whose worker is lost goes on from its checkpoint."""
     for attempt in range(1, ATTEMPTS + 1):
         jobs = {
             home: executor.submit(train_there, own.to_dict(), str(home), LOG)
             for home, own in members.items()
         }
+        while not all(job.done() for job in jobs.values()):
+            look()
+            time.sleep(LOOK)
         lost = {}
         for home, job in jobs.items():
             try:

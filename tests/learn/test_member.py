@@ -1,10 +1,13 @@
-"""The process that trains a member: how it ends."""
+"""The process that trains a member: how it ends, and how it is seen from the run."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from schnet_calc.learn import member
+from schnet_calc.learn import member, training
 from schnet_calc.training import RunConfig
 
 
@@ -35,3 +38,30 @@ def test_success(ended, monkeypatch):
     monkeypatch.setattr(member, "train_member", lambda config, folder: folder / "model.pt")
     member.main()
     assert ended == [0]
+
+
+def test_steps_of_members_on_other_machines_are_told(tmp_path, monkeypatch):
+    """From the files that they write in the folder of the run; it was silent until all had ended."""
+    monkeypatch.setattr(training, "LOOK", 0.01)
+    told = []
+
+    def wait_for(steps):
+        deadline = time.monotonic() + 5.0
+        while steps not in {made for _, made, _, _ in told} and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def train(config, home, log):
+        Path(home).mkdir()
+        wait_for(0)
+        (Path(home) / "progress.json").write_text(json.dumps({"step": 5}))
+        wait_for(25 if home.endswith("1") else 5)
+        (Path(home) / "model.pt").touch()
+        return 0
+
+    monkeypatch.setattr(training, "train_there", train)
+    config = RunConfig().changed({"steps": 20})
+    with ThreadPoolExecutor(1) as executor:
+        training.train_committee(config, tmp_path, [], 2, lambda *what: told.append(what), executor)
+    assert told[0] == ("training", 0, 40, "member 1, 2 starts")
+    assert ("training", 5, 40, "member 1, 2") in told
+    assert told[-1] == ("training", 40, 40, "")
