@@ -29,6 +29,7 @@ PARTS = {
     "trouble": _later("right", "trouble"),
     "full": _later("crowded", "full_card"),
     "ranks": _later("crowded", "two_ranks"),
+    "lists": _later("lists", "lists"),
     "call": _later("fast", "parts_of_a_call"),
     "graph": _later("fast", "graph"),
     "sizes": _later("fast", "sizes"),
@@ -38,11 +39,11 @@ PARTS = {
 
 
 def verdict(found: dict[str, Any]) -> tuple[list[str], bool]:
-    """Ten lines to paste, and whether all is right."""
+    """A few lines to paste, and whether all is right."""
     failed = [name for name, values in found.items() if "failed" in values]
     errors = found.get("errors", {})
     wrong = list(errors.get("too_much", []))
-    for name in ("trouble", "full", "ranks"):
+    for name in ("trouble", "full", "ranks", "lists"):
         wrong += [k for k, v in found.get(name, {}).items() if v is False]
     if found.get("tests", {}).get("status", 0):
         wrong.append("pytest -m gpu")
@@ -54,6 +55,6 @@ def verdict(found: dict[str, Any]) -> tuple[list[str], bool]:
     )
     lines.append(f"engine: {machine.get('sequence')}, Triton {machine.get('triton')}")
     lines.append(f"largest errors of forces, eV/Å: {errors.get('worst')}")
-    for name, key in (("call", "summary"), ("graph", "summary"), ("sizes", "summary"), ("uses", "summary")):
-        lines.append(f"{name}: {found.get(name, {}).get(key)}")
+    for name in ("lists", "call", "graph", "sizes", "uses"):
+        lines.append(f"{name}: {found.get(name, {}).get('summary')}")
     return lines, not failed and not wrong

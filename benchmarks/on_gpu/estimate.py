@@ -7,15 +7,27 @@ second cache, where tables and features lie, and its operations. Kernels come on
 float32.
 """
 
-from typing import NamedTuple
+import time
+from typing import Any, NamedTuple
 
-from schnet_calc.structures.neighbors import half_pairs
+import torch
+from ase import Atoms
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from schnet_calc.engine.device_lists import DeviceSearch
+from schnet_calc.structures.neighbors import SKIN, half_pairs
 from schnet_calc.studies.bench.cases import NETWORK, cage, diamond
 
 FLOOR = 4e-6
 """Seconds from the start of a small kernel in a graph to the start of the next."""
 ATTENTION = 60e-6
 """Seconds for everything around the graph: Python, two copies, waiting."""
+
+EAGER = 8e-6
+"""Seconds of an operation that is no part of a graph."""
+BUS = 6e9
+"""Bytes/s from the card to memory that is not pinned."""
 
 
 class Card(NamedTuple):
@@ -60,8 +72,37 @@ def seconds(card: Card, n_atoms: int, n_pairs: int) -> float:
     return ATTENTION + sum(times)
 
 
+class Counted(TorchDispatchMode):
+    """Counts what would start a kernel, and the bytes of what it reads and writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.launches, self.bytes = 0, 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call an operation of torch; views are free."""
+        found = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            several = tree_leaves((args, found))
+            self.launches, self.bytes = (
+                self.launches + 1,
+                self.bytes + sum(x.nbytes for x in several if isinstance(x, torch.Tensor)),
+            )
+        return found
+
+
+def list_seconds(card: Card, atoms: Atoms, cutoff: float) -> tuple[int, float]:
+    """Launches of a list of neighbours on the device, and how long it takes with its copy for the host."""
+    search = DeviceSearch(torch.device("cpu"), from_atoms=0)
+    with Counted() as counted:
+        pairs = half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, cutoff, search)
+    return counted.launches, counted.launches * EAGER + counted.bytes / card.memory + 32 * len(
+        pairs.i
+    ) / BUS
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     print("| | atoms | directed pairs | launches | estimate, ms |\n|---|---|---|---|---|")
     cases = [(f"C20 × {n}", cage(), n) for n in (1, 8, 128)] + [("diamond", diamond(20000), 1)]
     for name, atoms, count in cases:
@@ -69,6 +110,14 @@ def main() -> None:
         n_pairs, n_atoms = 2 * count * len(pairs.i), count * len(atoms)
         took = 1e3 * seconds(H100, n_atoms, n_pairs)
         print(f"| {name} | {n_atoms:,} | {n_pairs:,} | {len(kernels(n_atoms, n_pairs))} | {took:.2g} |")
+    print("\n| list with a skin, diamond | launches | estimate, ms | the CPU here, ms |\n|---|---|---|---|")
+    for n in (1000, 4000, 20000):
+        atoms, reach = diamond(n), NETWORK.cutoff + SKIN
+        launches, took = list_seconds(H100, atoms, reach)
+        started = time.perf_counter()
+        half_pairs(atoms.positions, atoms.cell.array, atoms.pbc, reach)
+        here = time.perf_counter() - started
+        print(f"| {n:,} | {launches} | {1e3 * took:.2g} | {1e3 * here:.0f} |")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from schnet_calc.engine.committee import Committee
 from schnet_calc.engine.compiled import CompiledEngine
 from schnet_calc.engine.crossover import CrossoverEngine
 from schnet_calc.engine.cuda import CudaEngine
+from schnet_calc.engine.device_lists import DeviceSearch
 from schnet_calc.engine.prediction import Prediction, Totals
 from schnet_calc.engine.support import supports
 from schnet_calc.engine.torchscript import TorchScriptEngine
@@ -79,6 +80,8 @@ def make_engine(
             raise MemoryError(f"{words}; device='cpu' needs none of it") from error
         logger.warning("%s: the CPU evaluates", words)
         engines = _each(potentials, engine, torch.device("cpu"), dtype, lists)
+    if engines[0].device.type == "cuda":
+        lists.search = DeviceSearch(engines[0].device)
     if len(engines) > 1:
         return Committee(engines)
     if device == "auto" and isinstance(engines[0], CudaEngine):

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from schnet_calc.engine.device_lists import PairsOnDevice
 from schnet_calc.kernels.cuda.batch import Batch, Outputs
 from schnet_calc.nn import SchNet
 from schnet_calc.structures.neighbors import HalfPairs
@@ -212,20 +213,33 @@ class Recording:
         batch, starts = self.batch, np.cumsum([0, *sizes])
         first_atoms = np.append(starts, np.full(len(batch.first_atoms) - len(starts), starts[-1]))
         self._copy("first_atoms", first_atoms)
-        i = np.concatenate([p.i + s for p, s in zip(pairs, starts[:-1], strict=True)])
-        j = np.concatenate([p.j + s for p, s in zip(pairs, starts[:-1], strict=True)])
-        device = self.sequence.device
-        shifts = torch.from_numpy(np.concatenate([p.shifts for p in pairs])).to(device)
-        half = [torch.from_numpy(x.astype(np.int32)).to(device) for x in (i, j)]
-        receivers, order = torch.sort(torch.cat(half), stable=True)
+        receivers, senders, shifts = self._directed(pairs, starts)
         n_atoms, n_pairs = len(batch.numbers), len(receivers)
         batch.receivers.fill_(n_atoms)
         batch.receivers[:n_pairs] = receivers
-        batch.senders[:n_pairs] = torch.cat(half[::-1])[order]
+        batch.senders[:n_pairs] = senders
         batch.senders[n_pairs:] = 0
-        batch.shifts[:n_pairs] = torch.cat((shifts, -shifts))[order]
-        atoms = torch.arange(n_atoms + 1, dtype=torch.int32, device=device)
+        batch.shifts[:n_pairs] = shifts
+        atoms = torch.arange(n_atoms + 1, dtype=torch.int32, device=receivers.device)
         batch.first.copy_(torch.searchsorted(receivers, atoms))
+
+    def _directed(
+        self, pairs: Sequence[HalfPairs], starts: NDArray[np.int64]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Receivers, in order, senders (E,) and shifts (E, 3), Å, on the device; atoms begin at starts (B + 1,)."""
+        device = self.batch.receivers.device  # has a number where the sequence's may have none
+        there = [p for p in pairs if isinstance(p, PairsOnDevice) and p.receivers.device == device]
+        if len(there) == len(pairs):
+            of = list(zip(there, starts.tolist(), strict=False))
+            receivers = torch.cat([p.receivers + s for p, s in of])
+            senders = torch.cat([p.senders + s for p, s in of])
+            return receivers, senders, torch.cat([p.vectors for p in there])
+        i = np.concatenate([p.i + s for p, s in zip(pairs, starts[:-1], strict=True)])
+        j = np.concatenate([p.j + s for p, s in zip(pairs, starts[:-1], strict=True)])
+        shifts = torch.from_numpy(np.concatenate([p.shifts for p in pairs])).to(device)
+        half = [torch.from_numpy(x.astype(np.int32)).to(device) for x in (i, j)]
+        receivers, order = torch.sort(torch.cat(half), stable=True)
+        return receivers, torch.cat(half[::-1])[order], torch.cat((shifts, -shifts))[order]
 
     def _copy(self, name: str, values: NDArray) -> None:
         target: Tensor = getattr(self.batch, name)

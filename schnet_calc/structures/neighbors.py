@@ -1,7 +1,7 @@
 """Pairs of atoms within a cutoff, with periodic images where there are any."""
 
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from ase.neighborlist import primitive_neighbor_list
@@ -36,11 +36,33 @@ class HalfPairs(NamedTuple):
     """(P, 3) Å, added to the position of j."""
 
 
+class Search(Protocol):
+    """What finds pairs faster than the host does, for some structures."""
+
+    def __call__(
+        self, folded: Folded, walled: NDArray[np.float64], box: NDArray[np.float64], cutoff: float
+    ) -> HalfPairs | None:
+        """Return the pairs, or None to leave them to the host.
+
+        Parameters
+        ----------
+        folded : Folded
+            Atoms, and how they were brought into the cell.
+        walled : array
+            (3, 3) Å, periodic along all vectors: with vacuum wider than the cutoff where the structure is not.
+        box : array
+            (3, 3) Å, whose vectors the shifts are made of.
+        cutoff : float
+            Å.
+        """
+
+
 def half_pairs(
     positions: NDArray[np.float64],
     cell: NDArray[np.float64],
     pbc: NDArray[np.bool_],
     cutoff: float,
+    search: Search | None = None,
 ) -> HalfPairs:
     """Return every unordered pair closer than the cutoff.
 
@@ -54,6 +76,8 @@ def half_pairs(
         (3,) booleans.
     cutoff : float
         Å; infinite for all pairs of a molecule.
+    search : Search, optional
+        Is asked first.
 
     Raises
     ------
@@ -67,7 +91,7 @@ def half_pairs(
     if periodic or len(positions) > ALL_PAIRS_LIMIT:
         _check_number(positions, box, pbc, cutoff)
         if np.isfinite(cutoff):
-            return _with_cells(positions, box, np.asarray(pbc, bool), cutoff)
+            return _with_cells(positions, box, np.asarray(pbc, bool), cutoff, search)
     i, j, _ = all_pairs(len(positions))
     vectors = positions[j] - positions[i]
     near = np.einsum("pk,pk->p", vectors, vectors) < cutoff**2
@@ -94,10 +118,12 @@ class SkinList:
         Å.
     skin : float
         Å.
+    search : Search, optional
+        As for :func:`half_pairs`.
     """
 
-    def __init__(self, cutoff: float, skin: float = SKIN) -> None:
-        self.cutoff, self.skin = cutoff, skin
+    def __init__(self, cutoff: float, skin: float = SKIN, search: Search | None = None) -> None:
+        self.cutoff, self.skin, self.search = cutoff, skin, search
         self._kept: _Kept | None = None
 
     def pairs(
@@ -115,7 +141,7 @@ class SkinList:
             if np.einsum("nk,nk->n", moves, moves).max() <= (0.5 * kept.skin) ** 2:
                 return kept.pairs
             skin = self.skin
-        pairs = half_pairs(positions, cell, pbc, self.cutoff + skin)
+        pairs = half_pairs(positions, cell, pbc, self.cutoff + skin, self.search)
         self._kept = _Kept(positions.copy(), cell.copy(), pbc.copy(), skin, pairs)
         return pairs
 
@@ -134,6 +160,8 @@ class NeighborLists:
 
     def __init__(self) -> None:
         self._lists: dict[int, SkinList] = {}
+        self.search: Search | None = None
+        """As for :func:`half_pairs`: set where there is a GPU."""
 
     def pairs(self, place: int, structure: Structure, cutoff: float) -> HalfPairs:
         """Return every unordered pair within the cutoff, Å, maybe some beyond.
@@ -151,7 +179,7 @@ class NeighborLists:
         """
         kept = self._lists.get(place)
         if kept is None or kept.cutoff < cutoff:
-            kept = SkinList(cutoff)
+            kept = SkinList(cutoff, search=self.search)
             if place < SLOTS:
                 self._lists[place] = kept
         return kept.pairs(structure.positions, structure.cell, structure.pbc)
@@ -218,10 +246,16 @@ def _check_number(
 
 
 def _with_cells(
-    positions: NDArray[np.float64], box: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
+    positions: NDArray[np.float64],
+    box: NDArray[np.float64],
+    pbc: NDArray[np.bool_],
+    cutoff: float,
+    search: Search | None,
 ) -> HalfPairs:
     folded = fold(positions, box, pbc, cutoff)
     walled = _walled(folded, cutoff)
+    if search is not None and (found := search(folded, walled, box, cutoff)) is not None:
+        return found
     if _vesin_would_crash(walled, cutoff):
         i, j, images = _by_ase(folded, cutoff)
     else:

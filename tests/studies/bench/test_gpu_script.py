@@ -13,7 +13,7 @@ def test_a_verdict_names_what_is_wrong():
     lines, ok = verdict(right)
     assert ok
     assert lines[0] == "VERDICT: right"
-    assert len(lines) == 10
+    assert len(lines) == 11
     wrong = {
         "errors": {"too_much": ["c20, float32, kernels"]},
         "trouble": {"two threads": False},
