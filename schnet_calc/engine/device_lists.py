@@ -44,28 +44,24 @@ class DeviceSearch:
 
     @torch.no_grad()
     def __call__(
-        self, folded: Folded, walled: NDArray[np.float64], box: NDArray[np.float64], cutoff: float
+        self, folded: Folded, surrounded: NDArray[np.float64], box: NDArray[np.float64], cutoff: float
     ) -> HalfPairs | None:
         """Return the pairs; None for small structures, and where the device's memory is short."""
         if len(folded.positions) < self.from_atoms:
             return None
         try:
-            return self._found(
-                *(self._brought(x) for x in (folded.positions, walled, box, folded.home)), cutoff
-            )
+            return self._found(folded, self._brought(surrounded), self._brought(box), cutoff)
         except torch.OutOfMemoryError:
             logger.info("a list of neighbours is made by the CPU: %s has too little memory", self.device)
         return None
 
-    def _found(
-        self, positions: Tensor, walled: Tensor, box: Tensor, home: Tensor, cutoff: float
-    ) -> HalfPairs:
-        pairs = directed_pairs(positions, walled, cutoff)
+    def _found(self, folded: Folded, surrounded: Tensor, box: Tensor, cutoff: float) -> HalfPairs:
+        home = self._brought(folded.home)
+        pairs = directed_pairs(self._brought(folded.positions), surrounded, cutoff)
         i, j = pairs.receivers, pairs.senders
         vectors = lattice_vectors(pairs.images + home[i] - home[j], box)
         once = _once(pairs)
-        half = (x[once].cpu().numpy() for x in (i, j, vectors))
-        first, second, shifts = half
+        first, second, shifts = (x[once].cpu().numpy() for x in (i, j, vectors))
         found = PairsOnDevice(first.astype(np.int64), second.astype(np.int64), shifts)
         found.receivers, found.senders, found.vectors = i, j, vectors
         return found

@@ -4,12 +4,11 @@ from functools import cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from ase.neighborlist import primitive_neighbor_list
 from numpy.typing import NDArray
-from vesin import NeighborList
 
 from schnet_calc.errors import BadStructureError, TooManyPairsError
 from schnet_calc.memory import available_memory
+from schnet_calc.structures.cell_lists import pairs_of_images, walled
 from schnet_calc.structures.structure import Structure
 from schnet_calc.structures.vacuum import Folded, fold
 
@@ -40,7 +39,7 @@ class Search(Protocol):
     """What finds pairs faster than the host does, for some structures."""
 
     def __call__(
-        self, folded: Folded, walled: NDArray[np.float64], box: NDArray[np.float64], cutoff: float
+        self, folded: Folded, surrounded: NDArray[np.float64], box: NDArray[np.float64], cutoff: float
     ) -> HalfPairs | None:
         """Return the pairs, or None to leave them to the host.
 
@@ -48,7 +47,7 @@ class Search(Protocol):
         ----------
         folded : Folded
             Atoms, and how they were brought into the cell.
-        walled : array
+        surrounded : array
             (3, 3) Å, periodic along all vectors: with vacuum wider than the cutoff where the structure is not.
         box : array
             (3, 3) Å, whose vectors the shifts are made of.
@@ -253,51 +252,11 @@ def _with_cells(
     search: Search | None,
 ) -> HalfPairs:
     folded = fold(positions, box, pbc, cutoff)
-    walled = _walled(folded, cutoff)
-    if search is not None and (found := search(folded, walled, box, cutoff)) is not None:
+    surrounded = walled(folded, cutoff)
+    if search is not None and (found := search(folded, surrounded, box, cutoff)) is not None:
         return found
-    if _vesin_would_crash(walled, cutoff):
-        i, j, images = _by_ase(folded, cutoff)
-    else:
-        neighbors = NeighborList(cutoff=cutoff, full_list=False)
-        i, j, images = neighbors.compute(folded.positions, walled, True, "ijS")
-    i, j = i.astype(np.int64), j.astype(np.int64)
+    i, j, images = pairs_of_images(folded, surrounded, cutoff)
     return HalfPairs(i, j, (images + folded.home[i] - folded.home[j]) @ box)
-
-
-def _walled(folded: Folded, cutoff: float) -> NDArray[np.float64]:
-    """The box (3, 3), with vacuum wider than the cutoff along open directions, perpendicular to the others.
-
-    vesin's own open directions divide by zero where a long, skewed vector carries atoms far along them.
-    """
-    if folded.pbc.all():
-        return folded.box
-    walled = folded.box.copy()
-    periodic, n_periodic = folded.box[folded.pbc], int(folded.pbc.sum())
-    # The last rows of V are an orthonormal basis of what is perpendicular to all periodic vectors.
-    normals = np.linalg.svd(periodic)[2][n_periodic:] if n_periodic else np.eye(3)
-    widths = np.ptp(folded.positions @ normals.T, axis=0) + 1.01 * cutoff
-    walled[~folded.pbc] = widths[:, None] * normals
-    return walled
-
-
-def _vesin_would_crash(box: NDArray[np.float64], cutoff: float) -> bool:
-    """Whether vesin would divide by zero: it has 1e5 cells at most, and then none along a short axis."""
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(box), axis=0)
-    cells = np.maximum(heights / cutoff, 1.0)
-    excess = float(np.prod(cells)) / 9e4
-    return excess > 1.0 and float(cells.min()) < 2.0 * excess ** (1.0 / 3.0)
-
-
-def _by_ase(
-    folded: Folded, cutoff: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Each pair once, from ASE's slower list of both directions."""
-    i, j, images = primitive_neighbor_list("ijS", folded.pbc, folded.box, folded.positions, cutoff)
-    first = np.argmax(images != 0, axis=1)
-    forward = images[np.arange(len(images)), first] > 0
-    once = (i < j) | ((i == j) & forward)
-    return i[once], j[once], images[once]
 
 
 def _complete(box: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -34,7 +34,7 @@ def test_wide_sheets_need_another_list(pbc, monkeypatch):
     sheet = bulk("Si", "sc", a=2.6) * (30, 30, 1)
     sheet.pbc = pbc
     expected = half_pairs(sheet.positions, sheet.cell.array, sheet.pbc, 4.0)
-    monkeypatch.setattr("schnet_calc.structures.neighbors._vesin_would_crash", lambda *_: True)
+    monkeypatch.setattr("schnet_calc.structures.cell_lists._vesin_would_crash", lambda *_: True)
     found = half_pairs(sheet.positions, sheet.cell.array, sheet.pbc, 4.0)
     assert key_set(found, sheet.positions, 4.0) == key_set(expected, sheet.positions, 4.0)
     monkeypatch.undo()
