@@ -4,6 +4,8 @@ Libraries are imported inside, so that nobody waits for one that is not asked.
 """
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,19 +111,14 @@ def keep_compiled(dispatcher: Any, stamp: str) -> None:
 
 def _forgive(cache: Any) -> None:
     """Compile anew where the cache is damaged, and go on where the disk is full: it only saves time."""
-    load, save = cache.load_overload, cache.save_overload
+    cache.load_overload = partial(_tried, cache.load_overload, "read (%r): compiling anew")
+    cache.save_overload = partial(_tried, cache.save_overload, "written (%r)")
 
-    def forgiving_load(*arguments: Any) -> Any:
-        try:
-            return load(*arguments)
-        except Exception as error:  # unpickling what was damaged raises anything
-            logger.warning("numba's cache can't be read (%r): compiling anew", error)
-            return None
 
-    def forgiving_save(*arguments: Any) -> None:
-        try:
-            save(*arguments)
-        except Exception as error:
-            logger.warning("numba's cache can't be written (%r)", error)
-
-    cache.load_overload, cache.save_overload = forgiving_load, forgiving_save
+def _tried(call: Callable[..., Any], what: str, *arguments: Any) -> Any:
+    """Return what a call returns; None, and a word in the log, where it raises."""
+    try:
+        return call(*arguments)
+    except Exception as error:  # unpickling what was damaged raises anything
+        logger.warning(f"numba's cache can't be {what}", error)
+        return None

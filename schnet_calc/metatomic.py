@@ -71,7 +71,17 @@ class MetatomicSchNet(torch.nn.Module):
         outputs: Dict[str, ModelOutput],  # noqa: UP006
         selected_atoms: Optional[Labels] = None,  # noqa: UP045
     ) -> Dict[str, TensorMap]:  # noqa: UP006
-        """Return what is asked for of each system; the arguments are metatomic's."""
+        """Return what is asked for of each system.
+
+        Parameters
+        ----------
+        systems : list of System
+            With the pairs that were asked for.
+        outputs : dict
+            What is wanted, by name: ``energy`` and ``energy_uncertainty``, eV.
+        selected_atoms : Labels, optional
+            System and atom of those that count; all by default.
+        """
         results: Dict[str, TensorMap] = {}  # noqa: UP006
         energies: List[Tensor] = []  # noqa: UP006
         layers: List[Tensor] = []  # noqa: UP006
@@ -99,7 +109,7 @@ class MetatomicSchNet(torch.nn.Module):
         return results
 
     def features(self, system: System) -> Tensor:
-        """Return the last features (N, F) of the atoms of one system."""
+        """Return the last features (N, F) of the atoms of one system, without a unit."""
         numbers = system.types.to(torch.int64)
         if self.all_pairs:
             away = torch.ones(len(system), len(system), device=numbers.device)
@@ -124,7 +134,19 @@ class MetatomicSchNet(torch.nn.Module):
 
 
 def per_sample(values: Tensor, samples: Tensor, n_systems: int, of_atoms: bool) -> Tensor:
-    """Return values (N, K) of atoms, whose samples are (N, 2), or their sums (B, K) over each system."""
+    """Return values of atoms, or their sums over each system, in their unit.
+
+    Parameters
+    ----------
+    values : Tensor
+        (N, K).
+    samples : Tensor
+        int32 (N, 2): system and atom of each.
+    n_systems : int
+        B.
+    of_atoms : bool
+        Whether they are wanted as they are; else the sums (B, K).
+    """
     if of_atoms:
         return values
     zeros = torch.zeros(n_systems, values.shape[1], dtype=values.dtype, device=values.device)

@@ -16,7 +16,7 @@ from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.simulate.ring_polymer_run import run_ring_polymers
 from schnet_calc.structures.geometries import Geometries
 from schnet_calc.studies.bench.cases import cage, diamond
-from schnet_calc.studies.bench.training import make_run, step_of, training_cases
+from schnet_calc.studies.bench.training import make_run, training_cases
 
 
 def uses(trial: Trial) -> dict[str, Any]:
@@ -76,5 +76,5 @@ def training(trial: Trial) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         for case in list(training_cases())[: 1 if trial.quick else None]:
             run = make_run(case, Path(folder) / case.name.replace(" ", "_"), "adam", device=trial.device)
-            found[case.name] = milliseconds(_times(step_of(run), 1 if trial.quick else 30))
+            found[case.name] = milliseconds(_times(run.make_step, 1 if trial.quick else 30))
     return found

@@ -34,7 +34,7 @@ def bonds(
 
 
 def covalent_bonds(atoms: ase.Atoms, reach: float = 1.3) -> NDArray[np.int64]:
-    """Indices (B, 2) of the pairs of a molecule closer than ``reach`` times the sum of their covalent radii."""
+    """Return indices (B, 2) of pairs of atoms closer than ``reach`` times the sum of their covalent radii."""
     radii = covalent_radii[atoms.numbers]
     return bonds(atoms, reach * (radii[:, None] + radii))[0]
 

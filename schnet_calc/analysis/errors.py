@@ -66,11 +66,6 @@ class Errors(Mapping[str, Error]):
         return self._value("energy", "mae")
 
     @property
-    def energy_rmse_ev(self) -> float:
-        """Root mean squared error of energies, eV."""
-        return self._value("energy", "rmse")
-
-    @property
     def force_mae_ev_ang(self) -> float:
         """Mean absolute error of force components, eV/Å."""
         return self._value("forces", "mae")

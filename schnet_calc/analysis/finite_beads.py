@@ -14,6 +14,7 @@ of :math:`1/(1 - (\omega h/2)^2)`. All averages are those of independent Gaussia
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +41,7 @@ class HarmonicAverages(NamedTuple):
 
     @property
     def energy(self) -> FloatArray:
-        """By the virial estimator."""
+        """(K,) eV, by the virial estimator."""
         return self.potential + self.kinetic_virial
 
 
@@ -201,22 +202,15 @@ def trotter_averages(
     beads : int
         P.
     """
-    lowest = potential.min()
-
-    def spectrum(beta: float) -> tuple[FloatArray, FloatArray]:
-        values, vectors = np.linalg.eigh(_kernel(grid, potential - lowest, mass, beta, beads))
-        return np.log(np.maximum(values, 1e-300)), vectors
-
-    def log_trace(beta: float) -> float:
-        logs, _ = spectrum(beta)
-        return float(np.logaddexp.reduce(beads * logs)) - beta * lowest
-
-    beta = 1.0 / (units.kB * temperature)
-    change = 2e-3 * beta
-    below, here, above = (log_trace(beta + k * change) for k in (-1, 0, 1))
+    lowest, beta = potential.min(), 1.0 / (units.kB * temperature)
+    change, traces = 2e-3 * beta, []
+    for near in (beta - change, beta + change, beta):
+        values, vectors = np.linalg.eigh(_kernel(grid, potential - lowest, mass, near, beads))
+        logs = np.log(np.maximum(values, 1e-300))
+        traces.append(float(np.logaddexp.reduce(beads * logs)) - near * lowest)
+    below, above, here = traces
     energy = -(above - below) / (2 * change)
     capacity = beta**2 * (above - 2 * here + below) / change**2
-    logs, vectors = spectrum(beta)
     weights = np.exp(beads * (logs - logs.max()))
     mean = float(weights @ (vectors.T**2 @ potential) / weights.sum())
     return TrotterAverages(mean, float(energy - mean), float(capacity))
@@ -242,16 +236,16 @@ def trotter_gyration(
     """
     beta = 1.0 / (units.kB * temperature)
     kernel = _kernel(grid, potential - potential.min(), mass, beta, beads)
-    whole = np.trace(np.linalg.matrix_power(kernel, beads))
-
-    def laplace(t: float) -> float:
-        far = 0.5 * np.ptp(grid) + 7.0 / np.sqrt(2.0 * t)
-        centres = np.linspace(-far, far, N_CENTRES) + 0.5 * (grid[0] + grid[-1])
-        halves = np.exp(-0.5 * t / beads * (grid - centres[:, None]) ** 2)
-        narrowed = halves[:, :, None] * kernel * halves[:, None, :]
-        traces = np.trace(np.linalg.matrix_power(narrowed, beads), axis1=1, axis2=2)
-        one = np.sqrt(t / np.pi) * traces.sum() * (centres[1] - centres[0]) / whole
-        return float(one**3)
-
     free = HBAR**2 * beta * (1.0 - 1.0 / beads**2) / (12.0 * mass)
-    return _mean_root(laplace, 3.0 * free, beads)
+    return _mean_root(partial(_narrowed, grid, kernel, beads), 3.0 * free, beads)
+
+
+def _narrowed(grid: FloatArray, kernel: FloatArray, beads: int, t: float) -> float:
+    """The mean of :math:`e^{-tX}`, X the squared radius of gyration along all three directions."""
+    far = 0.5 * np.ptp(grid) + 7.0 / np.sqrt(2.0 * t)
+    centres = np.linspace(-far, far, N_CENTRES) + 0.5 * (grid[0] + grid[-1])
+    halves = np.exp(-0.5 * t / beads * (grid - centres[:, None]) ** 2)
+    narrowed = halves[:, :, None] * kernel * halves[:, None, :]
+    traces = np.trace(np.linalg.matrix_power(narrowed, beads), axis1=1, axis2=2)
+    whole = np.trace(np.linalg.matrix_power(kernel, beads))
+    return float((np.sqrt(t / np.pi) * traces.sum() * (centres[1] - centres[0]) / whole) ** 3)

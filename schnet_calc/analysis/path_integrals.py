@@ -69,23 +69,21 @@ def path_integral_estimators(
     several = [tables] if isinstance(tables, Mapping) else list(tables)
     virial = [table["kinetic_cv"] + table["potential"] for table in several]
     primitive = [table["kinetic_td"] + table["potential"] for table in several]
-
-    def mean(name: str) -> Estimate:
-        return mean_of_replicas([table[name] for table in several])
-
+    columns = ("kinetic_cv", "kinetic_td", "potential", "r_gyration", "temperature")
+    mean = {name: mean_of_replicas([table[name] for table in several]) for name in columns}
     return PathIntegralEstimators(
-        kinetic_virial=mean("kinetic_cv"),
-        kinetic_thermodynamic=mean("kinetic_td"),
-        potential=mean("potential"),
+        kinetic_virial=mean["kinetic_cv"],
+        kinetic_thermodynamic=mean["kinetic_td"],
+        potential=mean["potential"],
         energy=mean_of_replicas(virial),
         heat_capacity=heat_capacity(virial, primitive, n_atoms, temperature),
-        radius_of_gyration=mean("r_gyration"),
-        temperature=mean("temperature"),
+        radius_of_gyration=mean["r_gyration"],
+        temperature=mean["temperature"],
     )
 
 
 def mean_of_replicas(series: Sequence[FloatArray]) -> Estimate:
-    """Return the mean of series of independent replicas, and its error."""
+    """Return the mean of series (M,) of independent replicas, and its error, in their units."""
     if len(series) >= MANY:
         return mean_of_independent(np.array([values.mean() for values in series]))
     values, count = np.concatenate(series), sum(independent_values(x) for x in series)
@@ -118,17 +116,21 @@ def heat_capacity(
     """
     beta, each = 1.0 / (units.kB * temperature), -(-N_BLOCKS // len(virial))
     a, b = ([part for x in series for part in blocks_of(x, each)] for series in (virial, primitive))
-
-    def capacity(left_out: int | None = None) -> float:
-        x, y = (np.concatenate([p for k, p in enumerate(parts) if k != left_out]) for parts in (a, b))
-        return float(beta**2 * np.mean((x - x.mean()) * (y - y.mean())) + 1.5 * n_atoms)
-
-    without = np.array([capacity(k) for k in range(len(a))])
+    without = beta**2 * np.array(
+        [_covariance(a[:k] + a[k + 1 :], b[:k] + b[k + 1 :]) for k in range(len(a))]
+    )
     error = np.sqrt((len(a) - 1) * np.mean((without - without.mean()) ** 2))
     pairs = zip(virial, primitive, strict=True)
     count = sum(min(independent_values(x), independent_values(y)) for x, y in pairs)
     sure = count >= FEWEST or len(virial) >= MANY
-    return Estimate(capacity(), float(error) if sure else np.nan, count)
+    value = beta**2 * _covariance(a, b) + 1.5 * n_atoms
+    return Estimate(value, float(error) if sure else np.nan, count)
+
+
+def _covariance(a: list[FloatArray], b: list[FloatArray]) -> float:
+    """Of two series, each in parts."""
+    x, y = np.concatenate(a), np.concatenate(b)
+    return float(np.mean((x - x.mean()) * (y - y.mean())))
 
 
 def harmonic_energy(frequency: float, temperature: float, beads: int) -> float:

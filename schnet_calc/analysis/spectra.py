@@ -218,7 +218,24 @@ def infrared_spectrum(
 def broadened(
     frequencies: FloatArray, intensities: FloatArray, wavenumbers: FloatArray, width: float = 10.0
 ) -> FloatArray:
-    """Return lines as Lorentzians of a full width at half height, cm⁻¹, over (K,) wavenumbers."""
+    """Return lines as Lorentzians.
+
+    Parameters
+    ----------
+    frequencies : array
+        (M,) cm⁻¹.
+    intensities : array
+        (M,) areas, of any unit.
+    wavenumbers : array
+        (K,) cm⁻¹, where the sum is wanted.
+    width : float
+        cm⁻¹, full, at half height.
+
+    Returns
+    -------
+    array
+        (K,), in the unit of the areas over cm⁻¹.
+    """
     half = 0.5 * width
     shapes = half / np.pi / ((wavenumbers[:, None] - frequencies) ** 2 + half**2)
     return np.asarray(shapes @ intensities)

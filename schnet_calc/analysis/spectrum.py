@@ -133,6 +133,6 @@ class Spectrum:
 
 
 def jackknife(without: FloatArray) -> FloatArray:
-    """Standard error from the values (R, ...) without each of R replicas."""
+    """Return the standard error (...,) from the values (R, ...) without each of R replicas, in their unit."""
     n = len(without)
     return np.asarray(np.sqrt((n - 1) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0)))

@@ -1,6 +1,7 @@
 """Automatic differentiation: any network that keeps the contract, foreign TorchScript too; the oracle."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,11 +55,10 @@ class TorchScriptEngine(Engine):
     def _watch(self, name: str) -> None:
         """Keep what goes into the last layer of a head whenever it is evaluated."""
         output = self.module.output if name == "energy" else self.module.heads[name].output
+        output.register_forward_pre_hook(partial(self._keep, name))
 
-        def keep(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            self._hidden[name] = arguments[0].detach()
-
-        output.register_forward_pre_hook(keep)
+    def _keep(self, name: str, _: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        self._hidden[name] = arguments[0].detach()
 
     def graph(self, structure: Structure) -> Graph:
         """Check a structure and find its pairs; the errors of :meth:`evaluate`."""

@@ -86,7 +86,19 @@ def write_input(
 def write_forcefield(
     settings: PIMDSettings, directory: Path, *, models: Sequence[str], options: dict[str, str] | None = None
 ) -> str:
-    """The force field's part of the input alone, for a run that goes on; ``pes.py`` is written anew."""
+    """Return the force field's part of the input alone, for a run that goes on; ``pes.py`` is written anew.
+
+    Parameters
+    ----------
+    settings : PIMDSettings
+        Of the run.
+    directory : path
+        Where it is.
+    models : sequence of str
+        The potential, or the members of a committee.
+    options : dict, optional
+        Of the potential that i-PI evaluates itself.
+    """
     if settings.transport == "direct":
         (directory / PES).write_text(PES_TEXT)
     values = _forcefield(settings, models, Address(unix="schnet"), options)

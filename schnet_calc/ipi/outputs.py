@@ -16,7 +16,7 @@ _CELL = re.compile(r"CELL\(abcABC\):((?:\s+[-+.\deE]+){6})")
 
 
 def read_properties(path: str | Path) -> dict[str, NDArray[np.float64]]:
-    """Columns of i-PI's properties file, in the units it was asked to write."""
+    """Return the columns (rows,) of i-PI's properties file, in the units that it was asked to write."""
     from ipi.scripting import read_output
 
     values, _ = read_output(str(path))
@@ -92,7 +92,19 @@ def _step_of(path: Path) -> int | None:
 
 
 def continue_from(checkpoint: Path, n_steps: int, target: Path, forcefield: str | None = None) -> None:
-    """Write a checkpoint as the input of a run of ``n_steps`` steps in all."""
+    """Write a checkpoint as the input of a run that goes on.
+
+    Parameters
+    ----------
+    checkpoint : path
+        Of the run so far.
+    n_steps : int
+        Of the run in all.
+    target : path
+        The input.
+    forcefield : str, optional
+        In place of the checkpoint's own.
+    """
     tree = ElementTree.parse(checkpoint)
     root = tree.getroot()
     total = root.find("total_steps")

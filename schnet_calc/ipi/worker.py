@@ -145,7 +145,22 @@ class ProcessWorker(Worker):
 
 
 def as_worker(worker: Any, atoms: ase.Atoms, energies: bool) -> Worker:
-    """A calculator or a function as a worker; workers are what they are."""
+    """Return a worker: itself, or what calls a function or a calculator on a thread.
+
+    Parameters
+    ----------
+    worker : Worker, SchNetCalculator, Model or callable
+        What evaluates.
+    atoms : Atoms
+        Species and periodic directions, for calculators.
+    energies : bool
+        Whether a calculator tells the atoms' energies, too.
+
+    Raises
+    ------
+    TypeError
+        It is none of these.
+    """
     if isinstance(worker, Worker):
         return worker
     if callable(worker):

@@ -176,7 +176,7 @@ class PairSchNet:
 
 
 def images_home(tags: NDArray[np.int64], n_own: int) -> NDArray[np.int64]:
-    """Return the row (M,) of each atom: images of own atoms have theirs, others' atoms one for each ghost."""
+    """Return the index (M,) of each atom's row: images of own atoms have theirs, others' one for each ghost."""
     home, own, ghosts = np.arange(len(tags)), tags[:n_own], tags[n_own:]
     if not n_own:
         return home

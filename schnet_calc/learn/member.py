@@ -21,17 +21,21 @@ EVERY = 1.0
 def train_member(config: RunConfig, folder: Path) -> Path:
     """Train, or go on with the training in a folder, and export ``model.pt``, whose path is returned."""
     run = Run(config, folder, resume=True)
-    told = 0.0
-
-    def tell(run: Run, _: Any) -> None:
-        nonlocal told
-        if time.monotonic() - told > EVERY:
-            told = time.monotonic()
-            replace_json(folder / PROGRESS, {"step": run.step, "loss": run.loss})
-
-    run.run(tell)
+    run.run(_Told(folder / PROGRESS))
     finish(run, "schnet-calc learn")
     return folder / "model.pt"
+
+
+class _Told:
+    """Writes how far a run is, not too often."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.last = path, 0.0
+
+    def __call__(self, run: Run, _: Any) -> None:
+        if time.monotonic() - self.last > EVERY:
+            self.last = time.monotonic()
+            replace_json(self.path, {"step": run.step, "loss": run.loss})
 
 
 def _end_with_parent() -> None:

@@ -71,7 +71,17 @@ def _calculator(source: bytes) -> Any:
 
 
 def label_there(source: bytes, key: str, atoms: ase.Atoms) -> Answer:
-    """Evaluate a structure with the calculator of a pickled source; its results, or why there are none."""
+    """Evaluate a structure with the calculator of a pickled source; return its results, or why there are none.
+
+    Parameters
+    ----------
+    source : bytes
+        Pickled; its calculator is made once in each process.
+    key : str
+        Of the structure.
+    atoms : Atoms
+        The structure.
+    """
     with _one_at_a_time:
         try:
             calculator = _calculator(source)
@@ -112,7 +122,17 @@ def _end_with(parent: int) -> None:
 
 
 def train_there(config: dict[str, Any], home: str, log: str) -> int:
-    """Train a member in a process of its own, in a folder that all machines see; its exit status."""
+    """Train a member in a process of its own, in a folder that all machines see; return its exit status.
+
+    Parameters
+    ----------
+    config : dict
+        Of the run, as plain values.
+    home : str
+        The folder.
+    log : str
+        Name of the log in it.
+    """
     folder = Path(home)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config))

@@ -47,11 +47,11 @@ class HeadGrades(NamedTuple):
     data have no labels for it"""
 
     def scaled(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return elements, means and L⁻¹ by the limit: what grades are computed with."""
+        """Return elements (E,), means (E, H) and L⁻¹ (E, H, H) over the limit: numbers that make grades."""
         return self.elements, self.mean, self.whiten / self.limit[:, None, None]
 
     def grade(self, numbers: NDArray[np.int64], hidden: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return grades (N,) of atoms (N,) with activations (N, H); huge for elements that aren't known."""
+        """Return grades (N,), numbers, of atoms with activations (N, H); huge for unknown elements."""
         grades = np.full(len(numbers), UNKNOWN)
         for z, mean, whiten in zip(*self.scaled(), strict=True):
             rows = numbers == z
@@ -109,6 +109,17 @@ class Grades:
     def from_bytes(cls, path: str, content: bytes, network: Network, elements: list[int]) -> "Grades":
         """Read what :meth:`to_bytes` wrote, held against the network and the elements that the file knows.
 
+        Parameters
+        ----------
+        path : str
+            Of the file, for errors.
+        content : bytes
+            Of the entry.
+        network : Network
+            Whose heads these are.
+        elements : list of int
+            Atomic numbers that the file knows.
+
         Raises
         ------
         ModelFileError
@@ -140,21 +151,14 @@ def head_widths(network: Network) -> Iterator[tuple[str, int]]:
 def _head(
     path: str, name: str, parts: dict[str, Tensor | None], width: int, known: list[int]
 ) -> HeadGrades:
-    def fail(rule: str) -> ModelFileError:
-        return ModelFileError(f"{path}: {GRADES}, {name}: {rule}")
-
-    values: dict[str, NDArray] = {}
-    for part, tensor in parts.items():
-        kind = torch.int64 if part == "elements" else torch.float32
-        if tensor is None or tensor.dtype != kind:
-            raise fail(f"{part} must be there, of {kind}, got {None if tensor is None else tensor.dtype}")
-        values[part] = tensor.numpy() if kind == torch.int64 else tensor.double().numpy()
-        if not (np.abs(values[part]) < LARGEST).all():
-            raise fail(f"{part} must be finite and below {LARGEST:g}")
+    where = f"{path}: {GRADES}, {name}"
+    values = _numbers(where, parts)
     elements, triangle = values["elements"], width * (width + 1) // 2
     count = len(elements) if elements.ndim == 1 else 0
     if not count or not set(elements.tolist()) <= set(known) or not (np.diff(elements) > 0).all():
-        raise fail(f"elements must be some of {known}, ascending, got {elements.tolist()!r:.100}")
+        raise ModelFileError(
+            f"{where}: elements must be some of {known}, ascending, got {elements.tolist()!r:.100}"
+        )
     shapes: dict[str, list[tuple[int, ...]]] = {
         "mean": [(count, width)],
         "triangle": [(count, triangle)],
@@ -164,12 +168,28 @@ def _head(
     }
     for part, allowed in shapes.items():
         if values[part].shape not in allowed:
-            raise fail(f"{part} must have the shape {allowed[-1]}, got {values[part].shape}")
+            raise ModelFileError(
+                f"{where}: {part} must have the shape {allowed[-1]}, got {values[part].shape}"
+            )
     whiten = _square(values["triangle"], width)
     if not (np.diagonal(whiten, axis1=1, axis2=2) > 0).all() or not (values["limit"] > 0).all():
-        raise fail("limits and diagonals must be positive")
+        raise ModelFileError(f"{where}: limits and diagonals must be positive")
     total = _square(values["total"][None], width)[0] if values["total"].size else np.zeros((0, 0))
     return HeadGrades(elements, values["mean"], whiten, values["largest"], values["limit"], total)
+
+
+def _numbers(where: str, parts: dict[str, Tensor | None]) -> dict[str, NDArray]:
+    """The tensors as arrays, after a look at their types and sizes."""
+    values: dict[str, NDArray] = {}
+    for part, tensor in parts.items():
+        kind = torch.int64 if part == "elements" else torch.float32
+        if tensor is None or tensor.dtype != kind:
+            got = None if tensor is None else tensor.dtype
+            raise ModelFileError(f"{where}: {part} must be there, of {kind}, got {got}")
+        values[part] = tensor.numpy() if kind == torch.int64 else tensor.double().numpy()
+        if not (np.abs(values[part]) < LARGEST).all():
+            raise ModelFileError(f"{where}: {part} must be finite and below {LARGEST:g}")
+    return values
 
 
 def _square(triangles: NDArray[np.float64], width: int) -> NDArray[np.float64]:

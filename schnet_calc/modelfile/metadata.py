@@ -187,6 +187,21 @@ RULES: dict[str, Any] = {
 
 
 def check_embedding(path: str, elements: list[int], architecture: str) -> None:
-    """Raise ``ModelFileError`` for elements that a registered network has no embedding for."""
+    """Look whether a registered network has an embedding for all elements.
+
+    Parameters
+    ----------
+    path : str
+        Of the file, for errors.
+    elements : list of int
+        Atomic numbers.
+    architecture : str
+        Of the network; any elements do for one that isn't registered.
+
+    Raises
+    ------
+    ModelFileError
+        It has none.
+    """
     if architecture in ARCHITECTURES and max(elements) > MAX_ATOMIC_NUMBER:
         raise ModelFileError(f"{path}: element {max(elements)}, but embeddings end at {MAX_ATOMIC_NUMBER}")

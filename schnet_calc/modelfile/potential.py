@@ -118,7 +118,7 @@ def _check_shapes(path: str, network: Network, weights: dict[str, torch.Tensor])
 
 
 def weights_sha256(weights: dict[str, torch.Tensor]) -> str:
-    """Return the hash of names, types, shapes and values."""
+    """Return the hash of names, types, shapes and values of weights (...,)."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         tensor = weights[name].detach().cpu().contiguous()

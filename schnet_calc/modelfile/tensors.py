@@ -11,7 +11,7 @@ LARGEST_HEADER = 2**20
 
 
 def read_tensors(path: object, name: str, content: bytes) -> dict[str, Tensor]:
-    """Return the tensors of an entry by name.
+    """Return the tensors (...,) of an entry by name, weights or other numbers.
 
     Parameters
     ----------

@@ -75,7 +75,17 @@ def draw_energy_and_temperature(
 
 
 def draw_grades(ax: Axes, time: NDArray[np.float64], grades: NDArray[np.float64]) -> None:
-    """Draw the largest grade of any atom (rows,) over time, ps, and the limit."""
+    """Draw the largest grade of any atom over time, and the limit.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    time : array
+        (rows,) ps.
+    grades : array
+        (rows,) numbers.
+    """
     ax.plot(time, grades, color=COLORS[3], lw=0.8, rasterized=len(time) > MANY)
     ax.axhline(1.0, color="0.5", lw=0.8, ls="--")
     ax.set(xlabel="time, ps", ylabel="largest grade", ylim=(0.0, 1.1 * max(1.0, float(np.nanmax(grades)))))

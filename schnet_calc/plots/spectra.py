@@ -64,18 +64,11 @@ def draw_spectrum(
     top = max(float(np.max(frequencies)), float(known.max(initial=0.0))) * 1.06
     low = min(0.0, float(np.min(frequencies)) * 1.1)
     grid = np.linspace(low, top, 2000)
-
-    def broadened(values: Any) -> NDArray[np.float64]:
-        density: NDArray[np.float64] = np.exp(
-            -0.5 * ((grid[:, None] - np.asarray(values)) / width) ** 2
-        ).sum(axis=1)
-        return density
-
     sides = [(np.asarray(frequencies), 1.0, COLORS[0], name)]
     if len(known):
         sides.append((known, -1.0, COLORS[1], "reference"))
     for values, sign, color, label in sides:
-        curve = sign * broadened(values)
+        curve = sign * np.exp(-0.5 * ((grid[:, None] - values) / width) ** 2).sum(axis=1)
         axes.fill_between(grid, curve, color=color, alpha=0.25, lw=0)
         axes.plot(grid, curve, color=color, lw=1.2, label=label)
         axes.vlines(values, 0, sign, color=color, lw=0.9)

@@ -118,7 +118,7 @@ def crystal_properties(
 def equation_of_state(
     crystal: ase.Atoms, calculator: Any, fmax: float = 1e-4
 ) -> tuple[FloatArray, FloatArray, float]:
-    """Return volumes, Å³, energies, eV, and the bulk modulus, GPa, of a crystal scaled by :data:`SCALES`.
+    """Return volumes (points,), Å³, energies (points,), eV, and the bulk modulus, GPa, at :data:`SCALES`.
 
     At each volume the atoms and the shape of the cell are relaxed, as under hydrostatic pressure.
 

@@ -51,7 +51,7 @@ class Dynamics:
         return max(3 * len(self.atoms) - rigid, 1)
 
     def temperatures(self) -> FloatArray:
-        """Return the kinetic temperature that each replica had, K; of the vibrations where there are no momenta."""
+        """Return the kinetic temperatures (R,) of the replicas, K; of the vibrations where there are no momenta."""
         if self.momenta is None:
             found = vibrational_spectrum(
                 self.positions, self.atoms.get_masses(), self.timestep, positions=True

@@ -35,7 +35,17 @@ def degrees_of_freedom(atoms: ase.Atoms, thermostat: str) -> int:
 
 
 def first_momenta(atoms: ase.Atoms, temperature: float, seed: int | list[int]) -> ase.Atoms:
-    """A copy with its own momenta, or if it has none with momenta drawn for K, free of rigid motion."""
+    """Return a copy with its own momenta, or if it has none with drawn ones, free of rigid motion.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        Not changed.
+    temperature : float
+        K.
+    seed : int or list of int
+        Of the draw.
+    """
     moving = atoms.copy()
     if not np.any(moving.get_momenta()):
         rng = np.random.default_rng(seed)

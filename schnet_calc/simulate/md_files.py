@@ -47,7 +47,7 @@ class MDRun:
     """Whether the volume changes."""
 
     def table(self) -> dict[str, np.ndarray]:
-        """The columns of the log."""
+        """Return the columns (rows,) of the log by name, which ends with the unit: ps, eV, K."""
         values = np.loadtxt(self.log, delimiter=",", skiprows=1, ndmin=2)
         return dict(zip(CSV_FIELDS, values.T, strict=False))  # older runs have no grades
 
@@ -217,7 +217,19 @@ def _time(step: int, settings: MDSettings) -> str:
 
 
 def log_row(step: int, atoms: ase.Atoms, settings: MDSettings, heat: Heat) -> tuple[str, ...]:
-    """Return a row of :data:`CSV_FIELDS` for a structure with momenta and energy, per replica."""
+    """Return a row of :data:`CSV_FIELDS`, per replica.
+
+    Parameters
+    ----------
+    step : int
+        Of the run.
+    atoms : Atoms
+        With momenta and energy.
+    settings : MDSettings
+        Of the run.
+    heat : Heat
+        Momenta and replicas that share the energy.
+    """
     potential, kinetic = (
         e / heat.n_replicas for e in (atoms.get_potential_energy(), atoms.get_kinetic_energy())
     )

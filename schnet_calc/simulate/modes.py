@@ -92,7 +92,7 @@ class NormalModes:
 
 
 def rigid_motions(atoms: ase.Atoms) -> NDArray[np.float64]:
-    """Orthonormal mass-weighted translations and rotations: (6, 3N), or (5, 3N) if linear."""
+    """Return orthonormal translations and rotations (6, 3N), (5, 3N) if linear, in coordinates of Å√amu."""
     weights = np.sqrt(atoms.get_masses())
     arms = atoms.positions - atoms.get_center_of_mass()
     translations = [np.outer(weights, axis).ravel() for axis in np.eye(3)]
@@ -169,7 +169,19 @@ def write_modes(
     calculator: SchNetCalculator,
     further: dict[str, Any] | None = None,
 ) -> None:
-    """Write modes, the model that they are of, and further results, as JSON."""
+    """Write modes, the model that they are of, and further results, as JSON.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    modes : NormalModes
+        What is written.
+    calculator : SchNetCalculator
+        That they are of.
+    further : dict, optional
+        Plain values.
+    """
     values = {"task": "modes", **calculator.todict(), **modes.to_dict(), **(further or {})}
     Path(path).write_text(json.dumps(values, indent=1) + "\n")
 

@@ -59,7 +59,7 @@ class Dispersion:
         return self.lowest > UNSTABLE
 
     def special_points(self) -> Iterator[tuple[str, FloatArray, bool]]:
-        """Yield each special point once: its name, frequencies, and whether they are exact."""
+        """Yield each special point once: its name, frequencies (3N,), cm⁻¹, and whether they are exact."""
         first: dict[str, int] = {}
         for name, k in self.corners:
             first.setdefault(name, k)

@@ -36,11 +36,11 @@ class PIMDRun:
         return sorted(self.directory.glob("replica_*")) or [self.directory]
 
     def tables(self) -> list[dict[str, FloatArray]]:
-        """Columns of ``simulation.out`` of each replica: ps, eV, K, Å."""
+        """Return the columns (rows,) of ``simulation.out`` of each replica: ps, eV, K, Å."""
         return [read_properties(folder / f"{PREFIX}.out") for folder in self.folders]
 
     def table(self) -> dict[str, FloatArray]:
-        """The same, means over replicas."""
+        """Return the same (rows,), means over replicas: ps, eV, K, Å."""
         tables = self.tables()
         return {name: np.mean([table[name] for table in tables], axis=0) for name in tables[0]}
 

@@ -32,7 +32,21 @@ Progress = Callable[[int, dict[str, float]], None]
 def serving(
     spec: ModelSpec, settings: PIMDSettings, directory: Path, start: str, lock: int
 ) -> Iterator[tuple[Server, "ClientThread | None"]]:
-    """Start i-PI, and a client unless i-PI evaluates itself; both are stopped in order, come what may."""
+    """Start i-PI, and a client unless i-PI evaluates itself; both are stopped in order, come what may.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        What the client evaluates.
+    settings : PIMDSettings
+        Of the run.
+    directory : path
+        Where it is.
+    start : str
+        The input or checkpoint in it.
+    lock : int
+        File descriptor of the folder's lock, which i-PI keeps open.
+    """
     _sweep_sockets()
     with tempfile.TemporaryDirectory(prefix=f"{SOCKETS}{os.getpid()}_") as sockets:
         server = Server(directory, start, prefix=f"{sockets}/", keep_open=[lock])
@@ -97,7 +111,19 @@ class ClientThread(threading.Thread):
 
 
 def watch(server: Server, client: ClientThread | None, directory: Path, report: Progress) -> None:
-    """Report and tidy up until i-PI ends, or the client does with an error."""
+    """Report and tidy up until i-PI ends, or the client does with an error.
+
+    Parameters
+    ----------
+    server : Server
+        The run.
+    client : ClientThread, optional
+        Who answers it.
+    directory : path
+        Where it is.
+    report : callable
+        Told each row of output: its step, and its values by name.
+    """
     shown = -1.0
     ended = False
     while not ended:

@@ -157,19 +157,16 @@ def relax_many(
     share_batch(moving, calculator)
     runs = [_optimizer(atoms, fmax, optimizer, cell, pressure) for atoms in moving]
     energies: list[list[float]] = [[] for _ in moving]
-
-    def advanced(k: int) -> bool:
-        """Note where a run is now; whether it goes on."""
-        energies[k].append(float(moving[k].get_potential_energy()))
-        return not bool(runs[k].gradient_converged(runs[k].optimizable.get_gradient()))
-
-    going = [k for k in range(len(runs)) if advanced(k)]
-    for _ in range(steps):
-        for k in going:
+    going = list(range(len(runs)))
+    for step in range(steps + 1):
+        for k in going if step else ():
             runs[k].step()
             runs[k].nsteps += 1
         # The first structure that is asked for forces here has all others evaluated with it.
-        going = [k for k in going if advanced(k)]
+        for k in going:
+            energies[k].append(float(moving[k].get_potential_energy()))
+        gradients = {k: runs[k].optimizable.get_gradient() for k in going}
+        going = [k for k in going if not runs[k].gradient_converged(gradients[k])]
     found = [
         _outcome(atoms, run, k not in going, e)
         for k, (atoms, run, e) in enumerate(zip(moving, runs, energies, strict=True))

@@ -84,7 +84,7 @@ class Writer:
             self._add(folder / f"{PREFIX}.out", "".join(lines))
 
     def rows(self, rows: FloatArray) -> None:
-        """Take a row of each replica: (R, columns)."""
+        """Take a row of each replica: (R, columns), in the units of :data:`COLUMNS`."""
         for folder, row in zip(self.folders, rows.tolist(), strict=True):
             self._add(folder / f"{PREFIX}.out", " ".join(f"{x:24.16e}" for x in row) + "\n")
 

@@ -51,7 +51,7 @@ class Bath(NamedTuple):
 
 
 def mode_matrix(beads: int) -> FloatArray:
-    """Return the orthogonal (P, P) matrix from beads to normal modes of a free ring polymer, the centroid first."""
+    """Return orthogonal weights (P, P) of beads in normal modes of a free ring polymer, the centroid first."""
     j, k = np.arange(beads), np.arange(beads)[:, None]
     waves = np.where(k <= beads // 2, np.cos(2 * np.pi * j * k / beads), np.sin(2 * np.pi * j * k / beads))
     alone = (k == 0) | (2 * k == beads)
@@ -91,7 +91,7 @@ ARRAYS = ("positions", "momenta", "heat", "energies", "forces")
 
 
 def on_host(x: Any) -> FloatArray:
-    """Return an array, or a copy of a tensor, for NumPy."""
+    """Return an array (...,), or a copy of a tensor, for NumPy, in its unit."""
     found: FloatArray = x if isinstance(x, np.ndarray) else x.cpu().numpy()
     return found
 
@@ -144,7 +144,7 @@ class Integrator:
         self._to_modes, self._to_beads = self.brought(matrix), self.brought(matrix.T.copy())
 
     def brought(self, x: FloatArray) -> Any:
-        """Return an array of NumPy where the ring polymers are."""
+        """Return an array (...,) of NumPy where the ring polymers are, in its unit."""
         if self.device is None:
             return x
         import torch

@@ -1,5 +1,7 @@
 """The stiffest mode of a structure: what the time between frames has to follow."""
 
+from functools import partial
+
 import ase
 import numpy as np
 from ase import units
@@ -31,22 +33,23 @@ def stiffest_mode(atoms: ase.Atoms, model: Model) -> float:
     model : Model
         Of the forces.
     """
-    weights = np.repeat(1.0 / np.sqrt(atoms.get_masses()), 3)
-
-    def curvature(along: NDArray[np.float64]) -> NDArray[np.float64]:
-        moved = []
-        for sign in (1.0, -1.0):
-            moved.append(atoms.copy())
-            moved[-1].positions += (sign * STEP * along.ravel() * weights).reshape(-1, 3)
-        found = model.precise.evaluate([Structure.from_atoms(a) for a in moved], [])
-        ahead, behind = (p.forces.ravel() for p in found)
-        return np.asarray((behind - ahead) * weights / (2.0 * STEP))
-
-    size = len(weights)
-    hessian = LinearOperator((size, size), matvec=curvature, dtype=float)
+    size = 3 * len(atoms)
+    hessian = LinearOperator((size, size), matvec=partial(_curvature, atoms, model), dtype=float)
     start = np.random.default_rng(0).normal(size=size)
     largest = eigsh(hessian, k=1, which="LA", v0=start, tol=1e-3, return_eigenvectors=False)[0]
     return float(np.sqrt(max(largest, 0.0)) * MODE_UNIT / units.invcm)
+
+
+def _curvature(atoms: ase.Atoms, model: Model, along: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The Hessian, weighted with the masses, times a vector (3N,)."""
+    weights = np.repeat(1.0 / np.sqrt(atoms.get_masses()), 3)
+    moved = []
+    for sign in (1.0, -1.0):
+        moved.append(atoms.copy())
+        moved[-1].positions += (sign * STEP * along.ravel() * weights).reshape(-1, 3)
+    found = model.precise.evaluate([Structure.from_atoms(a) for a in moved], [])
+    ahead, behind = (p.forces.ravel() for p in found)
+    return np.asarray((behind - ahead) * weights / (2.0 * STEP))
 
 
 def stiffest_guess(atoms: ase.Atoms) -> float:

@@ -8,9 +8,11 @@ the constants (J. K. G. Watson, Mol. Phys. 19, 465 (1970)), and a bend's two com
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from typing import Any
 
+import ase
 import numpy as np
 from ase import units
 from numpy.typing import NDArray
@@ -102,12 +104,7 @@ def quartic_field(modes: NormalModes, model: Model, step: float = STEP) -> Quart
     # Å per unit of q: Q = q MODE_UNIT / sqrt(energy of the quantum), and the modes are dx/dQ.
     scales = MODE_UNIT / np.sqrt(omega * units.invcm)
     vectors = (modes.modes * scales[:, None, None]).reshape(len(omega), -1)
-
-    def second(shift: FloatArray) -> FloatArray:
-        moved = modes.atoms.copy()
-        moved.positions += shift.reshape(-1, 3)
-        return np.asarray(vectors @ model.hessian(moved) @ vectors.T / units.invcm)
-
+    second = partial(_hessian_along, vectors, modes.atoms, model)
     here = second(np.zeros(3 * n_atoms))
     ahead, behind = np.stack(
         [(second(step * v), second(-step * v)) for v in in_turn("anharmonic force field", vectors)], axis=1
@@ -117,6 +114,13 @@ def quartic_field(modes: NormalModes, model: Model, step: float = STEP) -> Quart
     cubic = (cubic + cubic.transpose(1, 0, 2) + cubic.transpose(2, 1, 0)) / 3.0
     quartic = (ahead + behind - 2.0 * here) / step**2
     return QuarticField(omega, cubic, quartic, *_rotation(modes), bends)
+
+
+def _hessian_along(vectors: FloatArray, atoms: ase.Atoms, model: Model, shift: FloatArray) -> FloatArray:
+    """Second derivatives (M, M) by steps along vectors (M, 3N), cm⁻¹, at atoms shifted by (3N,) Å."""
+    moved = atoms.copy()
+    moved.positions += shift.reshape(-1, 3)
+    return np.asarray(vectors @ model.hessian(moved) @ vectors.T / units.invcm)
 
 
 def _along_axes(modes: NormalModes) -> tuple[NormalModes, tuple[tuple[int, int], ...]]:
@@ -240,10 +244,8 @@ def _diagonalised(
             if (k, i, j) in resonant:
                 coupling = field.cubic[i, i, k] / 4.0 if i == j else field.cubic[i, j, k] / np.sqrt(8.0)
                 matrix[k, m + n] = matrix[m + n, k] = coupling
-    for (
-        a,
-        b,
-    ) in field.bends:  # overtones of a bend's components meet in those with and without angular momentum
+    for a, b in field.bends:
+        # Overtones of a bend's components meet in those with and without angular momentum.
         if (a, a) in pairs and (b, b) in pairs:
             n, o = m + pairs.index((a, a)), m + pairs.index((b, b))
             matrix[n, o] = matrix[o, n] = overtones[a] - fundamentals[a] - fundamentals[b] - x[a, b]

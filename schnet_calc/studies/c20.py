@@ -24,7 +24,7 @@ from schnet_calc.simulate.md_files import MDRun, MDSettings
 from schnet_calc.simulate.modes import NormalModes, normal_modes
 from schnet_calc.simulate.pimd import PIMDRun, run_pimd
 from schnet_calc.simulate.relax import Relaxation, relax
-from schnet_calc.studies.c20_settings import C20Settings
+from schnet_calc.studies.settings import C20Settings
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a stage, steps done and steps in all."""

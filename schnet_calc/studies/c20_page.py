@@ -184,10 +184,6 @@ def _comparison(study: C20Study, metadata: dict[str, Any]) -> Table:
     known = np.array(reference["frequencies_cm1"])
     test = metadata.get("training", {}).get("test_errors", {})
     zero_point = 0.5 * known.sum() * units.invcm
-
-    def error(key: str) -> str:
-        return f"{test[key]:.3f}" if key in test else "unknown"
-
     ours, run = study.modes.frequencies, study.pimd
     time = run.table()["time"][-1] / 1e3
     rows = [
@@ -202,7 +198,7 @@ def _comparison(study: C20Study, metadata: dict[str, Any]) -> Table:
         ),
         ("zero-point energy, eV", "not given", f"{zero_point:.4f}", f"{study.modes.zero_point_energy:.4f}"),
         *(
-            (name, f"{thesis[key]:.3f}", "labels", error(key))
+            (name, f"{thesis[key]:.3f}", "labels", f"{test[key]:.3f}" if key in test else "unknown")
             for name, key in (
                 ("energy MAE, kcal/mol", "energy_mae_kcal_mol"),
                 ("force MAE, kcal/mol/Å", "force_mae_kcal_mol_ang"),

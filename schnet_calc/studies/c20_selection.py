@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from schnet_calc.studies.configs import config_folder, data_file
-from schnet_calc.studies.kept import KeptPoint, Progress
+from schnet_calc.studies.kept import KeptPoint, MeanErrors, Progress
 from schnet_calc.training import Evaluation, RunConfig
 
 
@@ -19,25 +19,16 @@ class SelectedNetwork(NamedTuple):
     """Weight of the energies (Eq. 5.7); with 0, only the constant of the energies is fitted."""
 
 
-class Published(NamedTuple):
-    """Mean absolute errors of Table 5.6."""
-
-    energy: float
-    """kcal/mol"""
-    force: float
-    """kcal/mol/Å"""
-
-
 PAPER = {
-    SelectedNetwork(3, 64, 0.01): Published(0.228, 0.401),
-    SelectedNetwork(6, 64, 0.01): Published(0.202, 0.217),
-    SelectedNetwork(3, 128, 0.01): Published(0.188, 0.197),
-    SelectedNetwork(6, 128, 0.01): Published(0.100, 0.120),
-    SelectedNetwork(6, 128, 0.1): Published(0.027, 0.171),
-    SelectedNetwork(6, 128, 0.001): Published(0.238, 0.061),
-    SelectedNetwork(6, 128, 0.0): Published(0.260, 0.058),
+    SelectedNetwork(3, 64, 0.01): MeanErrors(0.228, 0.401),
+    SelectedNetwork(6, 64, 0.01): MeanErrors(0.202, 0.217),
+    SelectedNetwork(3, 128, 0.01): MeanErrors(0.188, 0.197),
+    SelectedNetwork(6, 128, 0.01): MeanErrors(0.100, 0.120),
+    SelectedNetwork(6, 128, 0.1): MeanErrors(0.027, 0.171),
+    SelectedNetwork(6, 128, 0.001): MeanErrors(0.238, 0.061),
+    SelectedNetwork(6, 128, 0.0): MeanErrors(0.260, 0.058),
 }
-"""Its eight rows are seven networks: the first row of its lower half is the last of its upper half."""
+"""Table 5.6. Its eight rows are seven networks: the first row of its lower half is the last of its upper half."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +49,18 @@ class SelectionPoint(KeptPoint):
         """The key of :data:`PAPER`."""
         return SelectedNetwork(self.n_interactions, self.n_features, self.rho)
 
+    def cells(self) -> list[str]:
+        """Return the network and its errors, each beside the thesis's, as words of a table."""
+        paper = PAPER[self.network]
+        numbers = (self.energy, paper.energy, self.force, paper.force)
+        return [*(f"{x:g}" for x in self.network), *(f"{x:.3f}" for x in numbers)]
+
     @classmethod
     def of(cls, config: RunConfig, tested: Evaluation) -> "SelectionPoint":
         """Take the errors of energies and forces."""
-        errors = tested.errors.to_dict()
-        return cls(
-            config.model.n_interactions,
-            config.model.n_features,
-            config.training.rho,
-            config.training.steps,
-            errors["energy_mae_kcal_mol"],
-            errors["force_mae_kcal_mol_ang"],
-        )
+        network, training = config.model, config.training
+        shape = (network.n_interactions, network.n_features)
+        return cls(*shape, training.rho, training.steps, *MeanErrors.of(tested.errors))
 
 
 def run_selection(
@@ -94,12 +85,8 @@ def run_selection(
     progress : callable, optional
         Called with a label, steps done, and their number.
     """
-    found = []
-    for network in networks:
-        name = f"T{network.n_interactions}_F{network.n_features}_rho{network.rho:g}"
-        config = configuration(network, steps, data)
-        found.append(SelectionPoint.reached(config, Path(directory) / name, progress))
-    return found
+    configs = {f"T{n[0]}_F{n[1]}_rho{n.rho:g}": configuration(n, steps, data) for n in networks}
+    return SelectionPoint.all_reached(configs, directory, progress)
 
 
 def read_rows(directory: str | Path) -> list[SelectionPoint]:

@@ -13,16 +13,12 @@ from numpy.typing import NDArray
 from schnet_calc.analysis.averages import Estimate
 from schnet_calc.analysis.spectrum import LOWEST
 from schnet_calc.calculator import SchNetCalculator
-from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.simulate.infrared import infrared_intensities, set_isotopes
-from schnet_calc.simulate.md_files import MDSettings
 from schnet_calc.simulate.modes import NormalModes, normal_modes
 from schnet_calc.simulate.relax import Relaxation, relax
 from schnet_calc.simulate.vpt2 import Anharmonic, quartic_field, vpt2
 from schnet_calc.studies.h2co_dynamics import (
     HIGHEST,
-    INTERVAL,
-    STEP,
     Band,
     Moving,
     Report,
@@ -30,6 +26,7 @@ from schnet_calc.studies.h2co_dynamics import (
     run_classical,
     run_trpmd,
 )
+from schnet_calc.studies.settings import H2COSettings
 
 ISOTOPES: dict[str, dict[str, float]] = {"H2CO": {}, "D2CO": {"H": 2.0141}}
 """Masses, amu, of the molecules in the study."""
@@ -94,13 +91,7 @@ class H2COStudy:
 
     relaxation: Relaxation
     molecules: list[Isotopologue]
-    temperature: float
-    """K"""
-    beads: int
-    time: float
-    """ps of each classical replica"""
-    pimd_time: float
-    """ps of each ring polymer"""
+    settings: H2COSettings
 
     @property
     def doubtful(self) -> int:
@@ -111,44 +102,25 @@ class H2COStudy:
         """Return plain values for JSON."""
         return {
             "relaxation": self.relaxation.to_dict(),
-            "temperature_k": self.temperature,
-            "beads": self.beads,
-            "time_ps": self.time,
-            "pimd_time_ps": self.pimd_time,
+            "temperature_k": self.settings.temperature,
+            "beads": self.settings.beads,
+            "time_ps": self.settings.time,
+            "pimd_time_ps": self.settings.pimd_time,
             "molecules": {m.name: m.to_dict() for m in self.molecules},
         }
 
 
 def study_h2co(
-    model: str | Path,
-    directory: str | Path,
-    *,
-    time: float = 4.0,
-    pimd_time: float = 2.0,
-    beads: int = 16,
-    temperature: float = 300.0,
-    seed: int = 0,
-    device: str = "auto",
-    progress: Report | None = None,
+    directory: str | Path, settings: H2COSettings | None = None, progress: Report | None = None
 ) -> H2COStudy:
     """Run the study and leave its trajectories in a folder; runs that are there are continued.
 
     Parameters
     ----------
-    model : str or path
-        A model of formaldehyde with dipoles.
     directory : path
         For structures and trajectories.
-    time, pimd_time : float
-        ps of each of the classical replicas, and of each ring polymer of TRPMD.
-    beads : int
-        Of TRPMD.
-    temperature : float
-        K.
-    seed : int
-        Of the velocities.
-    device : str
-        As for the calculator.
+    settings : H2COSettings, optional
+        Which model, and how much is simulated.
     progress : callable, optional
         Called with the name of the stage, steps done and steps in all.
 
@@ -159,12 +131,12 @@ def study_h2co(
     RuntimeError
         The relaxation did not converge.
     """
-    directory = Path(directory)
+    directory, how = Path(directory), settings or H2COSettings()
     directory.mkdir(parents=True, exist_ok=True)
     report = progress or (lambda stage, done, total: None)
-    precise = SchNetCalculator(model, device=device, dtype="float64")
+    precise = SchNetCalculator(how.model, device=how.device, dtype="float64")
     # Frames have been judged when they were made.
-    seen = SchNetCalculator(model, device=device, on_doubt="ignore").model
+    seen = SchNetCalculator(how.model, device=how.device, on_doubt="ignore").model
     relaxation = relax(molecule("H2CO"), precise, fmax=1e-5, steps=500)
     if not relaxation.converged:
         raise RuntimeError(f"the relaxation did not converge: {relaxation.fmax:.1e} eV/Å")
@@ -178,22 +150,17 @@ def study_h2co(
         intensities = infrared_intensities(modes, precise.model)
         report(f"{name}, modes", 1, 1)
         folders = (directory / f"{name}_classical", directory / f"{name}_trpmd")
-        fast = SchNetCalculator(model, device=device)
-        md = MDSettings(temperature, time, STEP, "none", interval=INTERVAL, seed=seed)
-        strides: dict[str, Any] = {"timestep": STEP, "frame_stride": INTERVAL, "stride": INTERVAL}
-        pimd = PIMDSettings(
-            **strides, beads=beads, temperature=temperature, time=pimd_time, seed=seed, method="trpmd"
-        )
+        fast = SchNetCalculator(how.model, device=how.device)
         doubts = (
-            run_classical(atoms, fast, md, folders[0], name, report),
-            run_trpmd(atoms, fast.model, pimd, folders[1], name, report),
+            run_classical(atoms, fast, how, folders[0], report),
+            run_trpmd(atoms, fast.model, how, folders[1], report),
         )
         both = [
             read_moving(folder, seen, modes, intensities, count)
             for folder, count in zip(folders, doubts, strict=True)
         ]
         found.append(Isotopologue(name, modes, intensities, field, *both))
-    return H2COStudy(relaxation, found, temperature, beads, time, pimd_time)
+    return H2COStudy(relaxation, found, how)
 
 
 def whole(estimate: Estimate) -> str:

@@ -21,6 +21,7 @@ from schnet_calc.simulate.modes import NormalModes
 from schnet_calc.simulate.replicas import run_replicas
 from schnet_calc.simulate.ring_polymer_run import run_ring_polymers
 from schnet_calc.simulate.spectrum import DynamicSpectra, spectra
+from schnet_calc.studies.settings import H2COSettings
 
 HIGHEST = 3300.0
 """cm⁻¹ where the highest band ends."""
@@ -110,44 +111,60 @@ class Moving:
 
 
 def run_classical(
-    atoms: ase.Atoms,
-    calculator: SchNetCalculator,
-    settings: MDSettings,
-    folder: Path,
-    name: str,
-    report: Report,
+    atoms: ase.Atoms, calculator: SchNetCalculator, settings: H2COSettings, folder: Path, report: Report
 ) -> int:
-    """Replicas that are equilibrated from the minimum; how many structures were doubtful."""
-    before = calculator.guard.count
-    show = _stages(f"{name}, classical", settings.n_steps, report)
-    run_replicas([atoms] * REPLICAS, calculator, settings, folder, resume=True, progress=show)
+    """Run replicas that are equilibrated from the minimum; return how many structures were doubtful.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        At the minimum.
+    calculator : SchNetCalculator
+        What moves them.
+    settings : H2COSettings
+        Time and temperature.
+    folder : Path
+        Of the run; one that is there is continued. Its name is the stage's.
+    report : callable
+        Called with the name of the stage, steps done and steps in all.
+    """
+    md = MDSettings(
+        settings.temperature, settings.time, STEP, "none", interval=INTERVAL, seed=settings.seed
+    )
+    before, show = calculator.guard.count, _Stages(folder.name.replace("_", ", "), md.n_steps, report)
+    run_replicas([atoms] * REPLICAS, calculator, md, folder, resume=True, progress=show)
     return calculator.guard.count - before
 
 
-def run_trpmd(
-    atoms: ase.Atoms, model: Model, settings: PIMDSettings, folder: Path, name: str, report: Report
-) -> int:
-    """Ring polymers that are thermalised from the minimum; how many of their beads were doubtful."""
-    show = _stages(f"{name}, TRPMD", settings.n_steps, report)
+def run_trpmd(atoms: ase.Atoms, model: Model, settings: H2COSettings, folder: Path, report: Report) -> int:
+    """Run ring polymers that are thermalised from the minimum; return how many of their beads were doubtful.
+
+    The arguments of :func:`run_classical`, with a model.
+    """
+    how: dict[str, Any] = {name: getattr(settings, name) for name in ("beads", "temperature", "seed")}
+    how |= {"timestep": STEP, "frame_stride": INTERVAL, "stride": INTERVAL, "time": settings.pimd_time}
+    pimd = PIMDSettings(**how, method="trpmd")
+    show = _Stages(folder.name.replace("_trpmd", ", TRPMD"), pimd.n_steps, report)
     several: dict[str, Any] = {"replicas": STARTS, "resume": True, "progress": show}
-    return run_ring_polymers(atoms, model, settings, folder, **several).doubts.count
+    return run_ring_polymers(atoms, model, pimd, folder, **several).doubts.count
 
 
-def _stages(name: str, n_steps: int, report: Report) -> Callable[[int, Any], None]:
+class _Stages:
     """What a run calls: steps of its equilibration are negative, and a stage of their own."""
-    warming: list[int] = []
 
-    def show(step: int, _: Any) -> None:
+    def __init__(self, name: str, n_steps: int, report: Report) -> None:
+        self.name, self.n_steps, self.report = name, n_steps, report
+        self.warming = 0
+
+    def __call__(self, step: int, _: Any) -> None:
         if step < 0:
-            warming.append(-step)
-            report(f"{name}, equilibration", warming[0] + step, warming[0])
+            self.warming = self.warming or -step
+            self.report(f"{self.name}, equilibration", self.warming + step, self.warming)
             return
-        if warming:
-            report(f"{name}, equilibration", warming[0], warming[0])
-            warming.clear()
-        report(name, step, n_steps)
-
-    return show
+        if self.warming:
+            self.report(f"{self.name}, equilibration", self.warming, self.warming)
+            self.warming = 0
+        self.report(self.name, step, self.n_steps)
 
 
 def read_moving(

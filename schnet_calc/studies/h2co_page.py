@@ -28,9 +28,9 @@ def write_h2co_report(study: H2COStudy, place: StudyPage) -> Path:
     page = Page(
         title="Formaldehyde, from labels to its infrared spectrum",
         lead=(
-            f"Harmonic frequencies, VPT2, classical dynamics and path integrals (TRPMD, {study.beads} beads, "
-            f"{study.temperature:g} K) with the model {place.model_name}, trained on {LEVEL}, "
-            "beside measured fundamentals."
+            "Harmonic frequencies, VPT2, classical dynamics and path integrals (TRPMD, "
+            f"{study.settings.beads} beads, {study.settings.temperature:g} K) with the model {place.model_name}, "
+            f"trained on {LEVEL}, beside measured fundamentals."
         ),
         headline=_headline(study),
         sections=[*sections, *place.last_sections()],
@@ -48,7 +48,7 @@ def _headline(study: H2COStudy) -> list[tuple[str, str]]:
 
 
 def _isotopologue(m: Isotopologue, study: H2COStudy, directory: Path) -> list[Part]:
-    runs = {"classical": m.classical.spectra, f"TRPMD, {study.beads} beads": m.quantum.spectra}
+    runs = {"classical": m.classical.spectra, f"TRPMD, {study.settings.beads} beads": m.quantum.spectra}
     strengths = np.array(MEASURED_KM_MOL.get(m.name, np.ones(6)))
     lines = np.column_stack((MEASURED[m.name], strengths / strengths.max()))
     harmonic = {"frequencies_cm1": m.modes.frequencies, "intensities_km_mol": m.intensities}

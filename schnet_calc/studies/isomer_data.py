@@ -56,7 +56,7 @@ def draw_isomers(qm9: str | Path = "qm9pack", seed: int = 0) -> Iterator[ase.Ato
 
 
 def are_isomers(frames: Frames) -> NDArray[np.bool_]:
-    """Return which frames (M,) are molecules of C7H10O2.
+    """Return a mask (M,) of the frames that are molecules of C7H10O2.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def are_isomers(frames: Frames) -> NDArray[np.bool_]:
 def move(
     atoms: ase.Atoms, calculator: Any, seed: int, n_frames: int = N_FRAMES
 ) -> dict[str, NDArray[np.float64]] | None:
-    """Return frames of a molecule's dynamics at 500 K; None if the calculator fails on the way.
+    """Return frames of a molecule's dynamics at 500 K, arrays (M, ...) by :data:`KEYS`; None if labels fail.
 
     Parameters
     ----------

@@ -2,38 +2,27 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from schnet_calc.analysis.errors import KCAL_MOL
+from schnet_calc.analysis.errors import Errors
 from schnet_calc.data import Frames
 from schnet_calc.model import Model
 from schnet_calc.modelfile import shipped_models
 from schnet_calc.studies.configs import config_folder
 from schnet_calc.studies.isomer_data import held_out_isomers
-from schnet_calc.studies.kept import Progress, steps_of
-from schnet_calc.training import Evaluation, RunConfig, evaluate
+from schnet_calc.studies.kept import MeanErrors, Progress, steps_of
+from schnet_calc.training import RunConfig, evaluate
 from schnet_calc.training.workflow import train
 
-
-class Published(NamedTuple):
-    """Mean absolute errors of Table 5.5, trained on 400,000 frames with other labels."""
-
-    energy: float
-    """kcal/mol"""
-    force: float
-    """kcal/mol/Å"""
-
-
 PAPER = {
-    ("energies alone", "known molecules"): Published(0.52, 4.13),
-    ("energies alone", "unknown molecules"): Published(3.11, 5.71),
-    ("energies and forces", "known molecules"): Published(0.36, 1.00),
-    ("energies and forces", "unknown molecules"): Published(2.40, 2.18),
-    ("mean predictor", "known molecules"): Published(14.89, 19.56),
-    ("mean predictor", "unknown molecules"): Published(15.54, 19.15),
+    ("energies alone", "known molecules"): MeanErrors(0.52, 4.13),
+    ("energies alone", "unknown molecules"): MeanErrors(3.11, 5.71),
+    ("energies and forces", "known molecules"): MeanErrors(0.36, 1.00),
+    ("energies and forces", "unknown molecules"): MeanErrors(2.40, 2.18),
+    ("mean predictor", "known molecules"): MeanErrors(14.89, 19.56),
+    ("mean predictor", "unknown molecules"): MeanErrors(15.54, 19.15),
 }
+"""Table 5.5, trained on 400,000 frames with other labels."""
 MODELS = {
     "energies alone": ("isomers_energies", "energies.toml"),
     "energies and forces": ("isomers", "forces.toml"),
@@ -49,24 +38,26 @@ class IsomerErrors:
     """A key of :data:`MODELS`, or ``"mean predictor"``."""
     kind: str
     """One of :data:`KINDS`."""
-    energy: float
-    """Mean absolute error, kcal/mol."""
-    force: float
-    """Mean absolute error of a component, kcal/mol/Å."""
+    found: MeanErrors
     n_frames: int
 
     @property
-    def paper(self) -> Published:
+    def paper(self) -> MeanErrors:
         """What the thesis reports."""
         return PAPER[self.trained_on, self.kind]
+
+    def cells(self) -> list[str]:
+        """Return the row as words: errors, each beside the thesis's."""
+        numbers = (x for both in zip(self.found, self.paper, strict=True) for x in both)
+        return [self.trained_on, self.kind, *(f"{x:.2f}" for x in numbers)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return {
             "trained_on": self.trained_on,
             "kind": self.kind,
-            "energy_mae_kcal_mol": self.energy,
-            "force_mae_kcal_mol_ang": self.force,
+            "energy_mae_kcal_mol": self.found.energy,
+            "force_mae_kcal_mol_ang": self.found.force,
             "n_frames": self.n_frames,
             "published": self.paper._asdict(),
         }
@@ -114,21 +105,13 @@ def isomer_rows(
             )
         loaded = Model(source, on_doubt="ignore")
         for kind, frames in sets.items():
-            rows.append(_row(name, kind, evaluate(loaded, frames)))
+            tested = evaluate(loaded, frames)
+            rows.append(IsomerErrors(name, kind, MeanErrors.of(tested.errors), tested.n_frames))
     return rows + [_mean_row(kind, frames) for kind, frames in sets.items()]
-
-
-def _row(name: str, kind: str, tested: Evaluation) -> IsomerErrors:
-    errors = tested.errors.to_dict()
-    return IsomerErrors(
-        name, kind, errors["energy_mae_kcal_mol"], errors["force_mae_kcal_mol_ang"], tested.n_frames
-    )
 
 
 def _mean_row(kind: str, frames: Frames) -> IsomerErrors:
     """Row of the mean of the energies, all isomers having the same atoms, and of no forces."""
     energies, forces = frames.labels["energy"], frames.labels["forces"]
-    energy = float(np.abs(energies - energies.mean()).mean()) / KCAL_MOL
-    return IsomerErrors(
-        "mean predictor", kind, energy, float(np.abs(forces).mean()) / KCAL_MOL, len(frames)
-    )
+    found = MeanErrors.of(Errors.of(energies - energies.mean(), forces))
+    return IsomerErrors("mean predictor", kind, found, len(frames))

@@ -2,11 +2,12 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
+from schnet_calc.analysis.errors import Errors
 from schnet_calc.folders import replace_json
 from schnet_calc.training import Evaluation, RunConfig
 from schnet_calc.training.workflow import train
@@ -15,6 +16,21 @@ POINT = "point.json"
 
 Progress = Callable[[str, int, int], None]
 """Called with a label, how much is done, and how much there is."""
+
+
+class MeanErrors(NamedTuple):
+    """Mean absolute errors of energies and forces, as the thesis and the paper have them."""
+
+    energy: float
+    """kcal/mol"""
+    force: float
+    """kcal/mol/Å"""
+
+    @classmethod
+    def of(cls, errors: Errors) -> "MeanErrors":
+        """Take them from errors of both."""
+        found = errors.to_dict()
+        return cls(found["energy_mae_kcal_mol"], found["force_mae_kcal_mol_ang"])
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,13 @@ class KeptPoint(ABC):
     def read_all(cls, directory: str | Path) -> list[Self]:
         """Return the trainings in a folder that are done, in the order of their names."""
         return [cls(**json.loads(path.read_text())) for path in sorted(Path(directory).glob(f"*/{POINT}"))]
+
+    @classmethod
+    def all_reached(
+        cls, configs: Mapping[str, RunConfig], directory: str | Path, progress: Progress | None = None
+    ) -> list[Self]:
+        """Train and test each configuration in the folder of its name, with progress as for :meth:`reached`."""
+        return [cls.reached(config, Path(directory) / name, progress) for name, config in configs.items()]
 
     @classmethod
     def reached(cls, config: RunConfig, folder: Path, progress: Progress | None = None) -> Self:

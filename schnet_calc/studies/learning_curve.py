@@ -38,6 +38,18 @@ class LearningPoint(KeptPoint):
     error: float
     """Mean absolute error of U0 on unseen molecules, kcal/mol."""
 
+    def cells(self) -> list[str]:
+        """Return network, size and error beside the thesis's, as words of a table."""
+        theirs = PUBLISHED.get((self.architecture, self.n_interactions, self.n_train))
+        shown = "" if theirs is None else f"{theirs:.2f}"
+        return [
+            self.architecture,
+            str(self.n_interactions),
+            f"{self.n_train:,}",
+            f"{self.error:.2f}",
+            shown,
+        ]
+
     @classmethod
     def of(cls, config: RunConfig, tested: Evaluation) -> "LearningPoint":
         """Take the error of the energy."""
@@ -75,24 +87,12 @@ def run_learning_curve(
     progress : callable, optional
         Called with a label, steps done, and their number.
     """
-    found = []
-    for architecture, n_interactions in networks:
-        for n_train in sizes:
-            config = configuration(architecture, n_interactions, n_train, steps, data)
-            name = f"{architecture}_T{n_interactions}_N{n_train}"
-            found.append(LearningPoint.reached(config, Path(directory) / name, progress))
-    return found
-
-
-def read_points(directory: str | Path) -> list[LearningPoint]:
-    """Return the trainings in a folder that are done, in the order of their names.
-
-    Parameters
-    ----------
-    directory : path
-        As for :func:`run_learning_curve`.
-    """
-    return LearningPoint.read_all(directory)
+    configs = {
+        f"{name}_T{depth}_N{size}": configuration(name, depth, size, steps, data)
+        for name, depth in networks
+        for size in sizes
+    }
+    return LearningPoint.all_reached(configs, directory, progress)
 
 
 def configuration(

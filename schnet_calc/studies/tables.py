@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from schnet_calc.data import Frames, Labels, read_frames
 from schnet_calc.model import Model
 from schnet_calc.modelfile import shipped_models
 from schnet_calc.studies.configs import config_folder, data_file
+from schnet_calc.studies.kept import Progress
 from schnet_calc.training import Evaluation, RunConfig, evaluate
 from schnet_calc.training.setup import new_split, read_data
 from schnet_calc.training.workflow import train
@@ -133,11 +134,15 @@ class Tested:
     @property
     def found(self) -> dict[str, float]:
         """Mean absolute errors by the names of the published ones."""
-        values = {}
-        for name in self.row.published:
-            prop, unit = name.split(", ")
-            values[name] = self.evaluation.errors[prop].mae * UNITS[unit]
-        return values
+        parts = {name: name.split(", ") for name in self.row.published}
+        return {name: self.evaluation.errors[of].mae * UNITS[unit] for name, (of, unit) in parts.items()}
+
+    def cells(self) -> list[list[str]]:
+        """Return a line of words for each error, beside the thesis's; ``!`` is above it."""
+        return [
+            [self.row.what, name, f"{value:.3f}{'' if value <= theirs else ' !'}", f"{theirs:.3f}"]
+            for (name, value), theirs in zip(self.found.items(), self.row.published.values(), strict=True)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -193,7 +198,7 @@ def evaluated_rows(
     table: str,
     data: str | Path | None = None,
     directory: str | Path | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
     folder: str | Path | None = None,
 ) -> list[Tested]:
     """Test the models of a table on the frames that their training left alone.
@@ -228,7 +233,7 @@ def evaluated_rows(
         if row.model not in shipped_models():
             continue
         frames = held_out(configuration(row, data, folder), read)
-        show = None if progress is None else _reporter(progress, row.what, len(frames))
+        show = None if progress is None else partial(_report, progress, row.what, len(frames))
         found.append(Tested(row, evaluate(Model(row.model, on_doubt="ignore"), frames, show)))
     return found
 
@@ -248,5 +253,5 @@ def _trained(
     return tested
 
 
-def _reporter(progress: Callable[[str, int, int], None], name: str, total: int) -> Callable[[int], None]:
-    return lambda done: progress(name, done, total)
+def _report(progress: Progress, name: str, total: int, done: int) -> None:
+    progress(name, done, total)

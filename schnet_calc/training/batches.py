@@ -120,6 +120,9 @@ class Batches:
                 low, high = min(low, float(distances.min())), max(high, float(distances.max()))
         return (low, high) if np.isfinite(low) else (0.0, 0.0)
 
+    def _real(self, x: NDArray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(x)).to(self.dtype)
+
     def batch(self, indices: NDArray[np.int64]) -> TrainingBatch:
         """Put frames of (B,) indices together."""
         frames = self.frames
@@ -129,10 +132,7 @@ class Batches:
         n_pairs = self.n_pairs[indices]
         pair_rows = _ranges(self.pair_offsets[indices], n_pairs)
         base = np.repeat(starts[:-1], n_pairs)
-
-        def real(x: NDArray) -> Tensor:
-            return torch.from_numpy(np.ascontiguousarray(x)).to(self.dtype)
-
+        real = self._real
         graph = Graph(
             numbers=torch.from_numpy(frames.numbers[rows]),
             positions=real(frames.positions[rows]),

@@ -50,13 +50,8 @@ class Evaluation:
     """How force errors go with grades; empty without either."""
 
     @property
-    def energy_differences(self) -> NDArray[np.float64]:
-        """(M',) eV."""
-        return self.differences.get("energy", np.zeros(0))
-
-    @property
     def force_differences(self) -> NDArray[np.float64]:
-        """(3A',) components, eV/Å."""
+        """(K,) components of forces, eV/Å."""
         return self.differences.get("forces", np.zeros(0))
 
     @property

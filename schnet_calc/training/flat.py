@@ -40,7 +40,7 @@ class FlatWeights:
         return [self._part(0, len(self.values), (len(self.values),))]
 
     def by_shape(self) -> list[Tensor]:
-        """Weights as matrices of each shape, (n, rows, columns), and all that are none, with their gradients."""
+        """Matrices of weights of each shape (n, rows, columns), and others (n,), with their gradients."""
         parts, end = [], 0
         for shape, group in groupby(self._weights, _shape):
             weights = list(group)

@@ -5,6 +5,7 @@ A new term is an entry of :func:`terms`.
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -42,19 +43,12 @@ def terms(
     properties : dict
         What they are; any other name is a number of the structure.
     """
-
-    def forces(predicted: Tensor, label: Tensor, batch: TrainingBatch) -> Tensor:
-        squares = mean_squares(predicted - label, batch, config.force_outlier)
-        if config.force_scale > 0:
-            squares = squares / (1.0 + mean_squares(label, batch) / config.force_scale**2)
-        return squares
-
     found = []
     for name, variance in labels.items():
         if name == "energy":
             found.append(Term(name, config.rho, _squares))
         elif name == "forces":
-            found.append(Term(name, config.force_weight, forces))
+            found.append(Term(name, config.force_weight, partial(_force_squares, config)))
         elif name == "virial":
             found.append(Term(name, config.stress_weight, _squares_per_atom))
         else:
@@ -103,6 +97,15 @@ def batch_labels(name: str, batch: TrainingBatch) -> Tensor:
 def _squares(predicted: Tensor, label: Tensor, batch: TrainingBatch) -> Tensor:
     squares = (predicted - label) ** 2
     return squares if squares.ndim == 1 else squares.reshape(len(squares), -1).sum(1)
+
+
+def _force_squares(
+    config: TrainingConfig, predicted: Tensor, label: Tensor, batch: TrainingBatch
+) -> Tensor:
+    squares = mean_squares(predicted - label, batch, config.force_outlier)
+    if config.force_scale > 0:
+        squares = squares / (1.0 + mean_squares(label, batch) / config.force_scale**2)
+    return squares
 
 
 def _squares_per_atom(predicted: Tensor, label: Tensor, batch: TrainingBatch) -> Tensor:

@@ -1,8 +1,8 @@
 """What a network says of a batch, as a differentiable function of the weights."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -67,20 +67,21 @@ def explicit_predictor(network: SchNet, grid: SplineGrid, in_one_call: bool = Tr
     in_one_call : bool
         Whether the blocks are compiled as a whole where the device is the CPU; else they are tensor operations.
     """
-    basis = table_basis(network, grid)
+    return partial(_predict_explicit, grid, table_basis(network, grid), in_one_call)
 
-    def predict(network: Network, batch: TrainingBatch) -> dict[str, Tensor]:
-        if not isinstance(network, SchNet):
-            raise TypeError(f"explicit forces are written for SchNet, not {type(network).__name__}")
-        how = _compiled if in_one_call and batch.counts.device.type == "cpu" else _as_tensors
-        atomic, x, forces, virials = how(network, grid, basis, batch, bool(set(batch.labels) & DERIVATIVES))
-        found = {"energy": batch.sums(atomic)}
-        if forces is not None and virials is not None:
-            found |= {"forces": forces, "virial": virials}
-        outputs = {name: head(x) for name, head in network.heads.items()}
-        return found | read_heads(network, outputs, batch)
 
-    return predict
+def _predict_explicit(
+    grid: SplineGrid, basis: Tensor, in_one_call: bool, network: Network, batch: TrainingBatch
+) -> dict[str, Tensor]:
+    if not isinstance(network, SchNet):
+        raise TypeError(f"explicit forces are written for SchNet, not {type(network).__name__}")
+    how = _compiled if in_one_call and batch.counts.device.type == "cpu" else _as_tensors
+    atomic, x, forces, virials = how(network, grid, basis, batch, bool(set(batch.labels) & DERIVATIVES))
+    found = {"energy": batch.sums(atomic)}
+    if forces is not None and virials is not None:
+        found |= {"forces": forces, "virial": virials}
+    outputs = {name: head(x) for name, head in network.heads.items()}
+    return found | read_heads(network, outputs, batch)
 
 
 def _compiled(
@@ -128,11 +129,3 @@ def read_heads(network: Network, outputs: dict[str, Tensor], batch: TrainingBatc
         how = REDUCTIONS[kind]
         found |= how.values(name, how.reduce(how.parts(outputs[name], batch), batch))
     return found
-
-
-def missing_heads(names: Iterable[str], network: Network) -> list[str]:
-    """Return the labels that the network has nothing for."""
-    known = {"energy", *DERIVATIVES}
-    for name, kind in network.config.heads.items():
-        known |= set(REDUCTIONS[kind].values(name, np.zeros(REDUCTIONS[kind].shape)))
-    return sorted(set(names) - known)

@@ -205,17 +205,18 @@ def check_same_config(saved: RunConfig, asked: RunConfig, path: Path, step: int)
     step : int
         Of the checkpoint.
     """
-
-    def essence(config: RunConfig) -> dict[str, Any]:
-        training = replace(config.training, threads=0, device="auto", checkpoint_minutes=1.0, steps=1)
-        data = replace(config.data, file="", n_train=None, n_validation=None)  # the split is in the folder
-        return replace(config, training=training, data=data).to_dict()
-
     if asked.training.steps < step:
         raise ValueError(
             f"{path} has {step} steps already, more than training.steps = {asked.training.steps}"
         )
-    for section, table in essence(saved).items():
-        for key, value in essence(asked)[section].items():
+    for section, table in _essence(saved).items():
+        for key, value in _essence(asked)[section].items():
             if key in table and table[key] != value:
                 raise ValueError(f"{path} was written with {section}.{key} = {table[key]!r}, not {value!r}")
+
+
+def _essence(config: RunConfig) -> dict[str, Any]:
+    """What has to be the same for a run to go on."""
+    training = replace(config.training, threads=0, device="auto", checkpoint_minutes=1.0, steps=1)
+    data = replace(config.data, file="", n_train=None, n_validation=None)  # the split is in the folder
+    return replace(config, training=training, data=data).to_dict()

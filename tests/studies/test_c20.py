@@ -23,7 +23,7 @@ from schnet_calc.studies.c20 import (
     dodecahedron,
     study_c20,
 )
-from schnet_calc.studies.c20_settings import C20Settings
+from schnet_calc.studies.settings import C20Settings
 from schnet_calc.training.evaluation import evaluate
 
 

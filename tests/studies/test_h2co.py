@@ -12,6 +12,7 @@ from schnet_calc.studies import h2co_dynamics
 from schnet_calc.studies.h2co import study_h2co
 from schnet_calc.studies.h2co_dynamics import Band, Moving
 from schnet_calc.studies.h2co_page import write_h2co_report
+from schnet_calc.studies.settings import H2COSettings
 from schnet_calc.studies.study_page import StudyPage
 
 GRID = np.arange(0.0, 3300.0, 5.0)
@@ -64,7 +65,7 @@ def test_errors_of_bands_are_their_scatter():
 
 def test_progress_tells_the_equilibration_apart():
     told = []
-    show = h2co_dynamics._stages("X", 10, lambda *what: told.append(what))
+    show = h2co_dynamics._Stages("X", 10, lambda *what: told.append(what))
     for step in (-8, -4, 0, 5, 10):
         show(step, None)
     warming = [("X, equilibration", done, 8) for done in (0, 4, 8)]
@@ -86,7 +87,7 @@ def test_the_study_from_start_to_end(tmp_path, monkeypatch):
             stages.append(stage)
 
     def run(progress=None):
-        return study_h2co("h2co", tmp_path, time=0.06, pimd_time=0.06, beads=2, progress=progress)
+        return study_h2co(tmp_path, H2COSettings(time=0.06, pimd_time=0.06, beads=2), progress)
 
     first = run(report)
     kinds = ("modes", "classical, equilibration", "classical", "TRPMD, equilibration", "TRPMD")

@@ -7,7 +7,7 @@ from ase.build import molecule
 
 from helpers import write_qm9
 from schnet_calc.studies import learning_curve
-from schnet_calc.studies.learning_curve import configuration, read_points
+from schnet_calc.studies.learning_curve import LearningPoint, configuration
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_what_is_done_is_read_and_the_rest_goes_on(run, qm9, tmp_path, monkeypat
     arguments = ("reproduce", "learning-curve", "--data", qm9, "--interactions", "1", "--steps", "4")
     code, _, err = run(*arguments, "--sizes", "10", "-o", "curve", "--no-dtnn")
     assert code == 0, err
-    (first,) = read_points("curve")
+    (first,) = LearningPoint.read_all("curve")
     assert (first.architecture, first.n_interactions, first.n_train, first.steps) == ("SchNet", 1, 10, 4)
     code, _, err = run(*arguments, "--sizes", "10", "15", "-o", "curve", "--json", "c.json")
     assert code == 0, err

@@ -1,5 +1,6 @@
 """What a call on a GPU reads and writes: arrays of fixed sizes, of which the first parts are in use."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -26,22 +27,25 @@ class Batch(NamedTuple):
 
     @classmethod
     def empty(cls, n_atoms: int, n_structures: int, n_pairs: int, device: torch.device) -> "Batch":
-        """Room in which nothing is in use."""
+        """Return room in which nothing is in use.
 
-        def whole(n: int) -> Tensor:
-            return torch.zeros(n, dtype=torch.int32, device=device)
-
-        def real(n: int) -> Tensor:
-            return torch.zeros(n, 3, dtype=torch.float64, device=device)
-
+        Parameters
+        ----------
+        n_atoms, n_structures, n_pairs : int
+            N, B and E.
+        device : torch.device
+            Where it lies.
+        """
+        whole = partial(torch.zeros, dtype=torch.int32, device=device)
+        real = partial(torch.zeros, dtype=torch.float64, device=device)
         return cls(
             whole(n_atoms),
-            real(n_atoms),
+            real(n_atoms, 3),
             whole(n_structures + 1),
             whole(n_atoms + 1),
             whole(n_pairs).fill_(n_atoms),
             whole(n_pairs),
-            real(n_pairs),
+            real(n_pairs, 3),
         )
 
     @property

@@ -10,7 +10,17 @@ CONSTANTS = ("spacing", "last place", "share", "infinity", "cutoff", "onset", "r
 
 @triton.jit
 def envelope(d, constants, KIND: tl.constexpr):
-    """Factor and slope, 1/Å, at distances d, float64; both zero beyond the cutoff."""
+    """Return factor and slope, 1/Å; both zero beyond the cutoff.
+
+    Parameters
+    ----------
+    d : block
+        Distances, Å, float64.
+    constants : pointer
+        See :data:`CONSTANTS`.
+    KIND : constant
+        Of the cutoff function.
+    """
     cutoff = tl.load(constants + 4)
     inside = d < cutoff
     factor = tl.where(inside, d * 0.0 + 1.0, 0.0)

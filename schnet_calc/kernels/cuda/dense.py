@@ -1,4 +1,10 @@
-"""Kernels over atoms: layers next to an activation, the energy's head, and sums over structures."""
+"""Kernels over atoms: layers next to an activation, the energy's head, and sums over structures.
+
+Arguments that several have: ``x``, ``a``, ``gf`` (N, ...), a row for each of ``n_rows`` atoms; ``w`` and ``b``,
+weights and bias of a layer from ``N_IN`` to ``N_OUT`` features; ``STRIDE``, numbers from row to row where rows are
+wider than what is read; ``KIND`` of the activation; ``BR``, ``BC``, ``BI``, ``BH``, ``BA``, rows, columns and depth
+of what a program has at a time. All kernels write into arrays that are given.
+"""
 
 import triton
 import triton.language as tl
@@ -12,7 +18,10 @@ def dense(
     N_IN: tl.constexpr, N_OUT: tl.constexpr, STRIDE: tl.constexpr, KIND: tl.constexpr,
     BR: tl.constexpr, BC: tl.constexpr, BI: tl.constexpr,
 ):  # fmt: skip
-    """Layer a = x w + b, and f(a) in rows of STRIDE numbers; w (N_IN, N_OUT)."""
+    """Layer a = x w + b, and f(a), fa, in rows of STRIDE numbers; w (N_IN, N_OUT).
+
+    Arguments as in :mod:`.dense`.
+    """
     rows = (tl.program_id(0) * BR + tl.arange(0, BR)).to(tl.int64)
     columns = tl.program_id(1) * BC + tl.arange(0, BC)
     there, wide = rows < n_rows, columns < N_OUT
@@ -37,7 +46,10 @@ def dense_adjoint(
     N_IN: tl.constexpr, N_OUT: tl.constexpr, STRIDE: tl.constexpr, KIND: tl.constexpr,
     BR: tl.constexpr, BC: tl.constexpr, BI: tl.constexpr,
 ):  # fmt: skip
-    """Derivatives gv = (f'(a) gf) w, gf in rows of STRIDE numbers; w (N_IN, N_OUT) is the layer's, transposed."""
+    """Derivatives gv = (f'(a) gf) w, gf in rows of STRIDE numbers; w (N_IN, N_OUT) is the layer's, transposed.
+
+    Arguments as in :mod:`.dense`.
+    """
     rows = (tl.program_id(0) * BR + tl.arange(0, BR)).to(tl.int64)
     columns = tl.program_id(1) * BC + tl.arange(0, BC)
     there, wide = rows < n_rows, columns < N_OUT
@@ -63,7 +75,7 @@ def read_out(
 ):  # fmt: skip
     """Energies w f(a + b) + constant, into ``atoms`` (N, 5) float64, their derivatives q by a (N, H), and f(a + b).
 
-    The rows of a have STRIDE numbers.
+    The rows of a have STRIDE numbers. Arguments as in :mod:`.dense`.
     """
     rows = (tl.program_id(0) * BR + tl.arange(0, BR)).to(tl.int64)
     columns = tl.arange(0, BH)
@@ -84,7 +96,7 @@ def read_out(
 
 @triton.jit
 def sum_structures(strains, first_atoms, virials, BA: tl.constexpr):
-    """Virials (B, 6) of those of atoms (N, 6), float64, always in the same order."""
+    """Virials (B, 6) of those of atoms (N, 6), strains, float64, in fixed order. Arguments as in :mod:`.dense`."""
     s = tl.program_id(0)
     columns = tl.arange(0, 8)
     total = tl.zeros([BA, 8], dtype=tl.float64)

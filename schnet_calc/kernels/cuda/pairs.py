@@ -4,6 +4,11 @@ Each pair is in the list twice, once for either atom, so nobody writes where ano
 pairs: ``place`` int32, the interval of the table; ``factors`` (E, 4), the place t in it, the cutoff function over
 the number of neighbours, its slope, and the rate of t times the former; ``geometry`` float64 (E, 4), the unit
 vector from receiver to sender, and the distance.
+
+Further arguments: ``numbers``, ``positions``, ``first``, ``senders``, ``shifts`` of a
+:class:`~schnet_calc.kernels.cuda.batch.Batch`; ``constants``, ``lifted``, ``table`` and ``bias`` of the
+:class:`~schnet_calc.kernels.cuda.weights.Weights`; ``atoms`` and ``strains`` float64 (N, 5) and (N, 6), results;
+``K`` features of a filter, ``STRIDE`` numbers from row to row, ``BK`` and ``BE`` features and pairs at a time.
 """
 
 import triton
@@ -17,7 +22,10 @@ def locate(
     numbers, positions, first, senders, shifts, constants, lifted, rows, place, factors, geometry, atoms,
     WIDTH: tl.constexpr, STRIDE: tl.constexpr, CUTOFF: tl.constexpr, BW: tl.constexpr, BE: tl.constexpr,
 ):  # fmt: skip
-    """Embed an atom, and find where its pairs look into the tables; into ``atoms`` goes its shortest distance."""
+    """Embed an atom in rows of WIDTH numbers, and find where its pairs look into the tables.
+
+    Into ``atoms`` goes its shortest distance. Arguments as in :mod:`.pairs`.
+    """
     i = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, BW)
     inside = columns < WIDTH
@@ -59,7 +67,7 @@ def convolve(
     first, senders, place, factors, table, y, bias, v,
     K: tl.constexpr, STRIDE: tl.constexpr, BK: tl.constexpr, BE: tl.constexpr,
 ):  # fmt: skip
-    """v_i = sum_j W(d_ij) (y_j + bias); y has rows of STRIDE numbers, v of K."""
+    """v_i = sum_j W(d_ij) (y_j + bias); y has rows of STRIDE numbers, v of K. Arguments as in :mod:`.pairs`."""
     i = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, BK)
     wide = columns < K
@@ -91,7 +99,7 @@ def convolve_adjoint(
 ):  # fmt: skip
     """u_i = sum_j W g_j, and slopes_ij += sum_k W' (y_i g_j + y_j g_i), y with its bias.
 
-    The first to run finds no slopes to add to, and nobody wants the u of the last.
+    The first to run finds no slopes to add to, and nobody wants the u of the last. Arguments as in :mod:`.pairs`.
     """
     i = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, BK)
@@ -121,7 +129,10 @@ def convolve_adjoint(
 
 @triton.jit
 def filters(place, factors, table, e, there, columns, mask, K: tl.constexpr):
-    """Filters of some pairs times the cutoff function, and their slopes, each row of the table read once."""
+    """Filters of pairs e times the cutoff function, and their slopes, each row of the table read once.
+
+    Arguments as in :mod:`.pairs`, with masks of pairs (``there``) and of pairs and columns.
+    """
     t = tl.load(factors + 4 * e, mask=there, other=0.0)[:, None]
     factor = tl.load(factors + 4 * e + 1, mask=there, other=0.0)[:, None]
     falling = tl.load(factors + 4 * e + 2, mask=there, other=0.0)[:, None]
@@ -137,7 +148,10 @@ def filters(place, factors, table, e, there, columns, mask, K: tl.constexpr):
 
 @triton.jit
 def pull(first, slopes, geometry, atoms, strains, BE: tl.constexpr):
-    """Forces of atoms, into ``atoms`` (N, 5), and their virials (N, 6) xx, yy, zz, yz, xz, xy; all float64."""
+    """Forces of atoms, into ``atoms`` (N, 5), and their virials (N, 6) xx, yy, zz, yz, xz, xy; all float64.
+
+    Arguments as in :mod:`.pairs`.
+    """
     i = tl.program_id(0).to(tl.int64)
     zero = tl.zeros([BE], dtype=tl.float64)
     fx, fy, fz = zero, zero, zero

@@ -84,11 +84,8 @@ class _Call:
     def __init__(self, sequence: FusedSequence, batch: Batch) -> None:
         self.of, self.batch = sequence, batch
         n_atoms, n_pairs, n_structures = len(batch.numbers), len(batch.senders), len(batch.first_atoms) - 1
-
-        def real(*shape: int, dtype: torch.dtype = sequence.dtype) -> Tensor:
-            return torch.empty(shape, dtype=dtype, device=sequence.device)
-
-        self.real, self.grid, self.n_atoms = real, (n_atoms,), n_atoms
+        real = self.real
+        self.grid, self.n_atoms = (n_atoms,), n_atoms
         self.place, self.factors = real(n_pairs, dtype=torch.int32), real(n_pairs, 4)
         self.geometry, self.slopes = real(n_pairs, 4, dtype=torch.float64), real(n_pairs)
         self.numbers = real(5 * n_atoms + 6 * n_structures, dtype=torch.float64)
@@ -96,6 +93,10 @@ class _Call:
         self.a = [real(n_atoms, sequence.n_features) for _ in range(sequence.n_blocks)]
         self.last = real(n_atoms, sequence.n_units + sequence.n_features)
         self.q, self.hidden = real(n_atoms, sequence.n_units), real(n_atoms, sequence.n_units)
+
+    def real(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+        """Room for numbers (...,), of the network's type by default."""
+        return torch.empty(shape, dtype=dtype or self.of.dtype, device=self.of.device)
 
     def pairs(self, t: int) -> tuple[Tensor, ...]:
         """The pairs as the kernels of a block take them: with its table, its y and their bias."""

@@ -6,6 +6,7 @@ where y is read.
 """
 
 import math
+from functools import partial
 from typing import NamedTuple, cast
 
 import torch
@@ -46,10 +47,7 @@ class Weights(NamedTuple):
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Weights":
         """The same elsewhere; what is float64 for its own sake stays so."""
-
-        def moved(x: Tensor) -> Tensor:
-            return x.detach().to(device, dtype).contiguous()
-
+        moved = partial(_moved, device=device, dtype=dtype)
         one = ("lifted", "biases", "hidden", "hidden_biases", "hidden_adjoint", "shift", "tables")
         bias, weights, constant = self.head
         return self._replace(
@@ -59,6 +57,10 @@ class Weights(NamedTuple):
             head=(moved(bias), moved(weights), constant.detach().to(device)),
             constants=self.constants.to(device),
         )
+
+
+def _moved(x: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return x.detach().to(device, dtype).contiguous()
 
 
 @torch.no_grad()

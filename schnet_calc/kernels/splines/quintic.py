@@ -8,6 +8,7 @@ exact derivative of the splined energy, which is four times continuously differe
 import copy
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -77,22 +78,24 @@ def choose_grid(
     exact = _forces(network, numbers, positions)
     tolerance = tolerance / MARGIN
     excess = max(1.0, float(exact.pow(2).mean().sqrt()) / USUAL_FORCE)
-
-    def error(knots: float) -> float:
-        grid = SplineGrid.covering(0.0, table_end(network.config), 1.0 / knots)
-        return float((_forces(_splined(network, grid), numbers, positions) - exact).abs().max()) / excess
-
     knots = too_few = FIRST
-    while (found := error(knots)) > tolerance and knots < FINEST:
+    error = partial(_error, network, numbers, positions, exact)
+    while (found := error(knots) / excess) > tolerance and knots < FINEST:
         # The error of a slope falls with the fifth power of the spacing, once that is fine enough.
         too_few, knots = knots, min(knots * max(1.2, 1.1 * (found / tolerance) ** 0.2), FINEST)
     while knots > 1.2 * too_few:
         fewer = math.sqrt(knots * too_few)
-        if (other := error(fewer)) <= tolerance:
+        if (other := error(fewer) / excess) <= tolerance:
             knots, found = fewer, other
         else:
             too_few = fewer
     return SplineGrid.covering(0.0, table_end(network.config), 1.0 / knots), found
+
+
+def _error(network: SchNet, numbers: Tensor, positions: Tensor, exact: Tensor, knots: float) -> float:
+    """Largest error of a force component, eV/Å, with tables of so many knots per Å."""
+    grid = SplineGrid.covering(0.0, table_end(network.config), 1.0 / knots)
+    return float((_forces(_splined(network, grid), numbers, positions) - exact).abs().max())
 
 
 def _splined(network: SchNet, grid: SplineGrid) -> SchNet:
@@ -130,14 +133,15 @@ class _QuinticFilter(nn.Module):
 def quintic_weights(t: Tensor) -> tuple[Tensor, ...]:
     """Return the six B-spline weights (P,) that aren't zero at t (P,) in [0, 1): the compiled one's oracle."""
     s = 1.0 - t
+    return s**5 / 120.0, _second(s), _third(s), _third(t), _second(t), t**5 / 120.0
 
-    def second(x: Tensor) -> Tensor:
-        return (1.0 + x * (5.0 + x * (10.0 + x * (10.0 + x * (5.0 - 5.0 * x))))) / 120.0
 
-    def third(x: Tensor) -> Tensor:
-        return (26.0 + x * (50.0 + x * (20.0 + x * (-20.0 + x * (-20.0 + 10.0 * x))))) / 120.0
+def _second(x: Tensor) -> Tensor:
+    return (1.0 + x * (5.0 + x * (10.0 + x * (10.0 + x * (5.0 - 5.0 * x))))) / 120.0
 
-    return s**5 / 120.0, second(s), third(s), third(t), second(t), t**5 / 120.0
+
+def _third(x: Tensor) -> Tensor:
+    return (26.0 + x * (50.0 + x * (20.0 + x * (-20.0 + x * (-20.0 + 10.0 * x))))) / 120.0
 
 
 def _cluster(elements: Sequence[int], closest: float) -> tuple[Tensor, Tensor]:

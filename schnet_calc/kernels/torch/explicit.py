@@ -7,6 +7,7 @@ Filters come from a table that is computed anew from the filter networks at ever
 not depend on the number of pairs, and it is as differentiable as the networks.
 """
 
+from functools import partial
 from typing import NamedTuple, cast
 
 import torch
@@ -56,13 +57,13 @@ def look_up(network: SchNet, grid: SplineGrid, i: Tensor, j: Tensor, d: Tensor) 
         (P,) distances, Å.
     """
     share = 1.0 / (network.config.neighbor_average or 1.0)
+    return spline_pairs(grid, i, j, d, partial(_envelope, network, share))
 
-    def envelope(x: Tensor) -> tuple[Tensor, Tensor]:
-        """Cutoff function over number of neighbours, and its derivative."""
-        factor, slope = network.cutoff.with_slope(x)
-        return share * factor, share * slope
 
-    return spline_pairs(grid, i, j, d, envelope)
+def _envelope(network: SchNet, share: float, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Cutoff function over number of neighbours, and its derivative."""
+    factor, slope = network.cutoff.with_slope(x)
+    return share * factor, share * slope
 
 
 class Tape(NamedTuple):

@@ -40,7 +40,7 @@ class Head(NamedTuple):
 
 
 def head_weights(network: SchNet) -> list[Tensor]:
-    """Weights (n, m) and biases (n,) of the energy's head, layer after layer."""
+    """Return weights (n, m) and biases (n,) of the energy's head, layer after layer, the last in eV."""
     layers = [*cast(list[nn.Linear], list(network.output_hidden)), network.output]
     return [w for layer in layers for w in (layer.weight, layer.bias)]
 

@@ -34,7 +34,7 @@ MOST_MEMBERS = 100
 """Of a checkpoint that are looked at."""
 
 
-class Found(NamedTuple):
+class ForeignModel(NamedTuple):
     """A model in a file."""
 
     format: str
@@ -45,7 +45,7 @@ class Found(NamedTuple):
     """Options that stand in the file beside the weights."""
 
 
-def recognised(path: Path) -> Found | None:
+def recognised(path: Path) -> ForeignModel | None:
     """Return the model in a file, or None if there is none that is known here.
 
     Raises
@@ -55,7 +55,7 @@ def recognised(path: Path) -> Found | None:
     """
     prefix = _tensorflow_prefix(path)
     if prefix is not None:
-        return Found(TENSORFLOW, tensorflow.Variables(prefix), tensorflow.read_model, {})
+        return ForeignModel(TENSORFLOW, tensorflow.Variables(prefix), tensorflow.read_model, {})
     file = None if path.is_dir() else open_torch_file(path)
     if file is None:
         return None
@@ -113,7 +113,7 @@ def _modules(root: Any) -> Iterator[Inert]:
                         yield holder[name]
 
 
-def _whole_module(file: TorchFile, content: Inert, root: Any) -> Found | None:
+def _whole_module(file: TorchFile, content: Inert, root: Any) -> ForeignModel | None:
     model = Module(file, content)
     code = _code_of(model)
     if code is None:
@@ -124,7 +124,7 @@ def _whole_module(file: TorchFile, content: Inert, root: Any) -> Found | None:
         for weights in _weights(root["state_dict"]):
             newer = _without_wrapper(weights)[1]
     kind = "checkpoint" if isinstance(root, dict) else "pickle" if file.code is None else "TorchScript"
-    return Found(f"{code} {kind}", Module(file, content, newer=nested(newer)), CODES[code], {})
+    return ForeignModel(f"{code} {kind}", Module(file, content, newer=nested(newer)), CODES[code], {})
 
 
 def _code_of(model: Module) -> str | None:
@@ -161,7 +161,7 @@ def _without_wrapper(weights: Mapping[str, Any]) -> tuple[str | None, dict[str, 
     return None, {}
 
 
-def _plain_weights(file: TorchFile, weights: Mapping[str, Any], root: Any) -> Found | None:
+def _plain_weights(file: TorchFile, weights: Mapping[str, Any], root: Any) -> ForeignModel | None:
     code, inner = _without_wrapper(weights)
     if code is None:
         return None
@@ -171,4 +171,4 @@ def _plain_weights(file: TorchFile, weights: Mapping[str, Any], root: Any) -> Fo
         for content in _members(root):
             stored = {**plain_options(content), **stored}
     kind = "state dict" if is_root else "checkpoint"
-    return Found(f"{code} {kind}", Module(file, nested(inner)), CODES[code], stored)
+    return ForeignModel(f"{code} {kind}", Module(file, nested(inner)), CODES[code], stored)

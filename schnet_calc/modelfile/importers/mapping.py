@@ -30,6 +30,15 @@ def assemble(
     The file's units and its scale go into the last layer, all other weights stay as they are. The network is
     float64 if the file's weights are, if lengths are scaled, or if the last layer would suffer from rounding.
 
+    Parameters
+    ----------
+    parts : Parts
+        Of the other code; what has to be assumed is added to them.
+    units : Units
+        In which they are.
+    elements : sequence of str, optional
+        Symbols of those that the model was trained on, where the file doesn't tell.
+
     Raises
     ------
     ModelFileError
@@ -144,16 +153,16 @@ def _check_bessel(basis: Bessel, radius: float) -> None:
 
 
 def _share_filters(blocks: list[Block]) -> bool:
-    def same(a: Linear, b: Linear) -> bool:
-        biases = (a.bias is None) == (b.bias is None) and (
-            a.bias is None or b.bias is None or torch.equal(a.bias, b.bias)
-        )
-        return torch.equal(a.weight, b.weight) and biases
-
     first = blocks[0]
     return len(blocks) > 1 and all(
-        same(first.filter1, b.filter1) and same(first.filter2, b.filter2) for b in blocks[1:]
+        _equal(first.filter1, b.filter1) and _equal(first.filter2, b.filter2) for b in blocks[1:]
     )
+
+
+def _equal(a: Linear, b: Linear) -> bool:
+    if a.bias is None or b.bias is None:
+        return a.bias is b.bias and torch.equal(a.weight, b.weight)
+    return torch.equal(a.weight, b.weight) and torch.equal(a.bias, b.bias)
 
 
 def _weights(parts: Parts, units: Units, shared_filters: bool) -> dict[str, Tensor]:
@@ -166,29 +175,29 @@ def _weights(parts: Parts, units: Units, shared_filters: bool) -> dict[str, Tens
         weights["basis.frequencies"] = parts.basis.frequencies.double().reshape(-1) / units.length
     else:
         weights["basis.centers"] = parts.basis.centers.double().reshape(-1) * units.length
-
-    def add(name: str, layer: Linear, factor: float = 1.0) -> None:
-        bias = torch.zeros(layer.weight.shape[0]) if layer.bias is None else layer.bias
-        weights[f"{name}.weight"], weights[f"{name}.bias"] = layer.weight.double() * factor, bias.double()
-
     for t, block in enumerate(parts.blocks):
         if t == 0 or not shared_filters:
             # sin(f d) / d in another unit of length is a multiple of itself.
-            add(f"filters.{t}.dense1", block.filter1, units.length if bessel else 1.0)
-            add(f"filters.{t}.dense2", block.filter2)
+            weights |= _layer(f"filters.{t}.dense1", block.filter1, units.length if bessel else 1.0)
+            weights |= _layer(f"filters.{t}.dense2", block.filter2)
         for name in ("dense_in", "dense_hidden", "dense_out"):
-            add(f"interactions.{t}.{name}", getattr(block, name))
+            weights |= _layer(f"interactions.{t}.{name}", getattr(block, name))
     if all(block.dense_in.bias is None for block in parts.blocks):
         for t in range(len(parts.blocks)):
             del weights[f"interactions.{t}.dense_in.bias"]
     for i, layer in enumerate(parts.head[:-1]):
-        add(f"output_hidden.{i}", layer)
+        weights |= _layer(f"output_hidden.{i}", layer)
     factor = parts.scale * units.energy
-    add("output", parts.head[-1], factor)
+    weights |= _layer("output", parts.head[-1], factor)
     weights["output.bias"] = weights["output.bias"] * factor
     if parts.pooling == "mean":
         weights["output.bias"] = weights["output.bias"] + parts.shift * units.energy
     return weights
+
+
+def _layer(name: str, layer: Linear, factor: float = 1.0) -> dict[str, Tensor]:
+    bias = torch.zeros(layer.weight.shape[0]) if layer.bias is None else layer.bias
+    return {f"{name}.weight": layer.weight.double() * factor, f"{name}.bias": bias.double()}
 
 
 def _reference_energies(parts: Parts, units: Units, elements: Sequence[str] | None) -> dict[int, float]:

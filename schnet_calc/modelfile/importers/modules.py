@@ -102,7 +102,7 @@ class Module:
         return [self.child(str(i)) for i in numbers]
 
     def tensor(self, name: str) -> Tensor:
-        """Return a weight or buffer, its numbers as floating point ones that are at least float32.
+        """Return a weight or buffer (...,) in the unit of its code, as numbers that are at least float32.
 
         Raises
         ------

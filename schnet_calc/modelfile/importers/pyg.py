@@ -8,7 +8,6 @@ given, plus ``atomref``; ``readout`` pools the atoms, and ``scale`` multiplies t
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.importers import activations
@@ -68,13 +67,8 @@ def _block(interaction: Module) -> Block:
         raise ModelFileError("aggr: messages are added up or averaged; nothing else can be expressed here")
     if filters.has("3") or filters.has("4"):
         raise ModelFileError(f"{filters.where} has more layers than SchNet")
-    layers = (
-        conv.child("lin1"),
-        filters.child("0"),
-        filters.child("2"),
-        conv.child("lin2"),
-        interaction.child("lin"),
-    )
+    of_filters = (filters.child("0"), filters.child("2"))
+    layers = (conv.child("lin1"), *of_filters, conv.child("lin2"), interaction.child("lin"))
     return Block(*map(linear, layers))
 
 
@@ -145,19 +139,16 @@ def _check_shapes(parts: Parts, options: Options) -> None:
 
 
 def _offsets(model: Module, parts: Parts, options: Options) -> None:
-    def number(name: str) -> float | None:
-        told = model.number(name) if model.has(name) else model.value(name, UNKNOWN)
-        value: float | None = options.settle(name, told, None, read_number)
-        return value
-
-    mean, std, scale = number("mean"), number("std"), number("scale")
+    mean, std, scale = (_number(name, model, options) for name in ("mean", "std", "scale"))
     if mean is not None and std is not None:
         parts.scale, parts.shift = std, mean
-    parts.atomrefs = _atomrefs(model)
+    parts.atomrefs = model.child("atomref").tensor("weight").double() if model.has("atomref") else None
     if scale is not None:
         parts.scale, parts.shift = parts.scale * scale, parts.shift * scale
         parts.atomrefs = None if parts.atomrefs is None else parts.atomrefs * scale
 
 
-def _atomrefs(model: Module) -> Tensor | None:
-    return model.child("atomref").tensor("weight").double() if model.has("atomref") else None
+def _number(name: str, model: Module, options: Options) -> float | None:
+    told = model.number(name) if model.has(name) else model.value(name, UNKNOWN)
+    value: float | None = options.settle(name, told, None, read_number)
+    return value

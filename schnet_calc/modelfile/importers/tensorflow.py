@@ -34,8 +34,8 @@ MOST_BLOCKS = 100
 GAP = 0.1
 
 
-class Entry(NamedTuple):
-    """Where a variable is."""
+class Variable(NamedTuple):
+    """Where a variable is, and of which kind."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]
@@ -82,7 +82,7 @@ class Variables:
         return name in self.raw
 
     def tensor(self, name: str) -> Tensor:
-        """Return a variable.
+        """Return a variable (...,), in the unit of the original code.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class Variables:
             raise ModelFileError(f"{name} holds numbers that are not finite")
         return tensor
 
-    def _numbers(self, name: str, entry: Entry) -> bytes:
+    def _numbers(self, name: str, entry: Variable) -> bytes:
         """Return the bytes of a variable; each of a file can belong to one only."""
         path = Path(f"{self.prefix}.data-{entry.shard:05d}-of-{self.n_shards:05d}")
         if not path.is_file():
@@ -141,7 +141,7 @@ def _fields(raw: bytes) -> dict[int, Any]:
     return fields
 
 
-def _entry(raw: bytes) -> Entry:
+def _entry(raw: bytes) -> Variable:
     fields = _fields(raw)
     if fields.get(1) not in TYPES or 7 in fields:
         raise ValueError("a type that is no float, or a variable in slices")
@@ -156,7 +156,7 @@ def _entry(raw: bytes) -> Entry:
         or len(shape) > 4
     ):
         raise ValueError("a shape that doesn't fit the size")
-    return Entry(dtype, shape, fields.get(3, 0), fields.get(4, 0), size, fields[6])
+    return Variable(dtype, shape, fields.get(3, 0), fields.get(4, 0), size, fields[6])
 
 
 def read_model(variables: Variables, options: Options) -> Parts:
@@ -195,27 +195,21 @@ def read_model(variables: Variables, options: Options) -> Parts:
 
 
 def _blocks(variables: Variables, options: Options) -> list[Block]:
-    def block(name: str) -> Block:
-        filters = f"{name}/SchNetFilter"
-        names = (
-            f"{name}/CFConv/in2fac",
-            f"{filters}/Dense",
-            f"{filters}/Dense_1",
-            f"{name}/CFConv/fac2out",
-            f"{name}/Dense",
-        )
-        return Block(*(_dense(variables, layer) for layer in names))
-
     if variables.has("interaction/Dense/W"):  # one block stands for all
         n = options.settle("n_interactions", UNKNOWN, UNKNOWN, read_whole)
-        return [block("interaction")] * min(n, MOST_BLOCKS + 1)  # beyond that it is refused
+        return [_block(variables, "interaction")] * min(n, MOST_BLOCKS + 1)  # beyond that it is refused
     count = 0
     while variables.has(f"interaction_{count}/Dense/W") and count <= MOST_BLOCKS:
         count += 1
     if count == 0:
         raise ModelFileError("the checkpoint lacks interaction_0/Dense/W")
     options.settle("n_interactions", count, count, read_whole)
-    return [block(f"interaction_{t}") for t in range(count)]
+    return [_block(variables, f"interaction_{t}") for t in range(count)]
+
+
+def _block(variables: Variables, name: str) -> Block:
+    layers = ("CFConv/in2fac", "SchNetFilter/Dense", "SchNetFilter/Dense_1", "CFConv/fac2out", "Dense")
+    return Block(*(_dense(variables, f"{name}/{layer}") for layer in layers))
 
 
 def _basis(n_gaussians: int, options: Options) -> Gaussians:

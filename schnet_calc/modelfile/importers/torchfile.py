@@ -5,7 +5,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class TorchFile:
         self._taken = 0
 
     def tensor(self, stored: StoredTensor) -> Tensor:
-        """Return a tensor of the file.
+        """Return a tensor (...,) of the file, in the unit of the code that wrote it.
 
         Raises
         ------
@@ -91,7 +91,7 @@ def open_torch_file(path: Path) -> TorchFile | None:
 
 
 def _open_archive(content: bytes) -> TorchFile | None:
-    entries = _Entries(content)
+    entries = _Archive(content)
     pickles = [name for name in entries.names if name.endswith("/data.pkl") or name == "data.pkl"]
     if len(pickles) != 1:
         return None
@@ -99,26 +99,19 @@ def _open_archive(content: bytes) -> TorchFile | None:
     order = f"{folder}byteorder"
     if order in entries.names and entries.read(order) != b"little":
         raise ModelFileError("its numbers are big-endian: not read here")
-
-    def storage(wanted: Storage) -> bytes:
-        name = f"{folder}data/{wanted.key}"
-        size = entries.size(name)
-        if size != wanted.n_bytes:
-            raise ModelFileError(f"the storage {wanted.key[:50]!r} has {size} bytes, not {wanted.n_bytes}")
-        return entries.read(name)
-
-    def code(module: str) -> str:
-        text = entries.read(f"{folder}code/__torch__/{module}.py")
-        return text.decode("utf-8", "replace")
-
+    entries.folder = folder
     if entries.size(pickles[0]) > LONGEST:
         raise ModelFileError(f"a pickle of more than {LONGEST} bytes")
     root = Unpickler(entries.read(pickles[0]), REBUILD, read_storage_type).load()
-    return TorchFile(root, storage, code if f"{folder}constants.pkl" in entries.names else None)
+    with_code = f"{folder}constants.pkl" in entries.names
+    return TorchFile(root, entries.storage, entries.code if with_code else None)
 
 
-class _Entries:
+class _Archive:
     """The entries of a zip archive, each read with its checksum and within its size."""
+
+    folder = ""
+    """Where the model is within it."""
 
     def __init__(self, content: bytes) -> None:
         if content.count(b"PK\x01\x02") > MOST_ENTRIES:  # each entry of the directory begins like that
@@ -154,6 +147,18 @@ class _Entries:
         except ZIP_ERRORS as error:
             raise ModelFileError(f"damaged entry {name[-80:]!r} ({error!s:.80})") from error
 
+    def storage(self, wanted: Storage) -> bytes:
+        """Return the numbers of a storage."""
+        name = f"{self.folder}data/{wanted.key}"
+        size = self.size(name)
+        if size != wanted.n_bytes:
+            raise ModelFileError(f"the storage {wanted.key[:50]!r} has {size} bytes, not {wanted.n_bytes}")
+        return self.read(name)
+
+    def code(self, module: str) -> str:
+        """Return the source text of a TorchScript module."""
+        return self.read(f"{self.folder}code/__torch__/{module}.py").decode("utf-8", "replace")
+
 
 ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -171,14 +176,7 @@ ZIP_ERRORS = (
 def _open_legacy(content: bytes) -> TorchFile:
     """Read magic number, protocol, byte order, object, keys of storages, and then the storages one by one."""
     known: dict[str, Storage] = {}
-
-    def persistent(reference: Any) -> Any:
-        found = read_storage_type(reference)
-        if isinstance(found, Storage):
-            known[found.key] = found
-        return found
-
-    machine = Unpickler(content, REBUILD, persistent, at=len(LEGACY_START))
+    machine = Unpickler(content, REBUILD, partial(_noted, known), at=len(LEGACY_START))
     protocol, system = machine.load(), machine.load()
     if (
         protocol != LEGACY_PROTOCOL
@@ -196,10 +194,19 @@ def _open_legacy(content: bytes) -> TorchFile:
         written = int.from_bytes(content[starts[key] - 8 : starts[key]], "little")
         if at > len(content) or written != known[key].numel:
             raise ModelFileError("a legacy file of torch that is cut short or damaged")
+    there = {known[key]: start for key, start in starts.items()}
+    return TorchFile(root, partial(_legacy_storage, content, there))
 
-    def storage(wanted: Storage) -> bytes:
-        if wanted.key not in starts or wanted != known[wanted.key]:
-            raise ModelFileError(f"no numbers for the storage {wanted.key[:50]!r}")
-        return content[starts[wanted.key] : starts[wanted.key] + wanted.n_bytes]
 
-    return TorchFile(root, storage)
+def _noted(known: dict[str, Storage], reference: Any) -> Any:
+    """What a reference stands for; storages are noted by their keys."""
+    found = read_storage_type(reference)
+    if isinstance(found, Storage):
+        known[found.key] = found
+    return found
+
+
+def _legacy_storage(content: bytes, starts: dict[Storage, int], wanted: Storage) -> bytes:
+    if wanted not in starts:
+        raise ModelFileError(f"no numbers for the storage {wanted.key[:50]!r}")
+    return content[starts[wanted] : starts[wanted] + wanted.n_bytes]

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,19 +115,11 @@ def _write(atoms: ase.Atoms, beads: int, n_steps: int, driver: Driver, folder: P
 
 def _watched(folder: Path, serve: Serve | None, n_rows: int) -> float:
     failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            assert serve is not None
-            serve(folder)
-        except BaseException as error:
-            failures.append(error)
-
     properties, seen = folder / "simulation.out", [(0.0, 0)]
     server = Server(folder, INPUT, environment={"OMP_NUM_THREADS": str(torch.get_num_threads())})
     try:
         if serve is not None:
-            threading.Thread(target=work, daemon=True).start()
+            threading.Thread(target=_served, args=(serve, folder, failures), daemon=True).start()
         while server.running and not failures:
             time.sleep(POLL)
             text = properties.read_text() if properties.exists() else ""
@@ -147,18 +140,25 @@ def _watched(folder: Path, serve: Serve | None, n_rows: int) -> float:
     return 1e3 * (end - start) / (STRIDE * (last - first))
 
 
+def _served(serve: Serve, folder: Path, failures: list[BaseException]) -> None:
+    try:
+        serve(folder)
+    except BaseException as error:
+        failures.append(error)
+
+
 def with_ase(calculator: Calculator) -> Serve:
     """Serve with ASE's client: one connection, no batches."""
+    return partial(_serve_with_ase, calculator)
 
-    def serve(folder: Path) -> None:
-        atoms = ase.io.read(folder / STRUCTURE)
-        assert isinstance(atoms, ase.Atoms)
-        atoms.calc = calculator
-        while not Path(Address(unix=folder.name).path).exists():
-            time.sleep(0.01)
-        SocketClient(unixsocket=folder.name).run(atoms, use_stress=False)
 
-    return serve
+def _serve_with_ase(calculator: Calculator, folder: Path) -> None:
+    atoms = ase.io.read(folder / STRUCTURE)
+    assert isinstance(atoms, ase.Atoms)
+    atoms.calc = calculator
+    while not Path(Address(unix=folder.name).path).exists():
+        time.sleep(0.01)
+    SocketClient(unixsocket=folder.name).run(atoms, use_stress=False)
 
 
 def n_steps_for(milliseconds: float, seconds: float) -> int:

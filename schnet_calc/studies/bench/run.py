@@ -243,6 +243,10 @@ def _beads(beads: int) -> str:
     return f"PIMD step, {beads} bead{'s' if beads > 1 else ''}"
 
 
+def _median(times: NDArray[np.float64] | None) -> float | None:
+    return None if times is None else float(np.median(times))
+
+
 def _timing(
     case: Case,
     compiled: NDArray[np.float64],
@@ -251,21 +255,17 @@ def _timing(
     product: NDArray[np.float64],
 ) -> Timing:
     """Medians over the rounds, of times and of their ratios in a round."""
-
-    def median(times: NDArray[np.float64] | None) -> float | None:
-        return None if times is None else float(np.median(times))
-
     floors = 1e-6 * case.operations / gflops(1.0) * product
     return Timing(
         name=case.name,
         group=case.group,
         n_atoms=case.count * len(case.atoms),
         compiled=float(np.median(compiled)),
-        script=median(script),
-        peer=median(peer),
+        script=_median(script),
+        peer=_median(peer),
         floor=float(np.median(floors)),
-        script_ratio=None if script is None else median(script / compiled),
-        peer_ratio=None if peer is None else median(peer / compiled),
+        script_ratio=None if script is None else _median(script / compiled),
+        peer_ratio=None if peer is None else _median(peer / compiled),
         over_floor=float(np.median(compiled / floors)),
         pairs=case.pairs,
     )

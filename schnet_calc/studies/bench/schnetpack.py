@@ -2,9 +2,11 @@
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import cycle
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -62,30 +64,22 @@ def training_step(config: SchNetConfig, frames: Frames, batch_size: int) -> Call
         rows = np.arange(start, start + batch_size)
         part = frames.select(rows)
         inputs = convert([part.atoms(k) for k in range(batch_size)])
-        batches.append(
-            (
-                inputs,
-                torch.from_numpy(part.energies - mean).float(),
-                torch.from_numpy(part.forces).float(),
-            )
-        )
-    count = 0
-
-    def step() -> None:
-        nonlocal count
-        inputs, energies, forces = batches[count % len(batches)]
-        count += 1
-        optimizer.zero_grad()
-        result = model(dict(inputs))
-        loss = 0.01 * ((result["energy"] - energies) ** 2).mean()
-        loss = loss + ((result["forces"] - forces) ** 2).mean()
-        loss.backward()
-        optimizer.step()
-
-    return step
+        energies, forces = torch.from_numpy(part.energies - mean), torch.from_numpy(part.forces)
+        batches.append((inputs, energies.float(), forces.float()))
+    return partial(_make_step, model, optimizer, cycle(batches))
 
 
-def batch_step(config: SchNetConfig, atoms: Atoms, count: int) -> Callable[[], None]:
+def _make_step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, batches: Iterator[Any]) -> None:
+    inputs, energies, forces = next(batches)
+    optimizer.zero_grad()
+    result = model(dict(inputs))
+    loss = 0.01 * ((result["energy"] - energies) ** 2).mean()
+    loss = loss + ((result["forces"] - forces) ** 2).mean()
+    loss.backward()
+    optimizer.step()
+
+
+def batch_step(config: SchNetConfig, atoms: Atoms, count: int) -> Callable[[], object]:
     """Energies and forces of a batch whose pairs lie ready.
 
     Parameters
@@ -99,11 +93,7 @@ def batch_step(config: SchNetConfig, atoms: Atoms, count: int) -> Callable[[], N
     """
     model = network(config).eval()
     inputs = AtomsConverter(MatScipyNeighborList(config.cutoff), dtype=torch.float32)([atoms] * count)
-
-    def step() -> None:
-        model(dict(inputs))
-
-    return step
+    return lambda: model(dict(inputs))
 
 
 def calculator(config: SchNetConfig, folder: Path, skin: bool = False) -> SpkCalculator:

@@ -18,7 +18,7 @@ Call = Callable[[], object]
 
 
 def take_turns(calls: Mapping[str, Call], seconds: float = 1.0, rounds: int = ROUNDS) -> dict[str, NDArray]:
-    """Milliseconds of each call, for every round.
+    """Return milliseconds of each call, numbers (rounds,), for every round.
 
     Parameters
     ----------

@@ -180,10 +180,10 @@ def _turns(
     case: TrainingCase, folder: Path, against: bool, seconds: float, autograd: bool
 ) -> dict[str, Any]:
     calls: dict[str, Call] = {
-        optimizer: step_of(make_run(case, folder / optimizer, optimizer)) for optimizer in ("adam", "soap")
+        optimizer: make_run(case, folder / optimizer, optimizer).make_step for optimizer in ("adam", "soap")
     }
     if autograd:
-        calls["autograd"] = step_of(make_run(case, folder / "autograd", "adam", "autograd"))
+        calls["autograd"] = make_run(case, folder / "autograd", "adam", "autograd").make_step
     if against:
         from schnet_calc.studies.bench import schnetpack
 
@@ -244,25 +244,16 @@ def make_run(
     return Run(RunConfig(data, case.config, training), folder)
 
 
-def step_of(run: Run) -> Call:
-    """Return a whole step: batch, forces, gradient, clipping, optimiser, average of the weights."""
-    return run.make_step
-
-
 def _parts(run: Run, seconds: float) -> dict[str, float]:
     """Where the time of a step goes, ms."""
     data, fit = run.data, run.optimisation
     batch = data.train.batch(np.arange(data.batch_size))
-
-    def loss() -> torch.Tensor:
-        return loss_function(fit.predict(fit.network, batch), batch, data.terms)
-
     calls: dict[str, Call] = {
-        "whole": step_of(run),
+        "whole": run.make_step,
         "batch": lambda: data.train.batch(np.arange(data.batch_size)),
-        "forward": loss,
-        "both": lambda: loss().backward(),  # type: ignore[no-untyped-call]
+        "forward": lambda: loss_function(fit.predict(fit.network, batch), batch, data.terms),
     }
+    calls["both"] = lambda: calls["forward"]().backward()  # type: ignore[attr-defined]
     times = {name: float(np.median(x)) for name, x in take_turns(calls, seconds).items()}
     parts = {
         "putting the batch together": times["batch"],

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from schnet_calc.cli.console import command_line, print_table, stages_shown, write_json
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_model
-from schnet_calc.studies.c20_settings import C20Settings
+from schnet_calc.studies.settings import C20Settings
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-from rich.table import Table
-
-from schnet_calc.cli.console import Stages, out, progress_bar, write_json
+from schnet_calc.cli.console import Stages, progress_bar, write_json
 from schnet_calc.cli.options import OutputPath, Several
+from schnet_calc.studies.commands.columns import print_columns
 
 
 def c20_selection(
@@ -42,13 +41,6 @@ def c20_selection(
     with progress_bar() as bar:
         found = run_selection(output, chosen, steps, data, Stages(bar))
     title = f"Table 5.6 of the thesis, {steps} steps each, mean absolute errors"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for heading in ("T", "F", "rho", "energy, kcal/mol", "thesis", "force, kcal/mol/Å", "thesis"):
-        table.add_column(heading, justify="right")
-    for row in found:
-        paper = PAPER[row.network]
-        numbers = (row.energy, paper.energy, row.force, paper.force)
-        names = (str(row.n_interactions), str(row.n_features), f"{row.rho:g}")
-        table.add_row(*names, *(f"{x:.3f}" for x in numbers))
-    out.print(table)
+    headings = ("T", "F", "rho", "energy, kcal/mol", "thesis", "force, kcal/mol/Å", "thesis")
+    print_columns(title, headings, [row.cells() for row in found])
     write_json(json, {"rows": [row.to_dict() for row in found]})

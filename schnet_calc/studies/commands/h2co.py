@@ -1,33 +1,14 @@
 """The formaldehyde study."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from schnet_calc.cli.console import command_line, print_table, stages_shown, write_json
 from schnet_calc.cli.doubts import tell_doubtful
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_model
-
-
-@dataclass(frozen=True)
-class H2COSettings:
-    """How much is simulated, and with which model."""
-
-    model: str = "h2co"
-    """A model of formaldehyde with dipoles."""
-    time: float = 4.0
-    """ps of each of 32 classical replicas. Runs that are there are continued."""
-    pimd_time: float = 2.0
-    """ps of TRPMD, of each of 16 ring polymers."""
-    beads: int = 16
-    """Of TRPMD."""
-    temperature: float = 300.0
-    """K."""
-    seed: int = 0
-    """Of velocities and thermostats."""
-    device: str = "auto"
-    """auto (CUDA where there is one), cpu or cuda[:N]."""
+from schnet_calc.studies.settings import H2COSettings
 
 
 @dataclass(frozen=True)
@@ -53,7 +34,7 @@ def h2co(
     from schnet_calc.studies.study_page import StudyPage
 
     with stages_shown() as stages:
-        study = study_h2co(directory=output, progress=stages, **asdict(settings))
+        study = study_h2co(output, settings, stages)
     metadata = load_potential(settings.model).metadata.raw
     page = write_h2co_report(study, StudyPage(output, metadata, settings.model, command_line()))
     rows = {}

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from rich.table import Table
-
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
 from schnet_calc.cli.options import OutputPath
+from schnet_calc.studies.commands.columns import print_columns
 
 
 def isomers(
@@ -45,13 +44,7 @@ def isomers(
             data = sample_isomers(output, progress=stages)[0].parent
         rows = isomer_rows(data, None if evaluate_only else output, steps, stages)
     title = "Table 5.5 of the thesis with iso17-xtb, mean absolute errors"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for heading in ("trained on", "tested on", "energy, kcal/mol", "thesis", "force, kcal/mol/Å", "thesis"):
-        table.add_column(heading)
-    for row in rows:
-        paper = row.paper
-        cells = f"{row.energy:.2f}", f"{paper.energy:.2f}", f"{row.force:.2f}", f"{paper.force:.2f}"
-        table.add_row(row.trained_on, row.kind, *cells)
-    out.print(table)
+    headings = ("trained on", "tested on", "energy, kcal/mol", "thesis", "force, kcal/mol/Å", "thesis")
+    print_columns(title, headings, [row.cells() for row in rows])
     out.print("the thesis trains on 400,000 frames with DFT labels, this on some 3,000 with GFN2-xTB")
     write_json(json, {"rows": [row.to_dict() for row in rows]})

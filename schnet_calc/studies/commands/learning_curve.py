@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-from rich.table import Table
-
-from schnet_calc.cli.console import Stages, out, progress_bar, write_json
+from schnet_calc.cli.console import Stages, progress_bar, write_json
 from schnet_calc.cli.options import OutputPath, Several
+from schnet_calc.studies.commands.columns import print_columns
 
 
 def learning_curve(
@@ -49,14 +48,9 @@ def learning_curve(
     with progress_bar() as bar:
         points = run_learning_curve(output, sizes or SIZES, schnets + networks, steps, data, Stages(bar))
     title = f"U0 of QM9, {steps} steps, mean absolute errors, kcal/mol"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for heading in ("network", "T", "training molecules", "ours", "thesis"):
-        table.add_column(heading, justify="left" if heading == "network" else "right")
-    for p in points:
-        theirs = PUBLISHED.get((p.architecture, p.n_interactions, p.n_train))
-        shown = "" if theirs is None else f"{theirs:.2f}"
-        table.add_row(p.architecture, str(p.n_interactions), f"{p.n_train:,}", f"{p.error:.2f}", shown)
-    out.print(table)
+    print_columns(
+        title, ("network", "T", "training molecules", "ours", "thesis"), [p.cells() for p in points]
+    )
     figure, axes = plots.new_figure(5.5, 4)
     draw_data_efficiency(axes, points, PUBLISHED)
     plots.save_figure(figure, output / "learning_curve")

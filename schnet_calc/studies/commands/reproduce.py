@@ -1,15 +1,15 @@
 """Commands that repeat the paper's tables."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App
-from rich.table import Table
 
 from schnet_calc.cli.console import Stages, command_line, out as console, progress_bar, write_json
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, Several
+from schnet_calc.studies.commands.columns import print_columns
 from schnet_calc.studies.commands.reproduce_tables import print_rows
 
 LISTED = (
@@ -153,7 +153,7 @@ def md17(
             dense = (
                 study.dense_baseline(config, place, settings.dense_steps) if settings.dense_steps else None
             )
-            rows.append(study.MoleculeErrors(name, tested, study.PAPER[name], seed, dense))
+            rows.append(study.MoleculeErrors(name, tested, seed, dense))
             if not settings.evaluate_only:
                 curves[rows[-1].name] = place / "metrics.csv"
             if settings.physics:
@@ -175,13 +175,12 @@ def _draw_curves(curves: dict[str, Path], path: Path) -> None:
 
 def _physics(config: Any, model: str | Path, place: Path, settings: MD17Settings, stages: Stages) -> Any:
     """Relaxation, frequencies and dynamics of a molecule with its model."""
-    from schnet_calc.studies.md17 import first_frame
     from schnet_calc.studies.stability import check_stability
+    from schnet_calc.training.setup import read_data
 
-    shown = _counts(stages, f"{place.name}, 300 K")
-    start = first_frame(config)
-    folder, time = place / "md_300K", settings.physics
-    return check_stability(start, model, folder, time=time, device=settings.device, progress=shown)
+    shown = partial(stages, f"{place.name}, 300 K")
+    how: dict[str, Any] = {"time": settings.physics, "device": settings.device, "progress": shown}
+    return check_stability(read_data(config).atoms(0), model, place / "md_300K", **how)
 
 
 @reproduce.command
@@ -218,6 +217,7 @@ def ablation(
     from schnet_calc.studies.ablation import run_ablation
     from schnet_calc.studies.configs import config_folder, data_folder
     from schnet_calc.studies.figures import draw_ablation
+    from schnet_calc.studies.kept import MeanErrors
     from schnet_calc.studies.md17 import check_names, configuration
 
     (name,) = check_names([molecule])
@@ -226,19 +226,9 @@ def ablation(
         config = config.changed({"steps": steps})
     with progress_bar() as bar:
         found = run_ablation(config, output, command_line(), Stages(bar))
-    table = Table(title=f"{name}, mean absolute errors", title_justify="left", title_style="bold")
-    for heading in ("", "energy, kcal/mol", "force, kcal/mol/Å"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for variant in found:
-        errors = variant.errors.to_dict()
-        energy, force = errors["energy_mae_kcal_mol"], errors["force_mae_kcal_mol_ang"]
-        table.add_row(variant.name, f"{energy:.3f}", f"{force:.3f}")
-    console.print(table)
+    rows = [[v.name, *(f"{x:.3f}" for x in MeanErrors.of(v.errors))] for v in found]
+    print_columns(f"{name}, mean absolute errors", ("", "energy, kcal/mol", "force, kcal/mol/Å"), rows)
     figure, axes = plots.new_figure(8, 3.4, 2)
     draw_ablation(axes, found)
     plots.save_figure(figure, output / "ablation")
     write_json(json, {v.name: v.to_dict() for v in found})
-
-
-def _counts(stages: Stages, label: str) -> Callable[[int, int], None]:
-    return lambda done, total: stages(label, done, total)

@@ -2,37 +2,25 @@
 
 from typing import Any
 
-from rich.table import Table
-
 from schnet_calc.cli.console import out
+from schnet_calc.studies.commands.columns import print_columns
 
 
 def print_rows(rows: list[Any], checks: dict[str, Any]) -> None:
     """Print errors beside the paper's, one line per molecule and seed."""
+    from schnet_calc.studies.kept import MeanErrors
+
     title = "MD17, mean absolute errors on unseen frames, kcal/mol and kcal/mol/Å"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    dense = any(row.dense for row in rows)
-    headings = ["energy", "paper", *(["dense"] if dense else []), "mean"]
-    headings += ["force", "paper", *(["dense"] if dense else []), "mean", "frames"]
-    table.add_column("", no_wrap=True)
-    for heading in headings:
-        table.add_column(heading, justify="right")
+    others = ["paper", *(["dense"] if any(row.dense for row in rows) else []), "mean"]
+    table = []
     for row in rows:
-        mean, other = row.evaluation.mean_predictor.to_dict(), row.dense.to_dict() if row.dense else {}
+        columns = [row.paper, *([MeanErrors.of(row.dense)] if row.dense else [])]
+        columns.append(MeanErrors.of(row.evaluation.mean_predictor))
         cells = [row.name]
-        for kind, value, paper, reached in zip(
-            ("energy_mae_kcal_mol", "force_mae_kcal_mol_ang"),
-            (row.energy, row.force),
-            row.paper,
-            row.reached,
-            strict=True,
-        ):
-            cells += [f"{value:.3f}{'' if reached else ' !'}", f"{paper:.2f}"]
-            cells += [f"{other[kind]:.2f}"] if dense else []
-            cells.append(f"{mean[kind]:.2f}")
-        cells.append(str(row.evaluation.n_frames))
-        table.add_row(*cells)
-    out.print(table)
+        for value, reached, *theirs in zip(row.found, row.reached, *columns, strict=True):
+            cells += [f"{value:.3f}{'' if reached else ' !'}", *(f"{x:.2f}" for x in theirs)]
+        table.append([*cells, str(row.evaluation.n_frames)])
+    print_columns(title, ["", "energy", *others, "force", *others, "frames"], table)
     reached = sum(sum(row.reached) for row in rows)
     out.print(f"{reached} of {2 * len(rows)} cells at or below the paper; ! is above it")
     if checks:
@@ -44,7 +32,7 @@ def _print_spread(rows: list[Any]) -> None:
     for molecule in dict.fromkeys(row.molecule for row in rows):
         mine = [row for row in rows if row.molecule == molecule]
         if len(mine) > 1:
-            energies, forces = [r.energy for r in mine], [r.force for r in mine]
+            energies, forces = zip(*(r.found for r in mine), strict=True)
             out.print(
                 f"{molecule}, {len(mine)} seeds: energy {min(energies):.3f} to {max(energies):.3f} "
                 f"kcal/mol, force {min(forces):.3f} to {max(forces):.3f} kcal/mol/Å"
@@ -53,19 +41,12 @@ def _print_spread(rows: list[Any]) -> None:
 
 def _print_physics(checks: dict[str, Any]) -> None:
     time = next(iter(checks.values())).time
-    title = f"Relaxation, frequencies, {time:g} ps at 300 K"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("", no_wrap=True)
-    for heading in ("relaxed", "imaginary", "lowest, cm⁻¹", "longest bond", "verdict"):
-        table.add_column(heading, justify="right")
+    rows = []
     for name, check in checks.items():
-        cells = [
-            "yes" if check.converged else "no",
-            str(check.n_imaginary),
-            f"{check.lowest_frequency:.0f}",
-        ]
-        cells += [f"{check.longest_stretch:.2f} times", "stable" if check.passed else "fails"]
-        table.add_row(name, *cells)
-    out.print(table)
+        cells = [name, "yes" if check.converged else "no", str(check.n_imaginary)]
+        cells += [f"{check.lowest_frequency:.0f}", f"{check.longest_stretch:.2f} times"]
+        rows.append([*cells, "stable" if check.passed else "fails"])
+    headings = ("", "relaxed", "imaginary", "lowest, cm⁻¹", "longest bond", "verdict")
+    print_columns(f"Relaxation, frequencies, {time:g} ps at 300 K", headings, rows)
     passed = sum(check.passed for check in checks.values())
     out.print(f"{passed} of {len(checks)} molecules pass")

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from rich.table import Table
-
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
 from schnet_calc.cli.options import Flat, OutputPath
+from schnet_calc.studies.commands.columns import print_columns
 
 
 @dataclass(frozen=True)
@@ -65,18 +64,11 @@ def _repeat(name: str, options: TableOptions, output: Path) -> None:
     with progress_bar() as bar:
         stages = Stages(bar)
         folder = None if options.evaluate_only else output
-        rows = evaluated_rows(name, options.data, folder, lambda row, done, total: stages(row, done, total))
+        rows = evaluated_rows(name, options.data, folder, stages)
     if not rows:
         raise ValueError(f"there is no shipped model for {name}: train one with --no-evaluate-only")
-    title = f"Table {rows[0].row.table} of the thesis"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for heading in ("row", "error (MAE)", "ours", "thesis", "test frames"):
-        table.add_column(heading)
-    for row in rows:
-        for key, value in row.found.items():
-            thesis = row.row.published[key]
-            shown = f"{value:.3f}{'' if value <= thesis else ' !'}"
-            table.add_row(row.row.what, key, shown, f"{thesis:.3f}", str(row.evaluation.n_frames))
-    out.print(table)
+    cells = [[*cells, str(row.evaluation.n_frames)] for row in rows for cells in row.cells()]
+    headings = ("row", "error (MAE)", "ours", "thesis", "test frames")
+    print_columns(f"Table {rows[0].row.table} of the thesis", headings, cells)
     out.print("! is above the thesis" + (f"; {rows[0].row.note}" if rows[0].row.note else ""))
     write_json(options.json, {"rows": [row.to_dict() for row in rows]})

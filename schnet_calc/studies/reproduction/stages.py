@@ -1,5 +1,6 @@
 """Stages of the reproduction: each tests or looks into shipped models."""
 
+from functools import partial
 from pathlib import Path
 
 import ase
@@ -27,12 +28,12 @@ from schnet_calc.studies import md17 as md17_study
 from schnet_calc.studies.alchemy import study_alchemy
 from schnet_calc.studies.c20 import study_c20
 from schnet_calc.studies.c20_page import write_c20_report
-from schnet_calc.studies.c20_selection import PAPER as SELECTION, read_rows
+from schnet_calc.studies.c20_selection import read_rows
 from schnet_calc.studies.configs import config_folder, data_folder
 from schnet_calc.studies.figures import draw_alchemy, draw_data_efficiency
 from schnet_calc.studies.isomers import MODELS, isomer_rows
-from schnet_calc.studies.kept import Progress
-from schnet_calc.studies.learning_curve import PUBLISHED, read_points
+from schnet_calc.studies.kept import MeanErrors, Progress
+from schnet_calc.studies.learning_curve import PUBLISHED, LearningPoint
 from schnet_calc.studies.qm9_figures import draw_qm9_figures
 from schnet_calc.studies.qm9_insight import study_qm9
 from schnet_calc.studies.reproduction.pieces import Pieces, Stage
@@ -125,16 +126,14 @@ def md17(pieces: Pieces, data: Path | None, progress: Progress) -> None:
         progress("MD17", k, len(md17_study.PAPER))
         config = md17_study.configuration(config_folder("md17"), folder, name, 1000)
         frames[name] = read_data(config)
-        row = md17_study.MoleculeErrors(
-            name, md17_study.evaluate_molecule(name, config), md17_study.PAPER[name]
-        )
-        energies.append([name, f"{row.energy:.3f}", f"{row.paper.energy:.2f}"])
-        forces.append([name, f"{row.force:.3f}", f"{row.paper.force:.2f}"])
+        row = md17_study.MoleculeErrors(name, md17_study.evaluate_molecule(name, config))
+        energies.append([name, f"{row.found.energy:.3f}", f"{row.paper.energy:.2f}"])
+        forces.append([name, f"{row.found.force:.3f}", f"{row.paper.force:.2f}"])
         if name == "ethanol":
-            dtnn = md17_study.evaluate_molecule("ethanol_dtnn", config).errors.to_dict()
+            dtnn = MeanErrors.of(md17_study.evaluate_molecule("ethanol_dtnn", config).errors)
     pieces.table("Table 5.3", ["energy, kcal/mol", "ours", "theirs"], energies)
     pieces.table("Table 5.4", ["forces, kcal/mol/Å", "ours", "theirs"], forces)
-    rows = [["ethanol", f"{dtnn['energy_mae_kcal_mol']:.3f}", f"{dtnn['force_mae_kcal_mol_ang']:.3f}"]]
+    rows = [["ethanol", f"{dtnn.energy:.3f}", f"{dtnn.force:.3f}"]]
     pieces.table("Table 3.2", ["DTNN, T = 3", "energy, kcal/mol", "forces, kcal/mol/Å"], rows)
     for label, name in (("Figure 3.10", "benzene"), ("Figure 3.11", "malonaldehyde")):
         some = [frames[name].atoms(k) for k in range(min(N_FRAMES, len(frames[name])))]
@@ -192,16 +191,12 @@ def c20(pieces: Pieces, data: Path | None, progress: Progress) -> None:
     study = study_c20(place, progress=progress)
     metadata = load_potential("c20").metadata.raw
     write_c20_report(study, StudyPage(place, metadata, "c20", "schnet-calc c20"))
-    for label, name, caption in (
-        (
-            "Figure 5.4",
-            "cage",
-            "Bonds of equal length share a colour; 1.41, 1.45 and 1.52 Å in the thesis.",
-        ),
-        ("Figure 5.5", "spectrum", "The model above, the surface of the labels below."),
-        ("Figure 5.6", "distributions", "Classical, and with 8 beads."),
+    for figure, name, caption in (
+        ("5.4", "cage", "Bonds of equal length share a colour; 1.41, 1.45 and 1.52 Å in the thesis."),
+        ("5.5", "spectrum", "The model above, the surface of the labels below."),
+        ("5.6", "distributions", "Classical, and with 8 beads."),
     ):
-        pieces.drawn(label, f"c20/{name}", caption)
+        pieces.drawn(f"Figure {figure}", f"c20/{name}", caption)
 
 
 def c20_errors(pieces: Pieces, data: Path | None, progress: Progress) -> None:
@@ -212,70 +207,38 @@ def c20_errors(pieces: Pieces, data: Path | None, progress: Progress) -> None:
 def isomers(pieces: Pieces, data: Path | None, progress: Progress) -> None:
     """Test the models of isomers on the data that come along; arguments as for :func:`inside`."""
     header = ["trained on", "tested on", "energy, kcal/mol", "theirs", "forces, kcal/mol/Å", "theirs"]
-    rows = []
-    for row in isomer_rows(progress=progress):
-        numbers = (row.energy, row.paper.energy, row.force, row.paper.force)
-        rows.append([row.trained_on, row.kind, *(f"{x:.2f}" for x in numbers)])
-    pieces.table("Table 5.5", header, rows)
+    pieces.table("Table 5.5", header, [row.cells() for row in isomer_rows(progress=progress)])
 
 
 def trained_stages(folder: Path) -> dict[str, Stage]:
     """Return the stages that read what ``schnet-calc reproduce`` has trained in a folder, by its name there."""
-    return {
-        "learning_curve": _learning_curve(folder / "learning_curve"),
-        "c20_selection": _c20_selection(folder / "c20_selection"),
-    }
+    readers = {"learning_curve": _learning_curve, "c20_selection": _c20_selection}
+    return {name: Stage(partial(read, folder / name), (), lasting=False) for name, read in readers.items()}
 
 
-def _c20_selection(folder: Path) -> Stage:
-    def read(pieces: Pieces, data: Path | None, progress: Progress) -> None:
-        rows = read_rows(folder)
-        if not rows:
-            raise FileNotFoundError(f"no trainings in {folder}: schnet-calc reproduce c20-selection")
-        header = [
-            "T",
-            "F",
-            "rho",
-            "energy, kcal/mol",
-            "theirs",
-            "forces, kcal/mol/Å",
-            "theirs",
-            "our steps",
-        ]
-        cells = []
-        for row in rows:
-            paper = SELECTION[row.network]
-            numbers = (row.energy, paper.energy, row.force, paper.force)
-            names = [str(row.n_interactions), str(row.n_features), f"{row.rho:g}"]
-            cells.append([*names, *(f"{x:.3f}" for x in numbers), f"{row.steps:,}"])
-        pieces.table("Table 5.6", header, cells)
-
-    return Stage(read, (), lasting=False)
+def _c20_selection(folder: Path, pieces: Pieces, data: Path | None, progress: Progress) -> None:
+    rows = read_rows(folder)
+    if not rows:
+        raise FileNotFoundError(f"no trainings in {folder}: schnet-calc reproduce c20-selection")
+    header = ["T", "F", "rho", "energy, kcal/mol", "theirs", "forces, kcal/mol/Å", "theirs", "our steps"]
+    pieces.table("Table 5.6", header, [[*row.cells(), f"{row.steps:,}"] for row in rows])
 
 
-def _learning_curve(folder: Path) -> Stage:
-
-    def read(pieces: Pieces, data: Path | None, progress: Progress) -> None:
-        points = read_points(folder)
-        if not points:
-            raise FileNotFoundError(f"no trainings in {folder}: schnet-calc reproduce learning-curve")
-        figure, axes = plots.new_figure(5.5, 4)
-        draw_data_efficiency(axes, points, PUBLISHED)
-        steps = ", ".join(f"{s:,}" for s in sorted({p.steps for p in points}))
-        pieces.figure("Figure 4.6", figure, "learning_curve", f"{steps} steps each; rings: published.")
-        dtnn = [[f"{p.n_train:,}", f"{p.error:.2f}"] for p in points if p.architecture == "DTNN"]
-        if dtnn:
-            pieces.table("Table 3.1", ["DTNN, T = 3: QM9 molecules", "kcal/mol"], dtnn)
-
-    return Stage(read, (), lasting=False)
+def _learning_curve(folder: Path, pieces: Pieces, data: Path | None, progress: Progress) -> None:
+    points = LearningPoint.read_all(folder)
+    if not points:
+        raise FileNotFoundError(f"no trainings in {folder}: schnet-calc reproduce learning-curve")
+    figure, axes = plots.new_figure(5.5, 4)
+    draw_data_efficiency(axes, points, PUBLISHED)
+    steps = ", ".join(f"{s:,}" for s in sorted({p.steps for p in points}))
+    pieces.figure("Figure 4.6", figure, "learning_curve", f"{steps} steps each; rings: published.")
+    dtnn = [[f"{p.n_train:,}", f"{p.error:.2f}"] for p in points if p.architecture == "DTNN"]
+    if dtnn:
+        pieces.table("Table 3.1", ["DTNN, T = 3: QM9 molecules", "kcal/mol"], dtnn)
 
 
 def _thesis_table(pieces: Pieces, label: str, rows: list[Tested]) -> None:
-    cells = [
-        [tested.row.what, name, f"{value:.3f}", f"{tested.row.published[name]:.3f}"]
-        for tested in rows
-        for name, value in tested.found.items()
-    ]
+    cells = [line for tested in rows for line in tested.cells()]
     pieces.table(label, ["", "mean absolute error", "ours", "theirs"], cells)
 
 

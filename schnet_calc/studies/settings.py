@@ -1,4 +1,4 @@
-"""How much of the C20 study is simulated."""
+"""How much of the studies of C20 and formaldehyde is simulated."""
 
 from dataclasses import dataclass
 
@@ -35,3 +35,23 @@ class C20Settings:
     def quantum_time(self) -> float:
         """Of the path integrals, ps."""
         return 2.0 if self.time is None else self.time
+
+
+@dataclass(frozen=True)
+class H2COSettings:
+    """How much is simulated, and with which model."""
+
+    model: str = "h2co"
+    """A model of formaldehyde with dipoles."""
+    time: float = 4.0
+    """ps of each of 32 classical replicas. Runs that are there are continued."""
+    pimd_time: float = 2.0
+    """ps of TRPMD, of each of 16 ring polymers."""
+    beads: int = 16
+    """Of TRPMD."""
+    temperature: float = 300.0
+    """K."""
+    seed: int = 0
+    """Of velocities and thermostats."""
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu or cuda[:N]."""
