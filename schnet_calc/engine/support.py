@@ -6,10 +6,14 @@ from numpy.typing import NDArray
 
 from schnet_calc.engine.base import Engine
 from schnet_calc.engine.differences import hessian_by_differences
+from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.kernels.splines.quintic import TOLERANCE, choose_grid
 from schnet_calc.modelfile import Potential
 from schnet_calc.nn import ARCHITECTURES, SchNet
 from schnet_calc.structures.structure import Structure
+
+_GRIDS: dict[tuple[str, float, torch.dtype], tuple[SplineGrid, float]] = {}
+"""Knots by model, closest distance and type: within a process a model is often opened several times."""
 
 
 def supports(potential: Potential) -> bool:
@@ -50,9 +54,11 @@ class TabulatedEngine(Engine):
         """Read the network in float64, and choose the knots of its tables."""
         self.network = compiled_network(self.potential)
         closest, _ = self.potential.metadata.distance_range or (0.0, 0.0)
-        self.grid, self.force_error = choose_grid(
-            self.network, self.potential.elements, closest, TOLERANCE[self.dtype]
-        )
+        known = (self.potential.sha256, closest, self.dtype)
+        if known not in _GRIDS:
+            elements = self.potential.elements
+            _GRIDS[known] = choose_grid(self.network, elements, closest, TOLERANCE[self.dtype])
+        self.grid, self.force_error = _GRIDS[known]
         """Largest error of a force component that the tables cause, measured when they were made, eV/Å."""
 
     def hessian(self, structure: Structure) -> NDArray[np.float64]:

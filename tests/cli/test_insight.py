@@ -6,6 +6,7 @@ import ase
 import ase.io
 import numpy as np
 from ase.build import molecule
+from matplotlib.figure import Figure
 
 from helpers import ethanol, skewed_silicon
 from schnet_calc.cli.insight import InsightOutput, insight
@@ -23,6 +24,7 @@ def test_the_command(networks, tmp_path, capsys, monkeypatch):
     assert (folder / "potential.cube").is_file()
     assert "0 rings of 6" in capsys.readouterr().out
     monkeypatch.setitem(sys.modules, "skimage.measure", None)
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: path.touch())  # they were drawn above
     insight(model, tmp_path / "m.extxyz", spacing=1.5, out=InsightOutput(tmp_path / "without"))
     assert "pip install" in capsys.readouterr().out
     assert (tmp_path / "without" / "attribution.png").is_file()

@@ -148,7 +148,7 @@ def test_npt_as_a_run(relaxed, tmp_path):
     calculator = SchNetCalculator("silicon", device="cpu")
 
     def settings(time, pressure):
-        return MDSettings(300, time, 2.0, "nose-hoover", 50.0, 10, pressure=pressure)
+        return MDSettings(300, time, 4.0, "nose-hoover", 50.0, 10, pressure=pressure)
 
     volumes = []
     for pressure in (0.0, 5.0):
