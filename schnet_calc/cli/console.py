@@ -216,6 +216,10 @@ class Stages:
             elif self.progress.disable:
                 err.print(f"{stage}: done in {now - started:.1f} s")
 
+    def ended(self, stage: str) -> bool:
+        """Return whether a stage has come to its end."""
+        return stage in self.tasks and stage not in self.started
+
 
 @contextmanager
 def stages_shown() -> Iterator[Stages]:

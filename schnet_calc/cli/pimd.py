@@ -177,15 +177,18 @@ def _run(
     with stages_shown() as stages:
 
         def show(step: int, row: dict[str, float]) -> None:
+            if replicas is None and not stages.ended("start of i-PI"):
+                stages("start of i-PI", 1, 1)
             if step < 0:
                 stages("equilibration", settings.n_equilibration + step, settings.n_equilibration)
                 return
-            note = f"{row['time']:.3f} ps, {row['temperature']:.0f} K, "
-            note += f"conserved {row['conserved']:.4f} eV, {speed(step)}"
-            stages("PIMD", step, settings.n_steps, note)
+            pace, conserved = speed(step), f"conserved {row['conserved']:.4f} eV"  # what is cut comes last
+            parts = (f"{row['time']:.2f} ps", f"{row['temperature']:.0f} K", pace, conserved)
+            stages("PIMD", step, settings.n_steps, ", ".join(filter(None, parts)))
 
         how: dict[str, Any] = {**model.to_dict(), "resume": resume, "progress": noting(output, show)}
         if replicas is None:
+            stages("start of i-PI", 0, None)
             return run_pimd(atoms, names, settings, output, **how)
         return run_ring_polymers(atoms, names, settings, output, replicas=replicas, **how)
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from schnet_calc.cli import console
-from schnet_calc.cli.console import Note, Stages, pace, progress_bar
+from schnet_calc.cli.console import Note, Pace, Stages, pace, progress_bar
 
 
 @pytest.fixture
@@ -67,3 +67,35 @@ def test_a_task_without_a_note_is_shown():
     for fields in ({}, {"note": "loss 0.1"}):
         progress.add_task("frames", total=2, **fields)
     assert [progress.columns[0].render(task).plain for task in progress.tasks] == ["", "loss 0.1"]
+
+
+def test_a_stage_of_unknown_length_ends_with_its_last_step(clock, capsys):
+    clock[:] = [0.0, 11.0, 12.0, 13.0]
+    stages = Stages(Progress(disable=True))
+    for done, total in ((0, None), (22, None), (24, 24)):
+        assert not stages.ended("relaxation")
+        stages("relaxation", done, total, "force 1.0e-02")
+    assert stages.ended("relaxation")
+    assert capsys.readouterr().err.splitlines() == [
+        "relaxation: 22 steps, 2.0/s, force 1.0e-02",
+        "relaxation: done in 12.0 s",
+    ]
+
+
+def test_nothing_is_left_of_a_short_stage():
+    with progress_bar() as bar:
+        stages = Stages(bar)
+        for done in (0, 1):
+            stages("frames read", done, 1)
+        (task,) = bar.tasks
+        assert not task.visible
+        stages("frames read", 0, 1)
+        assert task.visible
+
+
+def test_time_of_a_finished_stage_stands_still():
+    progress = Progress(Pace())
+    progress.update(progress.add_task("frames", total=2), completed=2)
+    (task,) = progress.tasks
+    task.finished_speed, task.finished_time, task.start_time = 4.0, 3.0, task.start_time - 100.0
+    assert Pace().render(task).plain == "4.0/s, 0:03 in all"
