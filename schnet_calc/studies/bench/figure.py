@@ -7,7 +7,10 @@ from matplotlib.ticker import NullFormatter
 
 from schnet_calc.plots.style import COLORS, plain
 from schnet_calc.studies.bench.cases import SILICON
-from schnet_calc.studies.bench.run import Bench, Timing
+from schnet_calc.studies.bench.run import Bench
+
+LINES = {"compiled": "compiled", "script": "script", "peer": "SchNetPack", "floor": "arithmetic"}
+"""What is drawn of a :class:`~schnet_calc.studies.bench.run.Timing`, and its label."""
 
 
 def panels(found: Bench) -> list[str]:
@@ -19,15 +22,8 @@ def draw_bench(axes: Sequence[Axes], found: Bench) -> None:
     """Time over the number of atoms, for batches of C20, for diamond, and for steps of path integrals."""
     for ax, title in zip(axes, panels(found), strict=True):
         timings = [t for t in found.timings if t.group == title]
-        for k, (key, label) in enumerate(
-            (
-                ("compiled", "compiled"),
-                ("script", "script"),
-                ("peer", "SchNetPack"),
-                ("floor", "arithmetic"),
-            )
-        ):
-            points = [(t.n_atoms, _value(t, key)) for t in timings if _value(t, key) is not None]
+        for k, (key, label) in enumerate(LINES.items()):
+            points = [(t.n_atoms, y) for t in timings if (y := getattr(t, key)) is not None]
             if points:
                 style = "--" if key == "floor" else "o-"
                 ax.loglog(*zip(*points, strict=True), style, color=COLORS[k], label=label, ms=4)
@@ -35,8 +31,3 @@ def draw_bench(axes: Sequence[Axes], found: Bench) -> None:
         ax.xaxis.set_minor_formatter(NullFormatter())
         plain(ax)
     axes[0].legend(frameon=False, fontsize="small")
-
-
-def _value(timing: Timing, key: str) -> float | None:
-    value: float | None = getattr(timing, key)
-    return value

@@ -123,31 +123,12 @@ def weak_scaling(row: Cost, nodes: int, latency: float = 2e-6, bandwidth: float 
 
 def rows_of(costs: Sequence[Cost]) -> list[list[str]]:
     """Return the cells of a table, its header first."""
-    header = [
-        "route",
-        "atoms",
-        "ranks",
-        "ms",
-        "µs/atom",
-        "exchange",
-        "coupling",
-        "guests",
-        "MB",
-    ]
-    return [header] + [
-        [
-            c.route,
-            f"{c.atoms:,}",
-            str(c.ranks),
-            f"{c.milliseconds:.1f}",
-            f"{c.microseconds:.1f}",
-            f"{c.exchange:.2f}",
-            f"{c.coupling:.2f}",
-            f"{c.guests:.2f}",
-            f"{c.megabytes:.2f}",
-        ]
-        for c in costs
-    ]
+    rows = [["route", "atoms", "ranks", "ms", "µs/atom", "exchange", "coupling", "guests", "MB"]]
+    for c in costs:
+        times = [f"{c.milliseconds:.1f}", f"{c.microseconds:.1f}"]
+        times += [f"{x:.2f}" for x in (c.exchange, c.coupling, c.guests, c.megabytes)]
+        rows.append([c.route, f"{c.atoms:,}", str(c.ranks), *times])
+    return rows
 
 
 def _on_ranks(job: dict[str, Any]) -> Cost:

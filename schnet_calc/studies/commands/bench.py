@@ -4,11 +4,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
 from schnet_calc.cli.console import err, out as console, write_json
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, Several, check_files
+from schnet_calc.studies.commands.columns import print_columns
 
 if TYPE_CHECKING:
     from schnet_calc.studies.bench.run import Bench
@@ -71,7 +69,7 @@ def bench(*, what: Annotated[What, Flat] = What(), out: BenchOutput = BenchOutpu
         _bench_lammps(what, out.json)
         return
     atoms = what.atoms or (64, 216, 1000, 4000, 20000)
-    found = run_bench(atoms, against, seconds, what.beads, lambda name: err.print(name), what.model)
+    found = run_bench(atoms, against, seconds, what.beads, err.print, what.model)
     _print_steps(found, against is not None, max(atoms))
     figure, axes = plots.new_figure(11, 3.6, len(panels(found)))
     draw_bench(axes, found)
@@ -82,7 +80,17 @@ def bench(*, what: Annotated[What, Flat] = What(), out: BenchOutput = BenchOutpu
 def _print_steps(found: "Bench", against: bool, largest: int) -> None:
     from schnet_calc.studies.bench.cases import SILICON
 
-    console.print(_table(found, against))
+    rows = []
+    for t in found.timings:
+        cells = [t.name, _digits(t.compiled), *_beside(t.script, t.script_ratio)]
+        cells += _beside(t.peer, t.peer_ratio) if against else []
+        rows.append([*cells, _digits(t.floor), f"{t.over_floor:.1f}"])
+    print_columns(
+        f"ms per step or batch, {found.threads} thread{'s' if found.threads > 1 else ''}",
+        ["", "compiled", "script", "×", *(["SchNetPack", "×"] if against else []), "floor", "×"],
+        rows,
+        "T = 6, F = 128, 50 Gaussians, 5 Å, float32, or --model; ×: over compiled, and over the floor",
+    )
     console.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
     crystals = [t for t in found.timings if t.group in ("diamond", SILICON)]
     cycles = ", ".join(f"{found.cycles(t):.0f} ({t.name})" for t in crystals)
@@ -95,33 +103,22 @@ def _print_steps(found: "Bench", against: bool, largest: int) -> None:
         console.print(f"{largest:,} atoms alone need {found.peak_memory:.0f} MiB")
 
 
-def _new_table(title: str, caption: str) -> Table:
-    """Return a table that is narrow enough for 80 columns."""
-    return Table(title=title, caption=caption, title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-
-
 def _bench_training(against: str | None, seconds: float, json: Path | None) -> None:
     """Print a table of training steps, and the parts of the first."""
     from schnet_calc.studies.bench.training import run_training_bench
 
-    found = run_training_bench(against, seconds, lambda name: err.print(name))
-    table = _new_table(
-        title=f"ms per training step, {found.threads} thread{'s' if found.threads > 1 else ''}, float32",
-        caption="×: over Adam, and Adam over the floor; random labels with forces unless it says energies alone",
-    )
-    table.add_column("", no_wrap=True)
-    for heading in ("Adam", "SOAP", "autograd", *(["SchNetPack", "×"] if against else []), "floor", "×"):
-        table.add_column(heading, justify="right")
+    found = run_training_bench(against, seconds, err.print)
+    rows = []
     for t in found.timings:
-        cells = [
-            t.name,
-            _digits(t.adam),
-            _digits(t.soap),
-            "" if t.autograd is None else _digits(t.autograd),
-        ]
+        cells = [t.name, _digits(t.adam), _digits(t.soap), _digits(t.autograd)]
         cells += _beside(t.peer, t.peer_ratio) if against else []
-        table.add_row(*cells, _digits(t.floor), f"{t.over_floor:.1f}")
-    console.print(table)
+        rows.append([*cells, _digits(t.floor), f"{t.over_floor:.1f}"])
+    print_columns(
+        f"ms per training step, {found.threads} thread{'s' if found.threads > 1 else ''}, float32",
+        ["", "Adam", "SOAP", "autograd", *(["SchNetPack", "×"] if against else []), "floor", "×"],
+        rows,
+        "×: over Adam, and Adam over the floor; random labels with forces unless it says energies alone",
+    )
     parts = ", ".join(f"{name} {_digits(value)}" for name, value in found.parts.items())
     console.print(f"ms of the first with Adam: {parts}")
     console.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
@@ -133,13 +130,9 @@ def _bench_anchors(against: str, seconds: float, json: Path | None) -> None:
     from schnet_calc.studies.bench.anchors import run_anchors
 
     found = run_anchors(against, seconds)
-    theirs = against.upper()
-    table = Table(title="µs per atom and step of ASE, 1,000 atoms, one thread", title_style="bold")
-    for heading in ("crystal and our model", "ours", theirs, "×"):
-        table.add_column(heading, justify="left" if heading.startswith("crystal") else "right")
-    for a in found:
-        table.add_row(a.name, _digits(a.ours), _digits(a.theirs), f"{a.ratio:.1f}")
-    console.print(table)
+    rows = [[a.name, _digits(a.ours), _digits(a.theirs), f"{a.ratio:.1f}"] for a in found]
+    headings = ("crystal and our model", "ours", against.upper(), "×")
+    print_columns("µs per atom and step of ASE, 1,000 atoms, one thread", headings, rows)
     write_json(json, {"against": against, "crystals": [asdict(a) for a in found]})
 
 
@@ -155,16 +148,11 @@ def _bench_lammps(what: What, json: Path | None) -> None:
         report=lambda c: err.print(f"{c.route} {c.atoms} {c.ranks}"),
     )
     header, *rows = rows_of(costs)
-    table = _new_table(
-        title="silicon in LAMMPS, NVE",
-        caption="Per step. threads: one process without LAMMPS; on the first rank, of the fix: ms of exchange and "
-        "coupling, rows of other ranks' atoms for each own one, and what is sent",
+    caption = (
+        "Per step. threads: one process without LAMMPS; on the first rank, of the fix: ms of exchange and "
     )
-    for heading in header:
-        table.add_column(heading, justify="left" if heading == "route" else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    caption += "coupling, rows of other ranks' atoms for each own one, and what is sent"
+    print_columns("silicon in LAMMPS, NVE", header, rows, caption)
     largest = max((c for c in costs if c.route == "fix"), key=lambda c: (c.ranks > 1, c.atoms, -c.ranks))
     on_paper = weak_scaling(largest, 64)
     console.print(
@@ -174,27 +162,10 @@ def _bench_lammps(what: What, json: Path | None) -> None:
     write_json(json, {"costs": [asdict(c) for c in costs], "on_64_nodes_ms": on_paper})
 
 
-def _table(found: "Bench", against: bool) -> Table:
-    """A line for each timing."""
-    columns = ["compiled", "script", "×", *(["SchNetPack", "×"] if against else []), "floor", "×"]
-    table = _new_table(
-        title=f"ms per step or batch, {found.threads} thread{'s' if found.threads > 1 else ''}",
-        caption="T = 6, F = 128, 50 Gaussians, 5 Å, float32, or --model; ×: over compiled, and over the floor",
-    )
-    table.add_column("", no_wrap=True)
-    for heading in columns:
-        table.add_column(heading, justify="right")
-    for t in found.timings:
-        cells = [t.name, _digits(t.compiled), *_beside(t.script, t.script_ratio)]
-        cells += _beside(t.peer, t.peer_ratio) if against else []
-        table.add_row(*cells, _digits(t.floor), f"{t.over_floor:.1f}")
-    return table
-
-
 def _beside(value: float | None, ratio: float | None) -> list[str]:
     return ["", ""] if value is None or ratio is None else [_digits(value), f"{ratio:.1f}"]
 
 
-def _digits(value: float) -> str:
-    """Three digits or all before the point."""
-    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
+def _digits(value: float | None) -> str:
+    """Three digits or all before the point; nothing of nothing."""
+    return "" if value is None else f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"

@@ -1,13 +1,17 @@
 """Tables of several columns."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from schnet_calc.cli.console import out
 
 
-def print_columns(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_columns(
+    title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], caption: str | None = None
+) -> None:
     """Print rows below headings, the first column at the left, numbers at the right.
 
     Parameters
@@ -18,8 +22,13 @@ def print_columns(title: str, headings: Sequence[str], rows: Iterable[Sequence[s
         Of the columns.
     rows : iterable of sequence of str
         Their cells.
+    caption : str, optional
+        Below the table, which then has fewer lines and fits into 80 columns.
     """
-    table = Table(title=title, title_justify="left", title_style="bold")
+    style: Any = {"title_justify": "left"}
+    if caption is not None:
+        style = {"caption": caption, "box": SIMPLE_HEAD, "pad_edge": False}
+    table = Table(title=title, title_style="bold", **style)
     table.add_column(headings[0], no_wrap=True)
     for heading in headings[1:]:
         table.add_column(heading, justify="right")
