@@ -28,15 +28,13 @@ from schnet_calc.analysis.averages import Estimate, mean_of_independent
 from schnet_calc.analysis.finite_beads import (
     HBAR,
     harmonic_averages,
-    harmonic_gyration,
-    trotter_averages,
-    trotter_gyration,
 )
 from schnet_calc.analysis.path_integrals import heat_capacity, path_integral_estimators
 from schnet_calc.ipi.input import INPUT, PIMDSettings, write_input
 from schnet_calc.ipi.outputs import read_properties
 from schnet_calc.ipi.server import Server
 from schnet_calc.simulate.ring_polymers import Bath, Integrator
+from verification.rings import harmonic_gyration, trotter_averages, trotter_gyration
 
 KELVIN, QUANTUM, N_ATOMS, REPLICAS = 300.0, 0.1, 20, 24
 TIME_CONSTANT, EQUILIBRATION = 20.0, 400.0

@@ -3,10 +3,11 @@
 import numpy as np
 from ase import units
 
-from schnet_calc.analysis.path_integrals import harmonic_energy, path_integral_estimators
+from schnet_calc.analysis.path_integrals import path_integral_estimators
 from schnet_calc.analysis.spectra import KM_MOL, infrared_spectrum, vibrational_spectrum
 from schnet_calc.simulate.ring_polymers import HBAR, Bath, Integrator
 from verification import row
+from verification.rings import harmonic_energy
 
 SECTION = "Path integrals"
 KELVIN, QUANTUM = 300.0, 0.1

@@ -131,22 +131,3 @@ def _covariance(a: list[FloatArray], b: list[FloatArray]) -> float:
     """Of two series, each in parts."""
     x, y = np.concatenate(a), np.concatenate(b)
     return float(np.mean((x - x.mean()) * (y - y.mean())))
-
-
-def harmonic_energy(frequency: float, temperature: float, beads: int) -> float:
-    """Energy of a harmonic oscillator in the primitive approximation with P beads, eV.
-
-    Exact for any P; twice the mean potential energy of the ring polymer's normal modes.
-
-    Parameters
-    ----------
-    frequency : float
-        ħω, eV.
-    temperature : float
-        K.
-    beads : int
-        P.
-    """
-    beta = 1.0 / (units.kB * temperature)
-    springs = 2.0 * beads / beta * np.sin(np.pi * np.arange(beads) / beads)
-    return float((frequency**2 / (frequency**2 + springs**2)).sum() / beta)

@@ -7,12 +7,9 @@ from ase import units
 from schnet_calc.analysis.finite_beads import (
     HBAR,
     harmonic_averages,
-    harmonic_gyration,
     quantum_energies,
-    trotter_averages,
-    trotter_gyration,
 )
-from schnet_calc.analysis.path_integrals import harmonic_energy
+from verification.rings import harmonic_energy, harmonic_gyration, trotter_averages, trotter_gyration
 
 QUANTUM, KELVIN = 0.1, 300.0
 

@@ -5,10 +5,10 @@ import pytest
 from ase import units
 
 from schnet_calc.analysis.path_integrals import (
-    harmonic_energy,
     heat_capacity,
     path_integral_estimators,
 )
+from verification.rings import harmonic_energy
 
 
 def ring_polymer(beads: int, temperature: float, quantum: float, n: int, seed: int = 0) -> dict:

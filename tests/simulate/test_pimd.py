@@ -19,7 +19,6 @@ from ase import units
 
 from helpers import FOREIGN, Harmonic, ethanol, pimd_rows, pimd_settings, write_foreign
 from schnet_calc import SchNetCalculator
-from schnet_calc.analysis.path_integrals import harmonic_energy
 from schnet_calc.folders import locked
 from schnet_calc.ipi import StructureError
 from schnet_calc.ipi.input import write_input
@@ -28,6 +27,7 @@ from schnet_calc.simulate import pimd as pimd_task
 from schnet_calc.simulate.modes import MODE_UNIT
 from schnet_calc.simulate.pimd import run_pimd
 from schnet_calc.studies.c20 import dodecahedron
+from verification.rings import harmonic_energy
 
 pytestmark = pytest.mark.slow
 

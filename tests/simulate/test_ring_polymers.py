@@ -15,10 +15,7 @@ from helpers import ethanol, pimd_rows, pimd_settings
 from schnet_calc import SchNetCalculator, load_model
 from schnet_calc.analysis.finite_beads import (
     harmonic_averages,
-    harmonic_gyration,
     quantum_energies,
-    trotter_averages,
-    trotter_gyration,
 )
 from schnet_calc.ipi.input import i_pi_structure, write_input
 from schnet_calc.ipi.outputs import read_properties
@@ -28,6 +25,7 @@ from schnet_calc.simulate.relax import relax
 from schnet_calc.simulate.ring_polymer_run import BeadForces, run_ring_polymers
 from schnet_calc.simulate.ring_polymers import HBAR, Bath, Integrator, mode_matrix
 from schnet_calc.studies.c20 import dodecahedron
+from verification.rings import harmonic_gyration, trotter_averages, trotter_gyration
 
 KELVIN = 300.0
 QUANTUM = 0.1
