@@ -97,7 +97,7 @@ class PathIntegral(Run):
         return [on_template(self.atoms, read_frames(path)) for path in bead_files(self.folder)]
 
 
-KINDS = {"MD": Classical, "PIMD": PathIntegral}
+KINDS: dict[str, Callable[..., Run]] = {"MD": Classical, "PIMD": PathIntegral}
 
 
 def pimd_settings(settings: LearnSettings, time: float) -> PIMDSettings:
