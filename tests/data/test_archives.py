@@ -40,3 +40,19 @@ def test_what_is_no_archive_is_named(tmp_path):
     (tmp_path / "a.npz").write_text("no arrays")
     with pytest.raises(DataError, match="is no npz archive, or cut short"):
         load_arrays(tmp_path / "a.npz")
+
+
+def test_an_entry_that_points_before_the_file(tmp_path):
+    """Found by ``benchmarks/fuzz.py``: the system refuses to go there."""
+    np.savez(tmp_path / "a.npz", x=np.zeros(3))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    directory = content.index(b"PK\x01\x02")
+    end = content.index(b"PK\x05\x06")
+    content[end + 16 : end + 20] = (directory + 50).to_bytes(
+        4, "little"
+    )  # where the directory is said to begin
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match="is no npz archive, or cut short"):
+        load_arrays(tmp_path / "a.npz")
+    with pytest.raises(FileNotFoundError):
+        load_arrays(tmp_path / "b.npz")
