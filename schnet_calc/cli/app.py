@@ -1,7 +1,9 @@
 """The application: a table of commands, each imported when it is asked for."""
 
 import ast
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
@@ -81,28 +83,50 @@ def _shown(default: str | None) -> str | None:
     return " ".join(map(str, value)) if value else None
 
 
-app = App(
-    name="schnet-calc",
-    help="Trained SchNet potentials: relaxation, normal modes, molecular dynamics, training.\n\n"
-    "--traceback on any command shows where an error comes from.",
-    help_format="plaintext",
-    help_formatter=FoldedHelp(),
-    version=__version__,
-    suppress_keyboard_interrupt=False,  # main() says what an interruption leaves behind
-)
-for place in COMMANDS:
-    app.command(f"schnet_calc.{place}", **SAID.get(place, {}))
+def _app(said: dict[str, dict[str, str]]) -> App:
+    """The application, with what is said of commands instead of asked of them."""
+    made = App(
+        name="schnet-calc",
+        help="Trained SchNet potentials: relaxation, normal modes, molecular dynamics, training.\n\n"
+        "--traceback on any command shows where an error comes from.",
+        help_format="plaintext",
+        help_formatter=FoldedHelp(),
+        version=__version__,
+        suppress_keyboard_interrupt=False,  # main() says what an interruption leaves behind
+    )
+    for place in COMMANDS:
+        made.command(f"schnet_calc.{place}", **said.get(place, {}))
+    return made
+
+
+app = _app(SAID)
+FIRST_LINE = r'^(?:def {0}\(.*?\) -> None:\n    """|{0} = App\(.*?help=")([^"\n]*)'
+"""Of what a command says of itself, where its module isn't imported."""
+
+
+def _list_commands() -> None:
+    """Print the list of commands with the first line of each, read from its file: imports take most of a second."""
+    said = dict(SAID)
+    for place in COMMANDS:
+        module, _, name = place.partition(":")
+        text = Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py").read_text()
+        if found := re.search(FIRST_LINE.format(name), text, re.DOTALL | re.MULTILINE):
+            said.setdefault(place, {"help": found[1]})
+    _app(said).help_print([])
 
 
 def show_help(arguments: Sequence[str]) -> bool:
     """Print the help that arguments ask for, if they do; sooner than a call that looks for values as well.
 
-    Commands of a list are imported, since their texts stand in it.
+    Commands of a shorter list are imported, since their texts stand in it.
     """
     names, apps, rest = app.parse_commands(arguments)
     helped = names[-1:] in (("--help",), ("-h",))
     if not helped and rest:
         return False
+    if not arguments or (len(names) == 1 and helped):
+        _list_commands()
+        return True
     shown = apps[-2 if helped else -1]
     for name in shown:
         if name not in {place.partition(":")[2] for place in SAID}:

@@ -8,6 +8,7 @@ from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
+from cyclopts import App
 
 from schnet_calc.cli import console, main
 from schnet_calc.cli.app import COMMANDS, SAID, app
@@ -65,6 +66,19 @@ def test_what_is_said_for_a_command_is_what_it_says():
     assert "--n-features" in shown
     assert "F, features per atom." in shown
     assert "[default: 64]" in shown
+
+
+def test_the_list_of_commands_imports_none_and_says_what_they_say():
+    ((status, listed, modules), (_, bare, _)) = called(["--help"], [])
+    assert status == 0
+    assert bare == listed
+    words = " ".join(line.strip("│ ") for line in listed.splitlines())
+    for place in COMMANDS:
+        module, _, name = place.partition(":")
+        assert f"schnet_calc.{module}" not in modules
+        command = getattr(import_module(f"schnet_calc.{module}"), name)
+        said = command.help if isinstance(command, App) else command.__doc__
+        assert " ".join(said.splitlines()[0].split()) in " ".join(words.split())
 
 
 def test_info_needs_no_torch():
