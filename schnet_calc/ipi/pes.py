@@ -25,7 +25,7 @@ from schnet_calc.ipi.doubts import read_doubts
 from schnet_calc.ipi.errors import StructureError
 from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.wire import Request
-from schnet_calc.model import Model
+from schnet_calc.model import DEFAULTS, Model
 from schnet_calc.modelfile import model_sources
 
 HERE = Path()
@@ -44,31 +44,20 @@ class SchNetPES:
         A model file, or the name of a shipped model; several joined by ``+`` make a committee.
     template : str
         A structure file: species and periodic directions.
-    device, dtype, engine : str, optional
-        As for the calculator.
     energies : bool
         Whether the extras hold the energy of each atom.
-    on_doubt, max_forces_std : optional
-        As for the calculator; doubtful structures are counted in :data:`~schnet_calc.ipi.doubts.DOUBTS`.
-    **kwargs
-        What i-PI adds to every driver, such as its verbosity.
+    **parameters
+        ``device``, ``dtype``, ``engine``, ``on_doubt`` and ``max_forces_std`` as for the calculator; doubtful
+        structures are counted in :data:`~schnet_calc.ipi.doubts.DOUBTS`. What else i-PI adds to every driver, such
+        as its verbosity, is left alone.
     """
 
-    def __init__(
-        self,
-        model: str,
-        template: str,
-        device: str = "auto",
-        dtype: str | None = None,
-        engine: str = "auto",
-        energies: bool | str = False,
-        on_doubt: str = "warn",
-        max_forces_std: float | str | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, model: str, template: str, energies: bool | str = False, **parameters: Any) -> None:
         self.template = read_structure(Path(template))
-        limit = None if max_forces_std is None else float(max_forces_std)
-        loaded = Model(model_sources(str(model)), device, dtype, engine, on_doubt, limit)
+        settings = {name: value for name, value in parameters.items() if name in DEFAULTS}
+        if settings.get("max_forces_std") is not None:
+            settings["max_forces_std"] = float(settings["max_forces_std"])
+        loaded = Model(model_sources(str(model)), **settings)
         self.doubts = read_doubts(HERE)
         self.evaluate = Evaluator(loaded, self.template, energies=str(energies).lower() == "true")
 

@@ -40,7 +40,7 @@ class MPIRanks:
         return str(self._comm.bcast(text, root))
 
 
-def together(comm: Any, call: Callable[[], Result]) -> Result:
+def agreed(comm: Any, call: Callable[[], Result]) -> Result:
     """Return what a call returns; what it raises on any rank is raised on all.
 
     Ranks that have no error of their own get that of the first that has one, so that none goes on alone.

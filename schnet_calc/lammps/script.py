@@ -6,7 +6,7 @@ from typing import Any
 
 from schnet_calc.lammps.errors import LammpsError
 from schnet_calc.lammps.external import Coupling, attach, end_all
-from schnet_calc.lammps.ranks import together
+from schnet_calc.lammps.ranks import agreed
 from schnet_calc.model import Model
 
 MARK = "# schnet"
@@ -87,9 +87,9 @@ def run_input(lmp: Any, path: Path, model: Model, elements: Sequence[str], skin:
         The run left what the model knows, and was to stop there.
     """
     comm = lmp.get_mpi_comm()
-    before, after = together(comm, lambda: split_input(path.read_text()))
+    before, after = agreed(comm, lambda: split_input(path.read_text()))
     _commands(lmp, before)
-    coupling = together(comm, lambda: attach(lmp, model, elements, skin))
+    coupling = agreed(comm, lambda: attach(lmp, model, elements, skin))
     _commands(lmp, after)
     coupling.check()
     return coupling

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -171,10 +172,7 @@ def check_stability(
     )
     before = round(1000.0 * min(time, 1.0) / settings.timestep)
     most = before + how.n_steps
-
-    def tell(step: int, _: Any) -> None:
-        progress("without thermostat", before + step, most, "")
-
+    tell = partial(_tell, progress, before, most)
     try:
         run = run_md(atoms, calculator, how, folder, progress=tell)
         tell(how.n_steps, None)
@@ -187,6 +185,10 @@ def check_stability(
         "drift_ev_atom_ps": run.drift(len(atoms)),
         "fluctuation_ev": float(np.std(energies)),
     }
+
+
+def _tell(progress: Progress, before: int, most: int, step: int, _: Any) -> None:
+    progress("without thermostat", before + step, most, "")
 
 
 def check_frequencies(

@@ -154,7 +154,7 @@ def train_committee(
     folders = [folder / f"member_{k}" for k in range(n_members)]
     waiting = [k for k, home in enumerate(folders) if not (home / MODEL).exists()]
     running: dict[int, subprocess.Popen[bytes]] = {}
-    look = _watching(folders, config.training.steps, progress)
+    look = _Watching(folders, config.training.steps, progress)
     if executor is not None:
         starts = {k: str(before[k]) if before else "" for k in waiting}
         members = {folders[k]: _own(config, k, starts[k]) for k in waiting}
@@ -177,20 +177,20 @@ def train_committee(
     return [home / MODEL for home in folders]
 
 
-def _watching(folders: Sequence[Path], steps: int, progress: Progress) -> Callable[[Iterable[int]], None]:
-    """Return what tells the steps of all members together when these are more, given which are trained now."""
-    told = -1
+class _Watching:
+    """Tells the steps of all members together when these are more, given which are trained now."""
 
-    def look(running: Iterable[int]) -> None:
-        nonlocal told
-        made = sum(_steps(home, steps) for home in folders)
-        if made != told:
+    def __init__(self, folders: Sequence[Path], steps: int, progress: Progress) -> None:
+        self.folders, self.steps, self.progress = folders, steps, progress
+        self.told = -1
+
+    def __call__(self, running: Iterable[int]) -> None:
+        made = sum(_steps(home, self.steps) for home in self.folders)
+        if made != self.told:
             members = ", ".join(str(k + 1) for k in sorted(running))
             note = f"member {members}" + ("" if made else " starts")
-            progress("training", made, len(folders) * steps, note if members else "")
-        told = made
-
-    return look
+            self.progress("training", made, len(self.folders) * self.steps, note if members else "")
+        self.told = made
 
 
 def _own(config: RunConfig, member: int, start: str) -> RunConfig:

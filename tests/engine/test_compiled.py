@@ -6,6 +6,7 @@ from ase.build import bulk, molecule
 
 from helpers import ethanol, random_network, write_model
 from schnet_calc import SchNetCalculator
+from schnet_calc.kernels.splines.quintic import choose_grid
 
 
 def random_structures(rng):
@@ -54,6 +55,23 @@ def test_replicas_of_a_batch_have_lists_of_their_own(models):
             fresh.engine.lists._lists.clear()
             (q,) = fresh.evaluate([atoms])
             np.testing.assert_allclose(p.forces, q.forces, atol=1e-10)
+
+
+def test_knots_are_chosen_once_for_a_model_and_a_type(tmp_path, monkeypatch):
+    chosen = []
+
+    def choose(*arguments):
+        chosen.append(choose_grid(*arguments))
+        return chosen[-1]
+
+    monkeypatch.setattr("schnet_calc.engine.support.choose_grid", choose)
+    path, other = (write_model(tmp_path / f"{n}.pt", n_features=n) for n in (11, 13))
+    for dtype in ("float64", "float64", "float32"):
+        engine = SchNetCalculator(path, device="cpu", dtype=dtype).engine
+        assert (engine.grid, engine.force_error) == chosen[-1]
+    assert len(chosen) == 2
+    assert SchNetCalculator(other, device="cpu").engine.grid == chosen[-1][0]
+    assert len(chosen) == 3
 
 
 def test_features_that_fill_no_chunk(tmp_path):

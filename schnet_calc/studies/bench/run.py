@@ -4,9 +4,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import ase
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -226,17 +228,18 @@ class _Run:
         """Of ``get_forces`` for a C20 that has moved, beside the engine's evaluation of it."""
         calculator = SchNetCalculator(self.model, device="cpu", on_doubt="ignore")
         atoms = cage()
-        structure, calls = Structure.from_atoms(atoms), [0]
-
-        def moved() -> None:
-            calls[0] += 1
-            atoms.positions[0, 0] += 1e-6 if calls[0] % 2 else -1e-6
-            calculator.get_forces(atoms)
-
-        times = take_turns(
-            {"engine": lambda: calculator.engine.evaluate([structure]), "calculator": moved}, self.seconds
-        )
+        structure, moves = Structure.from_atoms(atoms), cycle((1e-6, -1e-6))
+        calls: dict[str, Call] = {
+            "engine": lambda: calculator.engine.evaluate([structure]),
+            "calculator": lambda: _forces_after(next(moves), atoms, calculator),
+        }
+        times = take_turns(calls, self.seconds)
         return float(np.median(times["calculator"] - times["engine"]))
+
+
+def _forces_after(move: float, atoms: ase.Atoms, calculator: SchNetCalculator) -> None:
+    atoms.positions[0, 0] += move
+    calculator.get_forces(atoms)
 
 
 def _beads(beads: int) -> str:
