@@ -67,7 +67,7 @@ def run(
     """
     check_files(input)
     sources = check_model(model.model)
-    from schnet_calc.lammps.ranks import together
+    from schnet_calc.lammps.ranks import agreed
     from schnet_calc.lammps.script import open_lammps, run_input
     from schnet_calc.model import Model
 
@@ -78,7 +78,7 @@ def run(
     lmp = open_lammps(arguments)
     comm = lmp.get_mpi_comm()
     try:
-        opened = together(
+        opened = agreed(
             comm,
             lambda: Model(sources, **model.to_dict()),
         )

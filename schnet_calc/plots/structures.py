@@ -101,7 +101,13 @@ def draw_graded(axes: Axes, atoms: ase.Atoms, grades: NDArray[np.float64]) -> Ax
     for i, j in covalent_bonds(atoms, 1.25):
         axes.plot(x[[i, j]], y[[i, j]], color="0.6", lw=2.5, solid_capstyle="round", zorder=1)
     sizes = 60 + 340 * covalent_radii[atoms.numbers] ** 2
-    style = {"cmap": "YlOrRd", "vmin": 0.0, "vmax": 1.0, "edgecolors": "0.25", "linewidths": 0.6}
+    style: dict[str, Any] = {
+        "cmap": "YlOrRd",
+        "vmin": 0.0,
+        "vmax": 1.0,
+        "edgecolors": "0.25",
+        "linewidths": 0.6,
+    }
     order = np.argsort(depth)
     drawn = axes.scatter(x[order], y[order], s=sizes[order], c=grades[order], zorder=3, **style)
     for k in np.argsort(-grades)[:3]:
