@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from schnet_calc.cli.console import err, out as console, write_json
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, Several, check_files
@@ -20,9 +20,9 @@ class What:
     """Time training steps instead: aspirin, C20, energies alone, a crystal, and batches of other sizes."""
     lammps: bool = False
     """Time silicon in LAMMPS instead, beside threads of one process."""
-    against: Literal["schnetpack", "nep", "mace"] | None = None
-    """schnetpack, which has to be installed, is timed in the same run. nep or mace: crystals of 1,000 atoms beside
-    these potentials on one thread, and nothing else."""
+    against: Annotated[tuple[Literal["schnetpack", "nep", "mace"], ...], Several] = ()
+    """What has to be installed and is timed in the same run: schnetpack in all steps; nep and mace on crystals of
+    1,000 atoms, one thread, and nothing else if schnetpack isn't named too."""
     model: str | None = None
     """A SchNet that knows carbon, in place of random weights: an imported one, say."""
     atoms: Annotated[tuple[int, ...] | None, Several] = None
@@ -56,25 +56,27 @@ def bench(*, what: Annotated[What, Flat] = What(), out: BenchOutput = BenchOutpu
     from schnet_calc.studies.bench.figure import draw_bench, panels
     from schnet_calc.studies.bench.run import run_bench
 
-    against, seconds = what.against, what.seconds
     if what.threads is not None:
         torch.set_num_threads(what.threads)
+    peer = "schnetpack" if "schnetpack" in what.against else None
     if what.training:
-        _bench_training(against, seconds, out.json)
-        return
-    if against in ("nep", "mace"):
-        _bench_anchors(against, seconds, out.json)
+        _bench_training(peer, what.seconds, out.json)
         return
     if what.lammps:
         _bench_lammps(what, out.json)
         return
+    others = [name for name in what.against if name != peer]
+    crystals = [_bench_anchors(name, what.seconds) for name in others]
+    if crystals and peer is None:
+        write_json(out.json, {"crystals": crystals})
+        return
     atoms = what.atoms or (64, 216, 1000, 4000, 20000)
-    found = run_bench(atoms, against, seconds, what.beads, err.print, what.model)
-    _print_steps(found, against is not None, max(atoms))
+    found = run_bench(atoms, peer, what.seconds, what.beads, err.print, what.model)
+    _print_steps(found, peer is not None, max(atoms))
     figure, axes = plots.new_figure(11, 3.6, len(panels(found)))
     draw_bench(axes, found)
     plots.save_figure(figure, out.output)
-    write_json(out.json, found.to_dict())
+    write_json(out.json, {**found.to_dict(), "crystals": crystals})
 
 
 def _print_steps(found: "Bench", against: bool, largest: int) -> None:
@@ -125,15 +127,15 @@ def _bench_training(against: str | None, seconds: float, json: Path | None) -> N
     write_json(json, found.to_dict())
 
 
-def _bench_anchors(against: str, seconds: float, json: Path | None) -> None:
-    """Print what crystals cost with another potential."""
+def _bench_anchors(against: str, seconds: float) -> dict[str, Any]:
+    """Print what crystals cost with another potential; the same as plain values."""
     from schnet_calc.studies.bench.anchors import run_anchors
 
     found = run_anchors(against, seconds)
     rows = [[a.name, _digits(a.ours), _digits(a.theirs), f"{a.ratio:.1f}"] for a in found]
     headings = ("crystal and our model", "ours", against.upper(), "×")
     print_columns("µs per atom and step of ASE, 1,000 atoms, one thread", headings, rows)
-    write_json(json, {"against": against, "crystals": [asdict(a) for a in found]})
+    return {"against": against, "costs": [asdict(a) for a in found]}
 
 
 def _bench_lammps(what: What, json: Path | None) -> None:
