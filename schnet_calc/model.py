@@ -164,7 +164,7 @@ class Model:
         return found
 
     def resident(self, structure: Structure, count: int) -> Resident | None:
-        """Return what evaluates molecules of one kind where they are, on a GPU; None where arrays are best.
+        """Return what evaluates geometries of the same atoms where they are, on a GPU; None where arrays are best.
 
         Parameters
         ----------

@@ -140,7 +140,7 @@ class Engine(ABC):
         return Totals.of(self.evaluate(geometries.structures(), []))
 
     def resident(self, structure: Structure, count: int) -> Resident | None:
-        """Return what evaluates tensors of a device, if that is best for batches of one kind of molecule.
+        """Return what evaluates tensors of a device, if that is best for batches of the same atoms.
 
         Parameters
         ----------

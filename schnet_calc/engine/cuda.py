@@ -172,11 +172,8 @@ class CudaEngine(TabulatedEngine):
             return *recording.finish(), graded
 
     def resident(self, structure: Structure, count: int) -> Resident | None:
-        """See :class:`Engine`: for molecules all of whose pairs count, in one call."""
-        n_atoms = len(structure.numbers)
-        few = not structure.pbc.any() and n_atoms <= ALL_PAIRS_LIMIT
-        fits = few and count * n_atoms * (n_atoms - 1) // 2 <= self.most_pairs
-        return Resident(self, structure.numbers, count) if fits else None
+        """See :class:`Engine`: where all fit into one call."""
+        return Resident.fitting(self, structure, count)
 
     def _pairs(self, geometries: Geometries) -> list[HalfPairs]:
         if not geometries.pbc.any() and len(geometries.numbers) <= ALL_PAIRS_LIMIT:

@@ -140,6 +140,17 @@ class SkinList:
             if np.einsum("nk,nk->n", moves, moves).max() <= (0.5 * kept.skin) ** 2:
                 return kept.pairs
             skin = self.skin
+        return self._made(positions, cell, pbc, skin)
+
+    def renewed(
+        self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
+    ) -> HalfPairs:
+        """The same from a list with skin that is made now: for who looks after the moves of the atoms."""
+        return self._made(positions, cell, pbc, self.skin)
+
+    def _made(
+        self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], skin: float
+    ) -> HalfPairs:
         pairs = half_pairs(positions, cell, pbc, self.cutoff + skin, self.search)
         self._kept = _Kept(positions.copy(), cell.copy(), pbc.copy(), skin, pairs)
         return pairs
@@ -176,12 +187,19 @@ class NeighborLists:
         cutoff : float
             Å.
         """
+        return self._list(place, cutoff).pairs(structure.positions, structure.cell, structure.pbc)
+
+    def renewed(self, place: int, structure: Structure, cutoff: float) -> HalfPairs:
+        """The same from :meth:`SkinList.renewed`, good for moves of up to half of :data:`SKIN`."""
+        return self._list(place, cutoff).renewed(structure.positions, structure.cell, structure.pbc)
+
+    def _list(self, place: int, cutoff: float) -> SkinList:
         kept = self._lists.get(place)
         if kept is None or kept.cutoff < cutoff:
             kept = SkinList(cutoff, search=self.search)
             if place < SLOTS:
                 self._lists[place] = kept
-        return kept.pairs(structure.positions, structure.cell, structure.pbc)
+        return kept
 
 
 class _Kept(NamedTuple):
