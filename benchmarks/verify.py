@@ -24,7 +24,7 @@ from verification import Outcome, Row, all_rows
 
 START, END = "<!-- rows -->", "<!-- end of rows -->"
 """Between them the page has the table."""
-HEAD = "| quantity | compared with | ours | theirs | tolerance | passed |\n|---|---|---|---|---|---|"
+HEAD = "| quantity | compared with | ours | theirs | tolerance |\n|---|---|---|---|---|"
 
 
 def number(value: float, tolerance: float) -> str:
@@ -44,13 +44,13 @@ def line(row: Row, outcome: Outcome | None) -> str:
     unit = f" {row.unit}" if row.unit else ""
     quantity = f"{row.quantity},{unit}" if unit else row.quantity
     if outcome is None:
-        return f"| {quantity} | {row.against} | | | {tolerance} | **not run** |"
+        return f"| {quantity} | {row.against} | | | {tolerance}, **not run** |"
     if outcome.count > 1:
         quantity += f" (worst of {outcome.count})"
     size = row.tolerance * (abs(outcome.theirs) if row.relative else 1.0)
     ours, theirs = (number(x, size) for x in (outcome.ours, outcome.theirs))
-    passed = "yes" if outcome.passed else "**no**"
-    return f"| {quantity} | {row.against} | {ours} | {theirs} | {tolerance} | {passed} |"
+    failed = "" if outcome.passed else ", **failed**"
+    return f"| {quantity} | {row.against} | {ours} | {theirs} | {tolerance}{failed} |"
 
 
 def try_row(row: Row) -> Outcome | None:
