@@ -46,7 +46,7 @@ def line(row: Row, outcome: Outcome | None) -> str:
     if outcome is None:
         return f"| {quantity} | {row.against} | | | {tolerance}, **not run** |"
     if outcome.count > 1:
-        quantity += f" (worst of {outcome.count})"
+        quantity += f" ({outcome.count})"
     size = row.tolerance * (abs(outcome.theirs) if row.relative else 1.0)
     ours, theirs = (number(x, size) for x in (outcome.ours, outcome.theirs))
     failed = "" if outcome.passed else ", **failed**"

@@ -24,7 +24,7 @@ def test_what_was_found_is_kept(tmp_path):
         total, text, good = verify.run_all(rows_of(calls, [0.0, 0.05]), verify.Kept(path))
     assert len(calls) == 1
     assert (total, good) == ("1 of 1 rows pass.", True)
-    assert "| twice nothing (worst of 2) | zero | 0.05 | 0.00 | 0.1 |" in text
+    assert "| twice nothing (2) | zero | 0.05 | 0.00 | 0.1 |" in text
     assert len(json.loads(path.read_text())) == 1
     stricter = rows_of(calls, [0.0, 0.05])[0]
     stricter = Row(**{**vars(stricter), "tolerance": 0.01})
