@@ -76,7 +76,7 @@ def gigahertz(steps: int = 10_000_000) -> float:
     return 6e-9 * steps / min(_seconds(lambda: _shift(steps), 1) for _ in range(5))
 
 
-@numba.njit
+@numba.njit()
 def _shift(steps: int) -> np.uint64:
     x = np.uint64(88172645463325252)
     for _ in range(steps):
