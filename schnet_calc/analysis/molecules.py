@@ -7,12 +7,7 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
-from schnet_calc.analysis.distances import (
-    Distribution,
-    distribution,
-    pair_distances,
-    radial_distribution,
-)
+from schnet_calc.analysis.distances import Distribution, distribution, pair_distances, radial_distribution
 
 
 class BondDistributions(NamedTuple):

@@ -48,9 +48,7 @@ class PathIntegralEstimators(NamedTuple):
 
 
 def path_integral_estimators(
-    tables: Sequence[Mapping[str, FloatArray]] | Mapping[str, FloatArray],
-    n_atoms: int,
-    temperature: float,
+    tables: Sequence[Mapping[str, FloatArray]] | Mapping[str, FloatArray], n_atoms: int, temperature: float
 ) -> PathIntegralEstimators:
     """Estimators from the properties that i-PI wrote, or those of replicas.
 

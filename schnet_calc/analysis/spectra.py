@@ -207,11 +207,7 @@ def infrared_spectrum(
         ratio = np.maximum(found.wavenumbers * units.invcm / (units.kB * temperature), 1e-12)
         factor = factor * -np.expm1(-ratio) / ratio
     return Spectrum(
-        found.wavenumbers,
-        found.densities * factor,
-        found.weights,
-        found.contributions,
-        found.resolution,
+        found.wavenumbers, found.densities * factor, found.weights, found.contributions, found.resolution
     )
 
 

@@ -15,13 +15,7 @@ from schnet_calc.engine import Committee
 from schnet_calc.engine.checks import SHORTEST_DISTANCE, check_finite, check_shortest
 from schnet_calc.engine.compiled import CompiledEngine
 from schnet_calc.errors import BadStructureError
-from schnet_calc.kernels.cpu.distributed import (
-    Fields,
-    backward_block,
-    fields_of,
-    forward_block,
-    start,
-)
+from schnet_calc.kernels.cpu.distributed import Fields, backward_block, fields_of, forward_block, start
 from schnet_calc.model import Model
 
 

@@ -14,11 +14,7 @@ MANY = 3000
 
 
 def draw_distribution(
-    axes: Axes,
-    result: Distribution,
-    label: str,
-    color: str = COLORS[0],
-    xlabel: str = "distance, Å",
+    axes: Axes, result: Distribution, label: str, color: str = COLORS[0], xlabel: str = "distance, Å"
 ) -> Axes:
     """A density with a band of two standard errors.
 
@@ -60,10 +56,7 @@ def draw_energy_and_temperature(
     """
     time = table["time_ps"]
     many = len(time) > MANY
-    for key, color, label in (
-        ("potential_ev", COLORS[1], "potential"),
-        ("total_ev", COLORS[0], total),
-    ):
+    for key, color, label in (("potential_ev", COLORS[1], "potential"), ("total_ev", COLORS[0], total)):
         values = table[key] - table[key][0]
         axes[0].plot(time, values, color=color, label=label, lw=1, rasterized=many)
     axes[0].set(xlabel="time, ps", ylabel="energy − start, eV")

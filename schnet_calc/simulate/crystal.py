@@ -12,12 +12,7 @@ from ase.optimize import BFGS
 from ase.units import GPa
 from numpy.typing import NDArray
 
-from schnet_calc.analysis.elasticity import (
-    STEPS,
-    ElasticAverages,
-    elastic_averages,
-    elastic_constants,
-)
+from schnet_calc.analysis.elasticity import STEPS, ElasticAverages, elastic_averages, elastic_constants
 from schnet_calc.simulate.phonons import Dispersion, phonon_dispersion
 from schnet_calc.simulate.records import describe
 from schnet_calc.simulate.relax import relax

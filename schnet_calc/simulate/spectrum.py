@@ -9,12 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schnet_calc.analysis.averages import Estimate, mean_of_independent
-from schnet_calc.analysis.spectra import (
-    INVCM_FS,
-    check_sampling,
-    infrared_spectrum,
-    vibrational_spectrum,
-)
+from schnet_calc.analysis.spectra import INVCM_FS, check_sampling, infrared_spectrum, vibrational_spectrum
 from schnet_calc.analysis.spectrum import Spectrum
 from schnet_calc.model import Model
 from schnet_calc.simulate.dynamics import Dynamics, rotations_onto

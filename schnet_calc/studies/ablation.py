@@ -37,10 +37,7 @@ class Variant:
 
 
 def run_ablation(
-    config: RunConfig,
-    directory: str | Path,
-    command: str,
-    progress: Progress | None = None,
+    config: RunConfig, directory: str | Path, command: str, progress: Progress | None = None
 ) -> list[Variant]:
     """Train and test every variant; runs that are there are continued, those that are done only tested.
 

@@ -117,10 +117,7 @@ CATALOGUE = (
     CatalogueEntry("Figure 4.12", "Pair distributions of QM9"),
     CatalogueEntry("Figure 4.13", "Breaking bonds, below 4 Å"),
     CatalogueEntry("Figure 4.14", "Ranking of carbon rings", "Flat rings; the first and the last ten."),
-    CatalogueEntry(
-        "Figure 4.15",
-        "Components of the embeddings",
-    ),
+    CatalogueEntry("Figure 4.15", "Components of the embeddings"),
     CatalogueEntry("Figure 5.1", "Molecules of MD17", reason=ILLUSTRATION),
     CatalogueEntry(
         "Table 5.1",

@@ -86,9 +86,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: SchNetCalculator | Model,
-    frames: Frames,
-    progress: Callable[[int], None] | None = None,
+    model: SchNetCalculator | Model, frames: Frames, progress: Callable[[int], None] | None = None
 ) -> Evaluation:
     """Compare a model with labels.
 

@@ -30,13 +30,7 @@ ONES = {"alpha": 1.0, "beta": 1.0, "threshold": 20.0, "shift": 0.693147180559945
 
 
 def read_activation(name: Any) -> str:
-    """Return our name of an activation.
-
-    Raises
-    ------
-    ModelFileError
-        There is none of that name here.
-    """
+    """Return our name of an activation."""
     known = ACTIVATIONS.get(name) if isinstance(name, str) else None
     if known is None:
         raise ModelFileError(
@@ -64,13 +58,7 @@ def of_module(module: Module) -> str:
 
 
 def of_layer(layer: Module) -> str | None:
-    """Return the activation behind a dense layer that brings its own; None if the file doesn't tell.
-
-    Raises
-    ------
-    ModelFileError
-        It can't be expressed here.
-    """
+    """Return the activation behind a dense layer that brings its own; None if the file doesn't tell."""
     if not layer.kind:
         return None
     given = layer.value("activation")

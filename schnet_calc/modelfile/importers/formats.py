@@ -46,13 +46,7 @@ class ForeignModel(NamedTuple):
 
 
 def recognised(path: Path) -> ForeignModel | None:
-    """Return the model in a file, or None if there is none that is known here.
-
-    Raises
-    ------
-    ModelFileError
-        The file is damaged.
-    """
+    """Return the model in a file, or None if there is none that is known here."""
     prefix = _tensorflow_prefix(path)
     if prefix is not None:
         return ForeignModel(TENSORFLOW, tensorflow.Variables(prefix), tensorflow.read_model, {})

@@ -28,11 +28,6 @@ def read_cutoff(module: Module, function: str | None) -> Cutoff:
         The function; of plain weights, the lengths in it.
     function : str, optional
         Which one it is where the file doesn't tell.
-
-    Raises
-    ------
-    ModelFileError
-        It can't be expressed here.
     """
     if module.has("switch_on"):
         return Cutoff("switch", module.number("switch_off"), module.number("switch_on"))
@@ -57,11 +52,6 @@ def shared_activation(
         Layers that either all have it or all have none.
     without : list of Module
         Layers that must have none.
-
-    Raises
-    ------
-    ModelFileError
-        Layers have others than SchNet has there.
     """
     activation = activations.settled(hidden, without)
     behind = {activations.of_layer(layer) for layer in last_of_filters}

@@ -38,11 +38,6 @@ def assemble(
         In which they are.
     elements : sequence of str, optional
         Symbols of those that the model was trained on, where the file doesn't tell.
-
-    Raises
-    ------
-    ModelFileError
-        The parts don't fit together, or can't be expressed here.
     """
     _check_shapes(parts)
     config = _config(parts, units)

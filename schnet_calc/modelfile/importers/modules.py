@@ -74,13 +74,7 @@ class Module:
         return found if plain else f"<{type(found).__name__}>"
 
     def child(self, name: str) -> "Module":
-        """Return an inner module.
-
-        Raises
-        ------
-        ModelFileError
-            There is none of that name.
-        """
+        """Return an inner module."""
         found = self.members.get(name)
         if not isinstance(found, Inert | dict):
             raise ModelFileError(f"the model lacks {self.name_of(name)[:100]}")

@@ -88,13 +88,7 @@ def _shown(value: Any) -> str:
 
 
 def read_pooling(value: Any) -> str:
-    """Return ``"sum"`` or ``"mean"`` for the names that codes have for them.
-
-    Raises
-    ------
-    ModelFileError
-        It is neither.
-    """
+    """Return ``"sum"`` or ``"mean"`` for the names that codes have for them."""
     names = {"sum": "sum", "add": "sum", "mean": "mean", "avg": "mean"}
     if not isinstance(value, str) or value not in names:
         raise ModelFileError(
@@ -104,13 +98,7 @@ def read_pooling(value: Any) -> str:
 
 
 def read_number(value: Any) -> float | None:
-    """Return a finite number, or None as it is.
-
-    Raises
-    ------
-    ModelFileError
-        It is neither.
-    """
+    """Return a finite number, or None as it is."""
     if value is None:
         return None
     number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
@@ -120,13 +108,7 @@ def read_number(value: Any) -> float | None:
 
 
 def read_whole(value: Any) -> int:
-    """Return a whole number above zero.
-
-    Raises
-    ------
-    ModelFileError
-        It is none.
-    """
+    """Return a whole number above zero."""
     number = read_number(value)
     if number is None or not 0.0 < number < 1e9 or not number.is_integer():
         raise ModelFileError(f"a whole number is needed, got {_shown(value)}")
@@ -134,13 +116,7 @@ def read_whole(value: Any) -> int:
 
 
 def read_flag(value: Any) -> bool:
-    """Return True or False.
-
-    Raises
-    ------
-    ModelFileError
-        It is neither.
-    """
+    """Return True or False."""
     if not isinstance(value, bool):
         raise ModelFileError(f"True or False is needed, got {_shown(value)}")
     return value

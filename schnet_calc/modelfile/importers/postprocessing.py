@@ -25,11 +25,6 @@ def postprocess(model: Module, key: Any, parts: Parts) -> None:
         Name of the energy; None where the file has no names.
     parts : Parts
         Changed: scale, shift and energies of elements, and what was assumed.
-
-    Raises
-    ------
-    ModelFileError
-        A postprocessor can't be expressed here.
     """
     modules = model.child("postprocessors").children(gaps=True) if model.has("postprocessors") else []
     modules = [module for module in modules if module.kind not in CASTS]
@@ -54,13 +49,7 @@ def postprocess(model: Module, key: Any, parts: Parts) -> None:
 
 
 def transform(module: Module, parts: Parts) -> None:
-    """Put what a transform among the outputs does to the energy into its parts; forces are of what it gives.
-
-    Raises
-    ------
-    ModelFileError
-        It can't be expressed here.
-    """
+    """Put what a transform among the outputs does to the energy into its parts; forces are of what it gives."""
     if module.has("scale"):
         _multiply(module.number("scale"), parts)
     else:

@@ -30,13 +30,7 @@ MOST_NEIGHBORS = 32
 
 
 def read_model(model: Module, options: Options) -> Parts:
-    """Return the parts of a model.
-
-    Raises
-    ------
-    ModelFileError
-        It is no SchNet for energies alone, or something in it can't be expressed here.
-    """
+    """Return the parts of a model."""
     options.check(OPTIONS)
     if options.settle("dipole", model.value("dipole", UNKNOWN), False, read_flag):
         raise ModelFileError("dipole = True: a network for dipole moments can't be expressed here")

@@ -27,13 +27,7 @@ OPTIONS = ("activation", "output_activation", "pooling", "property", "cutoff_fun
 
 
 def read_model(model: Module, options: Options) -> Parts:
-    """Return the parts of a model.
-
-    Raises
-    ------
-    ModelFileError
-        It is no SchNet for energies alone, or something in it can't be expressed here.
-    """
+    """Return the parts of a model."""
     options.check(OPTIONS)
     representation = model.child("representation")
     if representation.kind not in ("", "SchNet"):

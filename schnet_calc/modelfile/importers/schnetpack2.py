@@ -23,13 +23,7 @@ INPUTS = ("PairwiseDistances", "Strain")
 
 
 def read_model(model: Module, options: Options) -> Parts:
-    """Return the parts of a model.
-
-    Raises
-    ------
-    ModelFileError
-        It is no SchNet for energies alone, or something in it can't be expressed here.
-    """
+    """Return the parts of a model."""
     options.check(OPTIONS)
     representation = _representation(model)
     interactions = representation.child("interactions").children()

@@ -160,13 +160,7 @@ def _entry(raw: bytes) -> Variable:
 
 
 def read_model(variables: Variables, options: Options) -> Parts:
-    """Return the parts of a model.
-
-    Raises
-    ------
-    ModelFileError
-        Variables are missing, or options say what can't be expressed here.
-    """
+    """Return the parts of a model."""
     options.check(OPTIONS)
     pool = options.settle("filter_pool_mode", UNKNOWN, "sum")
     if pool not in ("sum", "mean"):

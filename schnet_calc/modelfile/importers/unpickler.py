@@ -21,14 +21,7 @@ MOST_STEPS = 200_000
 """Instructions of all pickles of a file; a model has some ten thousand."""
 MOST_ARGUMENTS = 20
 """Of a function that is rebuilt here."""
-DAMAGE = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
+DAMAGE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error)
 """What damaged bytes may raise while they are taken apart."""
 
 Rebuild = Mapping[str, Callable[[tuple[Any, ...]], Any]]

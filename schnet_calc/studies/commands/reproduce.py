@@ -112,9 +112,7 @@ class MD17Output(OutputOptions):
 
 @reproduce.command
 def md17(
-    *molecule: str,
-    settings: Annotated[MD17Settings, Flat] = MD17Settings(),
-    out: MD17Output = MD17Output(),
+    *molecule: str, settings: Annotated[MD17Settings, Flat] = MD17Settings(), out: MD17Output = MD17Output()
 ) -> None:
     """Tables 5.3 and 5.4 at N = 1,000: train, test on the other frames, compare with the paper.
 
