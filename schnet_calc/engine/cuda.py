@@ -107,8 +107,7 @@ class CudaEngine(TabulatedEngine):
         items, numbers, sizes, recording, outputs = begun
         with plain_arithmetic(self.device):
             atomic = self._heads(outputs, heads, len(numbers))
-            graded = self.grades(outputs, numbers, sizes)
-        atoms, virials = recording.finish()
+        atoms, virials, graded = recording.finish()
         found, end = [], 0
         for k, item in enumerate(items):
             rows = slice(end, end := end + sizes[k])
@@ -166,10 +165,8 @@ class CudaEngine(TabulatedEngine):
     def _numbers(self, joined: Joined) -> tuple[NDArray[np.float64], NDArray[np.float64], GradedBatch]:
         """What :meth:`Recording.finish` says, and grades."""
         with self.alone:
-            recording, outputs = self.start(joined)
-            with plain_arithmetic(self.device):
-                graded = self.grades(outputs, joined.numbers, joined.sizes)
-            return *recording.finish(), graded
+            recording, _ = self.start(joined)
+            return recording.finish()
 
     def resident(self, structure: Structure, count: int) -> Resident | None:
         """See :class:`Engine`: where all fit into one call."""
@@ -219,7 +216,7 @@ class CudaEngine(TabulatedEngine):
                 with_skin = (1.0 + SKIN / self.cutoff) ** 3 if math.isfinite(self.cutoff) else 1.0
                 room = int(SPARE * with_skin * n_pairs) + 1
             room = roomy(room) if len(sizes) > 1 else room
-            kept = Recording(self.sequence, self.stage, *key, room)
+            kept = Recording(self.sequence, self.stage, self.grades, *key, room)
         self.recordings[key] = kept
         while len(self.recordings) > 1 and (
             len(self.recordings) > MOST_RECORDINGS

@@ -1,14 +1,15 @@
 """Grades of atoms and error bars of energies, where compiled code has not computed them."""
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from schnet_calc.kernels.cuda.batch import Outputs
+from schnet_calc.kernels.cuda.batch import Batch, Outputs
+from schnet_calc.kernels.torch.evaluation import sums_of_structures
 from schnet_calc.kernels.torch.grading import grades_of, tensor_grading
 from schnet_calc.modelfile.grades import Grades, HeadGrades, head_widths
 from schnet_calc.nn import AtomwiseHead, Network
@@ -108,20 +109,37 @@ class DeviceGrades:
         self._heads = {name: tensor_grading(h.scaled(), device, dtype) for name, h in heads.items()}
 
     @torch.no_grad()
-    def __call__(self, outputs: Outputs, numbers: NDArray[np.int64], sizes: Sequence[int]) -> GradedBatch:
-        """Grade the atoms of a batch, whose structures have these sizes."""
+    def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Return what :meth:`read` reads, float64, of a batch with its room; no step depends on values."""
+        found = []
+        for name, grading in self._heads.items():
+            x = outputs.features
+            hidden = outputs.hidden if name == "energy" else head_of(self._network, name).hidden(x)
+            found.append(grades_of(grading, hidden[:, : grading.mean.shape[1]], batch.numbers))
+        if not found:
+            return outputs.numbers[:0]
+        grades = (torch.stack(found).amax(dim=0) if len(found) > 1 else found[0]).to(torch.float64)
+        if self._head is None:
+            return grades
+        summed = sums_of_structures(batch, outputs.hidden.to(torch.float64))
+        return torch.cat((grades, summed.reshape(-1)))
+
+    def read(self, numbers: NDArray[np.float64], batch: Batch, n_atoms: int, count: int) -> GradedBatch:
+        """Make of them what is said of the atoms and structures that are in use.
+
+        Parameters
+        ----------
+        numbers : array
+            From a call; no units.
+        batch : Batch
+            With its room.
+        n_atoms, count : int
+            Atoms and structures in use.
+        """
         if not self._heads:
             return GradedBatch(None, None, None)
-        n, found = len(numbers), []
-        z = torch.from_numpy(numbers).to(outputs.features.device)
-        for name, grading in self._heads.items():
-            x = outputs.features[:n]
-            hidden = outputs.hidden[:n] if name == "energy" else head_of(self._network, name).hidden(x)
-            found.append(grades_of(grading, hidden[:, : grading.mean.shape[1]], z))
-        grades = torch.stack(found).amax(dim=0).to("cpu", torch.float64).numpy()
+        room, n_structures = len(batch.numbers), len(batch.first_atoms) - 1
+        grades = numbers[:n_atoms].copy()
         if self._head is None:
             return GradedBatch(grades, None, None)
-        hidden = outputs.hidden[:n].to(torch.float64)
-        system = torch.repeat_interleave(torch.tensor(sizes, device=hidden.device))
-        summed = hidden.new_zeros(len(sizes), hidden.shape[1]).index_add(0, system, hidden)
-        return GradedBatch(grades, summed.cpu().numpy(), self._head)
+        return GradedBatch(grades, numbers[room:].reshape(n_structures, -1)[:count].copy(), self._head)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from schnet_calc.engine.device_lists import PairsOnDevice
+from schnet_calc.engine.grading import DeviceGrades, GradedBatch
 from schnet_calc.kernels.cuda.batch import Batch, Outputs
 from schnet_calc.nn import SchNet
 from schnet_calc.structures.neighbors import HalfPairs
@@ -120,19 +121,28 @@ class Recording:
         What to record.
     stage : Stage
         Where.
+    grades : DeviceGrades
+        What grades the atoms in the same call.
     n_atoms, n_structures, capacity : int
         Sizes.
     """
 
     def __init__(
-        self, sequence: Recordable, stage: Stage, n_atoms: int, n_structures: int, capacity: int
+        self,
+        sequence: Recordable,
+        stage: Stage,
+        grades: DeviceGrades,
+        n_atoms: int,
+        n_structures: int,
+        capacity: int,
     ) -> None:
-        self.sequence, self.stage, self.capacity = sequence, stage, capacity
+        self.sequence, self.stage, self.grades, self.capacity = sequence, stage, grades, capacity
         self.batch = Batch.empty(n_atoms, n_structures, capacity, sequence.device)
         on_gpu = sequence.device.type == "cuda"
         self._going = torch.zeros(n_atoms, 3, dtype=torch.float64, pin_memory=on_gpu)
-        size = 5 * n_atoms + 6 * n_structures
-        self._coming = torch.zeros(size, dtype=torch.float64, pin_memory=on_gpu)
+        self._on_gpu, self._coming = on_gpu, torch.zeros(0, dtype=torch.float64)
+        self._end = 5 * n_atoms + 6 * n_structures
+        """Where grades begin in the numbers of a call."""
         self.calls = 0
         self._sizes: Sequence[int] = ()
         self._numbers: NDArray[np.int64] | None = None
@@ -159,27 +169,42 @@ class Recording:
         if self._graph is None and self._recordable and self.calls > 1:
             self._record()
         if self._graph is None:
-            outputs = self.sequence(self.batch)
+            outputs = self._call()
         else:
             self._graph.replay()
             assert self._outputs is not None
             outputs = self._outputs
         if not isinstance(joined.positions, Tensor):
+            if not len(self._coming):
+                self._coming = torch.zeros(
+                    outputs.numbers.shape, dtype=torch.float64, pin_memory=self._on_gpu
+                )
             self._coming.copy_(outputs.numbers, non_blocking=True)
         return outputs
 
-    def finish(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Wait for it; return eV, eV/Å and shortest distance, Å, of each atom (N, 5), and virials (B, 6), eV."""
+    def finish(self) -> tuple[NDArray[np.float64], NDArray[np.float64], GradedBatch]:
+        """Wait for it; return eV, eV/Å, shortest distance, Å, of atoms (N, 5), virials (B, 6), eV, and grades."""
         if self._coming.is_pinned():
             torch.cuda.current_stream(self.sequence.device).synchronize()
         found, n_atoms = self._coming.numpy(), len(self.batch.numbers)
-        atoms, virials = found[: 5 * n_atoms].reshape(-1, 5), found[5 * n_atoms :].reshape(-1, 6)
-        n_used = sum(self._sizes)
-        return atoms[:n_used].copy(), virials[: len(self._sizes)].copy()
+        atoms, virials = found[: 5 * n_atoms].reshape(-1, 5), found[5 * n_atoms : self._end].reshape(-1, 6)
+        n_used, count = sum(self._sizes), len(self._sizes)
+        graded = self.grades.read(found[self._end :], self.batch, n_used, count)
+        return atoms[:n_used].copy(), virials[:count].copy(), graded
+
+    def graded(self, outputs: Outputs) -> GradedBatch:
+        """Return the grades alone, where the rest stays on the device."""
+        numbers = outputs.numbers[self._end :].cpu().numpy()
+        return self.grades.read(numbers, self.batch, sum(self._sizes), len(self._sizes))
+
+    def _call(self) -> Outputs:
+        """Evaluate what is loaded: the numbers of a sequence, and behind them those of the grades."""
+        outputs = self.sequence(self.batch)
+        return outputs._replace(numbers=torch.cat((outputs.numbers, self.grades(outputs, self.batch))))
 
     def _record(self) -> None:
         try:
-            self._graph, self._outputs = self.stage.record(lambda: self.sequence(self.batch))
+            self._graph, self._outputs = self.stage.record(self._call)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from schnet_calc.engine.checks import SHORTEST_DISTANCE, all_sound
 from schnet_calc.engine.chunks import is_out_of_memory
-from schnet_calc.engine.recordings import Joined, plain_arithmetic
+from schnet_calc.engine.recordings import Joined
 from schnet_calc.errors import BadStructureError, TooManyPairsError
 from schnet_calc.structures.neighbors import ALL_PAIRS_LIMIT, SKIN, HalfPairs, all_pairs, half_pairs
 from schnet_calc.structures.structure import Structure
@@ -80,10 +80,9 @@ class Resident:
         try:
             with engine.alone:
                 joined = Joined(self._numbers, positions.reshape(-1, 3), self._pairs, self._sizes)
-                _, outputs = engine.start(joined)
-                with plain_arithmetic(self.device):
-                    graded = engine.grades(outputs, self._numbers, self._sizes).of(slice(None))
-                    atoms = outputs.numbers[: 5 * len(self._numbers)].reshape(*self._shape, 5).clone()
+                recording, outputs = engine.start(joined)
+                graded = recording.graded(outputs).of(slice(None))
+                atoms = outputs.numbers[: 5 * len(self._numbers)].reshape(*self._shape, 5).clone()
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

@@ -16,6 +16,7 @@ from helpers import STRUCTURES, VARIANTS, graded_file, random_network, rattled, 
 from schnet_calc import SchNetCalculator
 from schnet_calc.engine import make_engine
 from schnet_calc.engine.cuda import CudaEngine
+from schnet_calc.engine.grading import DeviceGrades
 from schnet_calc.kernels.cuda.batch import Batch
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.kernels.torch.evaluation import TensorSequence
@@ -156,8 +157,8 @@ def test_memory_that_was_never_written_is_never_read(models):
         np.testing.assert_allclose(a.forces, b.forces, atol=1e-6)
 
 
-class Launches(TorchDispatchMode):
-    """Names of what would start a kernel on a GPU, and of all that torch is asked for."""
+class Operations(TorchDispatchMode):
+    """Names of all that torch is asked for, but for views and empty arrays."""
 
     FREE = (
         "empty",
@@ -172,10 +173,9 @@ class Launches(TorchDispatchMode):
         "t.",
     )
 
-    def __init__(self, sequence, monkeypatch):
+    def __init__(self):
         super().__init__()
-        self.names, self.kernels = [], []
-        monkeypatch.setattr(sequence, "launch", lambda kernel, *_, **__: self.kernels.append(kernel))
+        self.names = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if not any(str(func).startswith(f"aten.{word}") for word in self.FREE):
@@ -191,10 +191,30 @@ def test_forty_launches_a_call(monkeypatch):
     network = random_network(n_features=128, n_interactions=6)
     sequence = FusedSequence(network, SplineGrid.covering(0.0, 4.0, 0.02), meta, torch.float32)
     batch = Batch.empty(20, 1, 380, meta)
-    with Launches(sequence, monkeypatch) as seen:
+    kernels = []
+    monkeypatch.setattr(sequence, "launch", lambda kernel, *_, **__: kernels.append(kernel))
+    with Operations() as seen:
         outputs = sequence(batch)
     assert outputs.numbers.shape == (5 * 20 + 6,)
-    assert (len(seen.kernels), seen.names) == (28, 12 * ["aten.mm.out"])
+    assert (len(kernels), seen.names) == (28, 12 * ["aten.mm.out"])
+
+
+def test_grades_are_few_operations_for_any_number_of_elements(tmp_path):
+    """In the same recording; on tensors without values."""
+    meta, made = torch.device("meta"), []
+    for images in (rattled(molecule("H2"), 60), rattled(molecule("CH3OH"), 60)):
+        path = graded_file(tmp_path / f"{len(made)}.pt", images)
+        network = random_network().to(meta)
+        grades = DeviceGrades(load_potential(path).grades, network, meta, torch.float64)
+        batch = Batch.empty(20, 2, 30, meta)
+        sequence = TensorSequence(
+            random_network(), SplineGrid.covering(0.0, 4.0, 0.02), meta, torch.float64
+        )
+        outputs = sequence(batch)
+        with Operations() as seen:
+            assert grades(outputs, batch).shape == (20 + 2 * outputs.hidden.shape[1],)
+        made.append(len(seen.names))
+    assert made[0] == made[1] <= 20
 
 
 def test_nothing_in_the_operations_waits_for_a_value():

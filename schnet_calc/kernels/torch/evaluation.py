@@ -157,7 +157,7 @@ class TensorSequence:
         shortest = torch.full_like(batch.positions[:, 0], torch.inf).scatter_reduce(0, i, d, "amin")
         forces = torch.zeros_like(batch.positions).index_add(0, i, slopes * unit)
         strains = 0.5 * slopes * unit[:, [0, 1, 2, 1, 0, 0]] * vectors[:, [0, 1, 2, 2, 2, 1]]
-        virials = _of_structures(batch, unit.new_zeros(n_atoms, 6).index_add(0, i, strains))
+        virials = sums_of_structures(batch, unit.new_zeros(n_atoms, 6).index_add(0, i, strains))
         atoms = torch.cat((energies.to(torch.float64)[:, None], forces, shortest[:, None]), dim=1)
         return Outputs(torch.cat((atoms.reshape(-1), virials.reshape(-1))), x, hidden)
 
@@ -181,10 +181,18 @@ class TensorSequence:
         return energies, slopes, x, layers.last
 
 
-def _of_structures(batch: Batch, of_atoms: Tensor) -> Tensor:
-    """(B, 6) sums over the atoms of each structure of (N, 6)."""
+def sums_of_structures(batch: Batch, of_atoms: Tensor) -> Tensor:
+    """Return (B, K) sums over the atoms of each structure of numbers (N, K) of any unit.
+
+    Parameters
+    ----------
+    batch : Batch
+        Whose atoms, and whose room.
+    of_atoms : Tensor
+        (N, K); what atoms that are not in use have is left out.
+    """
     places = torch.arange(len(of_atoms), dtype=torch.int32, device=of_atoms.device)
     system = torch.searchsorted(batch.first_atoms, places, right=True) - 1
     n_structures = len(batch.first_atoms) - 1
-    sums = of_atoms.new_zeros(n_structures + 1, 6).index_add(0, system, of_atoms)
+    sums = of_atoms.new_zeros(n_structures + 1, of_atoms.shape[1]).index_add(0, system, of_atoms)
     return sums[:n_structures]

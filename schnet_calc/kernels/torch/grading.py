@@ -9,6 +9,9 @@ from torch import Tensor
 
 from schnet_calc.nn.heads import UNKNOWN
 
+TOGETHER = 2**26
+"""Bytes of matrices up to which each atom has one."""
+
 
 class TensorGrading(NamedTuple):
     """Statistics of a last hidden layer of H units for E elements."""
@@ -39,7 +42,10 @@ def tensor_grading(
 
 
 def grades_of(grading: TensorGrading, hidden: Tensor, numbers: Tensor) -> Tensor:
-    """Return grades (N,) of activations (N, H); an element at a time, so that memory grows with N alone.
+    """Return grades (N,) of activations (N, H).
+
+    Few atoms take a matrix each, in as many operations for any number of elements; many come an element at a time,
+    so that memory grows with N alone.
 
     Parameters
     ----------
@@ -50,9 +56,13 @@ def grades_of(grading: TensorGrading, hidden: Tensor, numbers: Tensor) -> Tensor
     numbers : Tensor
         (N,) atomic numbers.
     """
-    slots = grading.slots[numbers]
+    slots, whiten = grading.slots[numbers], grading.whiten
+    if len(hidden) * whiten[0].nbytes <= TOGETHER:
+        known = slots.clamp(min=0)
+        away = torch.bmm(whiten[known], (hidden - grading.mean[known])[:, :, None])[:, :, 0]
+        return torch.linalg.vector_norm(away, dim=1).masked_fill(slots < 0, UNKNOWN)
     found = torch.full_like(hidden[:, 0], UNKNOWN)
-    for k, (mean, whiten) in enumerate(zip(grading.mean, grading.whiten, strict=True)):
-        distance = torch.linalg.vector_norm((hidden - mean) @ whiten.T, dim=1)
+    for k, (mean, matrix) in enumerate(zip(grading.mean, whiten, strict=True)):
+        distance = torch.linalg.vector_norm((hidden - mean) @ matrix.T, dim=1)
         found = torch.where(slots == k, distance, found)
     return found
