@@ -45,7 +45,9 @@ def uses(trial: Trial) -> dict[str, Any]:
         )
     steps = 2 if trial.quick else 100
     found["ring polymers, a step of 8 beads"] = _ring_polymers(cage(), calculator, steps)
-    found["of a crystal"] = _ring_polymers(diamond(64), calculator, 1 if trial.quick else steps)
+    found["ring polymers of a crystal"] = _ring_polymers(
+        diamond(64), calculator, 1 if trial.quick else steps
+    )
     members = Committee([calculator_of(potential, trial, "float32").engine for _ in range(3)])
     batch = [batch_of(cage())]
     found["committee of 3"] = milliseconds(_times(lambda: members.evaluate(batch), count))

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from schnet_calc.engine.chunks import is_out_of_memory
 from schnet_calc.kernels.torch.cells import Directed, directed_pairs, lattice_vectors
 from schnet_calc.structures.neighbors import HalfPairs
 from schnet_calc.structures.vacuum import Folded
@@ -20,12 +21,8 @@ FROM_ATOMS = 1000
 class PairsOnDevice(HalfPairs):
     """Pairs whose directed form lies on a device, too."""
 
-    receivers: Tensor
-    """int32 (2P,): i, in order"""
-    senders: Tensor
-    """int32 (2P,): j"""
-    vectors: Tensor
-    """float64 (2P, 3), Å: shifts"""
+    directed: tuple[Tensor, Tensor, Tensor] | None = None
+    """int32 (2P,): receivers, in order, and senders; float64 (2P, 3), Å: shifts; None once they are let go."""
 
 
 class DeviceSearch:
@@ -51,7 +48,9 @@ class DeviceSearch:
             return None
         try:
             return self._found(folded, self._brought(surrounded), self._brought(box), cutoff)
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             logger.info("a list of neighbours is made by the CPU: %s has too little memory", self.device)
         return None
 
@@ -63,7 +62,7 @@ class DeviceSearch:
         once = _once(pairs)
         first, second, shifts = (x[once].cpu().numpy() for x in (i, j, vectors))
         found = PairsOnDevice(first.astype(np.int64), second.astype(np.int64), shifts)
-        found.receivers, found.senders, found.vectors = i, j, vectors
+        found.directed = i, j, vectors
         return found
 
     def _brought(self, x: NDArray) -> Tensor:

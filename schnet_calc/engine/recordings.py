@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -253,12 +253,15 @@ class Recording:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Receivers, in order, senders (E,) and shifts (E, 3), Å, on the device; atoms begin at starts (B + 1,)."""
         device = self.batch.receivers.device  # has a number where the sequence's may have none
-        there = [p for p in pairs if isinstance(p, PairsOnDevice) and p.receivers.device == device]
-        if len(there) == len(pairs):
-            of = list(zip(there, starts.tolist(), strict=False))
-            receivers = torch.cat([p.receivers + s for p, s in of])
-            senders = torch.cat([p.senders + s for p, s in of])
-            return receivers, senders, torch.cat([p.vectors for p in there])
+        there = [p.directed for p in pairs if isinstance(p, PairsOnDevice) and p.directed]
+        if len(there) == len(pairs) and all(x[0].device == device for x in there):
+            receivers, senders = (
+                torch.cat([x[k] + s for x, s in zip(there, starts.tolist(), strict=False)]) for k in (0, 1)
+            )
+            if len(pairs) > 1:  # one large list may be shared by a committee, many would fill the memory
+                for p in pairs:
+                    cast(PairsOnDevice, p).directed = None
+            return receivers, senders, torch.cat([x[2] for x in there])
         i = np.concatenate([p.i + s for p, s in zip(pairs, starts[:-1], strict=True)])
         j = np.concatenate([p.j + s for p, s in zip(pairs, starts[:-1], strict=True)])
         shifts = torch.from_numpy(np.concatenate([p.shifts for p in pairs])).to(device)

@@ -55,7 +55,9 @@ def directed_pairs(positions: Tensor, box: Tensor, cutoff: float) -> Directed:
     cutoff : float
         Å.
     """
-    inverse = torch.linalg.inv(box)
+    inverse = torch.linalg.inv(box.cpu()).to(
+        box.device
+    )  # of nine numbers: no solver is set up for it on a GPU
     places = positions @ inverse
     home = places.floor()
     inside = positions - home @ box
