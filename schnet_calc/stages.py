@@ -47,6 +47,43 @@ def tell(stage: str, done: int, total: int | None, note: str = "") -> None:
         listener(stage, done, total, note)
 
 
+class WithEquilibration:
+    """What a run of dynamics calls with its steps: those of its equilibration are negative, and another stage.
+
+    Parameters
+    ----------
+    listener : callable
+        Told both stages.
+    names : (str, str)
+        Of the equilibration and of the run.
+    n_steps : int
+        Of the run.
+    note : callable, optional
+        What there is to say at a step of it.
+    """
+
+    def __init__(
+        self,
+        listener: Callable[[str, int, int, str], None],
+        names: tuple[str, str],
+        n_steps: int,
+        note: Callable[[int], str] = lambda step: "",
+    ) -> None:
+        self.listener, self.names, self.n_steps, self.note = listener, names, n_steps, note
+        self.warming = 0
+
+    def __call__(self, step: int, _: object) -> None:
+        """Tell a step."""
+        if step < 0:
+            self.warming = self.warming or -step
+            self.listener(self.names[0], self.warming + step, self.warming, "")
+            return
+        if self.warming:
+            self.listener(self.names[0], self.warming, self.warming, "")
+            self.warming = 0
+        self.listener(self.names[1], step, self.n_steps, self.note(step))
+
+
 def in_turn(stage: str, items: Sequence[T]) -> Iterator[T]:
     """Yield items, and tell how many are done; of many, not after each."""
     every = max(1, len(items) // TOLD)

@@ -1,14 +1,12 @@
 """Commands that run a model: relaxation, paths, dynamics."""
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from schnet_calc.cli.console import (
     Speed,
-    Stages,
     command_line,
     err,
     listed,
@@ -27,6 +25,7 @@ from schnet_calc.cli.options import (
     read,
 )
 from schnet_calc.simulate.settings import BandSettings, MDSettings, RelaxSettings
+from schnet_calc.stages import WithEquilibration
 
 
 @dataclass(frozen=True)
@@ -197,7 +196,9 @@ def md(
     bias = _bias(atoms, calculator, settings)
     speed = Speed(settings.timestep)
     with stages_shown() as stages:
-        progress = noting(out.output, _progress(stages, settings.n_steps, speed))
+        progress = noting(
+            out.output, WithEquilibration(stages, ("equilibration", "MD"), settings.n_steps, speed)
+        )
         if replicas > 1:
             atoms.set_momenta(None)  # each draws its own
             several = run_replicas([atoms] * replicas, calculator, settings, out.output, resume, progress)
@@ -233,23 +234,6 @@ def _bias(atoms: Any, calculator: Any, settings: MDSettings) -> Any:
     for text in [] if bias is None else bias.warnings(quantum=False):
         err.print(f"[yellow]warning:[/yellow] {text}", soft_wrap=True)
     return bias
-
-
-def _progress(stages: Stages, n_steps: int, speed: Speed) -> Callable[[int, Any], None]:
-    """Show steps of the equilibration, which are negative, and those of the run."""
-    warming: list[int] = []
-
-    def progress(step: int, _: Any) -> None:
-        if step < 0:
-            warming.append(-step)
-            stages("equilibration", warming[0] + step, warming[0])
-            return
-        if warming:
-            stages("equilibration", warming[0], warming[0])
-            warming.clear()
-        stages("MD", step, n_steps, speed(step))
-
-    return progress
 
 
 def _told(

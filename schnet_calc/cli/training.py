@@ -1,12 +1,22 @@
 """The command that trains."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.markup import escape
 
-from schnet_calc.cli.console import clock, command_line, err, listed, print_table, stages_shown, write_json
+from schnet_calc.cli.console import (
+    Stages,
+    clock,
+    command_line,
+    err,
+    listed,
+    print_table,
+    stages_shown,
+    write_json,
+)
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_data, check_files
 from schnet_calc.cli.remembered import remember, remembered
 from schnet_calc.cli.training_options import Options
@@ -82,18 +92,20 @@ def train(
         run = Run(settings, out.output, resume=resume)
         _check_labels(run, strict)
         err.print(f"training on {len(run.data.train)} frames, validating on {len(run.data.validation)}")
-
-        def report(run: "Run", errors: Any) -> None:
-            if errors is not None:
-                err.print(f"step {run.step}: {errors}", soft_wrap=True)
-            note = f"loss {run.loss:.3g}" if run.loss else ""  # none is left just after a validation
-            stages("training", run.step, settings.training.steps, note)
-
-        run.run(report if run.world.first else None)
+        run.run(partial(_report, stages, "training") if run.world.first else None)
         if not run.world.first:
             return
         test = finish(run, command_line(), lambda done, total: stages("test frames", done, total))
     _show(run, test, out)
+
+
+def _report(stages: Stages, name: str, run: "Run", errors: Any) -> None:
+    """Tell a step of a training, and the errors of a validation."""
+    if errors is not None:
+        whose = "" if name == "training" else f"{name}, "
+        err.print(f"{whose}step {run.step}: {errors}", soft_wrap=True)
+    note = f"loss {run.loss:.3g}" if run.loss else ""  # none is left just after a validation
+    stages(name, run.step, run.config.training.steps, note)
 
 
 def _show(run: "Run", test: "Evaluation | None", out: TrainOutput) -> None:
@@ -137,14 +149,9 @@ def _train_committee(settings: RunConfig, members: int, resume: bool, out: Train
 
     command = command_line()
     with stages_shown() as stages:
-
-        def report(member: int, run: Any, errors: Any) -> None:
-            name = f"member {member + 1} of {members}"
-            if errors is not None:
-                err.print(f"{name}, step {run.step}: {errors}", soft_wrap=True)
-            stages(name, run.step, settings.training.steps, f"loss {run.loss:.3g}" if run.loss else "")
-
-        paths = train_members(settings, out.output, members, resume=resume, report=report, command=command)
+        how: dict[str, Any] = {"resume": resume, "command": command}
+        how["report"] = lambda k, *now: _report(stages, f"member {k + 1} of {members}", *now)
+        paths = train_members(settings, out.output, members, **how)
     if not paths:
         return
     rows: dict[str, Any] = {"models": " ".join(str(p) for p in paths)}

@@ -10,6 +10,7 @@ import sysconfig
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -32,22 +33,23 @@ def _started(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
     if sys.platform != "linux":
         return subprocess.Popen(command, **options)
     answer: SimpleQueue[subprocess.Popen[bytes] | BaseException] = SimpleQueue()
-
-    def start() -> None:
-        try:
-            process = subprocess.Popen(command, **options)
-        except BaseException as error:
-            answer.put(error)
-            return
-        answer.put(process)
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-
+    start = partial(_start_and_wait, answer, command, options)
     threading.Thread(target=start, daemon=True, name="i-pi").start()
     found = answer.get()
     if isinstance(found, BaseException):
         raise found
     return found
+
+
+def _start_and_wait(answer: SimpleQueue[Any], command: Sequence[str], options: dict[str, Any]) -> None:
+    try:
+        process = subprocess.Popen(command, **options)
+    except BaseException as error:
+        answer.put(error)
+        return
+    answer.put(process)
+    with contextlib.suppress(ChildProcessError):
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
 
 class Server:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from multiprocessing.connection import Connection
 
 import torch
@@ -25,22 +26,18 @@ def build(spec: ModelSpec) -> Evaluator:
     return Evaluator(model, read_structure(spec.structure), spec.energies)
 
 
-def ending_when_stuck(evaluate: Evaluate) -> Evaluate:
-    """The same, but for errors of CUDA after which a process can't use a GPU again: they end it.
+def ending_when_stuck(evaluate: Evaluate, request: Request) -> Reply:
+    """Evaluate; errors of CUDA after which a process can't use a GPU again end it.
 
     The client starts another one, which evaluates the request again.
     """
-
-    def call(request: Request) -> Reply:
-        try:
-            return evaluate(request)
-        except RuntimeError as error:
-            if is_sticky(error):
-                print(f"the GPU is lost to this process: {error}", file=sys.stderr, flush=True)
-                os._exit(STUCK)
-            raise
-
-    return call
+    try:
+        return evaluate(request)
+    except RuntimeError as error:
+        if is_sticky(error):
+            print(f"the GPU is lost to this process: {error}", file=sys.stderr, flush=True)
+            os._exit(STUCK)
+        raise
 
 
 def is_sticky(error: RuntimeError) -> bool:
@@ -56,7 +53,7 @@ def main() -> None:
     except Exception as error:
         send(connection, WorkerError(f"the worker could not load its model: {error}"))
     else:
-        serve(connection, ending_when_stuck(evaluate))
+        serve(connection, partial(ending_when_stuck, evaluate))
     connection.close()
     # Threads of numerical libraries have nothing left to say.
     os._exit(0)

@@ -21,6 +21,7 @@ from schnet_calc.simulate.modes import NormalModes
 from schnet_calc.simulate.replicas import run_replicas
 from schnet_calc.simulate.ring_polymer_run import run_ring_polymers
 from schnet_calc.simulate.spectrum import DynamicSpectra, spectra
+from schnet_calc.stages import WithEquilibration
 from schnet_calc.studies.settings import H2COSettings
 
 HIGHEST = 3300.0
@@ -131,7 +132,7 @@ def run_classical(
     md = MDSettings(
         settings.temperature, settings.time, STEP, "none", interval=INTERVAL, seed=settings.seed
     )
-    before, show = calculator.guard.count, _Stages(folder.name.replace("_", ", "), md.n_steps, report)
+    before, show = calculator.guard.count, _stages(folder.name.replace("_", ", "), md.n_steps, report)
     run_replicas([atoms] * REPLICAS, calculator, md, folder, resume=True, progress=show)
     return calculator.guard.count - before
 
@@ -144,27 +145,14 @@ def run_trpmd(atoms: ase.Atoms, model: Model, settings: H2COSettings, folder: Pa
     how: dict[str, Any] = {name: getattr(settings, name) for name in ("beads", "temperature", "seed")}
     how |= {"timestep": STEP, "frame_stride": INTERVAL, "stride": INTERVAL, "time": settings.pimd_time}
     pimd = PIMDSettings(**how, method="trpmd")
-    show = _Stages(folder.name.replace("_trpmd", ", TRPMD"), pimd.n_steps, report)
+    show = _stages(folder.name.replace("_trpmd", ", TRPMD"), pimd.n_steps, report)
     several: dict[str, Any] = {"replicas": STARTS, "resume": True, "progress": show}
     return run_ring_polymers(atoms, model, pimd, folder, **several).doubts.count
 
 
-class _Stages:
-    """What a run calls: steps of its equilibration are negative, and a stage of their own."""
-
-    def __init__(self, name: str, n_steps: int, report: Report) -> None:
-        self.name, self.n_steps, self.report = name, n_steps, report
-        self.warming = 0
-
-    def __call__(self, step: int, _: Any) -> None:
-        if step < 0:
-            self.warming = self.warming or -step
-            self.report(f"{self.name}, equilibration", self.warming + step, self.warming)
-            return
-        if self.warming:
-            self.report(f"{self.name}, equilibration", self.warming, self.warming)
-            self.warming = 0
-        self.report(self.name, step, self.n_steps)
+def _stages(name: str, n_steps: int, report: Report) -> WithEquilibration:
+    names = (f"{name}, equilibration", name)
+    return WithEquilibration(lambda stage, done, total, note: report(stage, done, total), names, n_steps)
 
 
 def read_moving(

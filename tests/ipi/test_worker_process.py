@@ -24,7 +24,7 @@ def test_errors_that_stay(monkeypatch, capfd, error, ends):
 
     monkeypatch.setattr(worker_process.os, "_exit", leave)
     with pytest.raises(SystemExit if ends else RuntimeError) as found:
-        ending_when_stuck(evaluate)(None)
+        ending_when_stuck(evaluate, None)
     if ends:
         assert found.value.code == STUCK
         assert "illegal memory access" in capfd.readouterr().err

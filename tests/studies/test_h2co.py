@@ -8,6 +8,7 @@ from schnet_calc import load_model
 from schnet_calc.analysis.averages import Estimate
 from schnet_calc.analysis.spectrum import Spectrum
 from schnet_calc.simulate.spectrum import DynamicSpectra
+from schnet_calc.stages import WithEquilibration
 from schnet_calc.studies import h2co_dynamics
 from schnet_calc.studies.h2co import study_h2co
 from schnet_calc.studies.h2co_dynamics import Band, Moving
@@ -65,7 +66,7 @@ def test_errors_of_bands_are_their_scatter():
 
 def test_progress_tells_the_equilibration_apart():
     told = []
-    show = h2co_dynamics._Stages("X", 10, lambda *what: told.append(what))
+    show = WithEquilibration(lambda *what: told.append(what[:3]), ("X, equilibration", "X"), 10)
     for step in (-8, -4, 0, 5, 10):
         show(step, None)
     warming = [("X, equilibration", done, 8) for done in (0, 4, 8)]
