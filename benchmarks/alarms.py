@@ -90,7 +90,7 @@ def main() -> None:
     for name in arguments.names or SHIPPED:
         model, unseen = load_model(name, device="cpu"), unseen_frames(name, arguments.qm9)
         if arguments.unseen:
-            doubted, count = false_alarms(model, unseen, len(unseen))
+            doubted, count = false_alarms(model, unseen, arguments.frames)
             print(f"| {name} | unseen | {doubted} of {count} |", flush=True)
             continue
         start = unseen.atoms(0)

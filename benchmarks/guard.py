@@ -274,7 +274,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=4)
     parser.add_argument("--frames", type=int, default=800)
     parser.add_argument("--every", type=int, default=1, help="of the structures, to be quick")
-    parser.add_argument("--dynamics", type=int, default=1000, help="frames of dynamics at 300 K")
+    parser.add_argument("--dynamics", type=int, default=1000, help="frames at 300 K; 0 for none")
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--missed", type=Path, help=".extxyz for what is wrong and not doubted")
     arguments = parser.parse_args()
@@ -288,7 +288,8 @@ def main() -> None:
         found = look(name, subject, [*structures, *more][:: arguments.every])
         results[name] = found
         hot = false_alarms(subject.model, subject.test)
-        cold = alarms_in_dynamics(subject.model, subject.start, frames=arguments.dynamics)
+        frames = arguments.dynamics
+        cold = alarms_in_dynamics(subject.model, subject.start, frames=frames) if frames else (0, 0)
         print(row(name, found, hot, cold[:2]), flush=True)
         tell_missed(name, found, arguments.missed)
     if arguments.figure:
