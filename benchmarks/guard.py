@@ -50,13 +50,12 @@ WRONG, VERY_WRONG = 5.0, 20.0
 
 
 class Subject(NamedTuple):
-    """A model that is tried."""
+    """A model that is tried, and its data."""
 
     model: Model
     committee: Model | None
-    """To compare with."""
+    training: Frames
     validation: Frames
-    """Whose RMSE says what is wrong."""
     test: Frames
     start: ase.Atoms
 
@@ -110,7 +109,7 @@ def look(name: str, subject: Subject, structures: list[tuple[str, ase.Atoms]]) -
         if atoms.calc is not None or reference is not None:
             error = force_error(prediction.forces, atoms, reference) / (WRONG * found.rmse)
         else:
-            error = beyond(prediction.energy, len(atoms), subject.test)
+            error = beyond(prediction.energy, len(atoms), subject.training)
         if not np.isfinite(error):
             continue
         found.errors.append(error)
@@ -212,7 +211,8 @@ def subject_of(name: str, arguments: argparse.Namespace) -> Subject:
         frames, split = frames_and_split(name)
         first, committee, start = load_model(name, device="cpu"), None, frames.atoms(int(split.test[0]))
         start.calc = None
-    return Subject(first, committee, frames.select(split.validation), frames.select(split.test), start)
+    parts = [frames.select(rows) for rows in (split.train, split.validation, split.test)]
+    return Subject(first, committee, *parts, start)
 
 
 def frames_and_split(name: str, qm9: str = "qm9pack") -> tuple[Frames, Split]:
@@ -254,7 +254,7 @@ def draw(figure: Path, results: dict[str, Found]) -> None:
 
 
 def tell_missed(name: str, found: Found, file: Path | None) -> None:
-    """Print how many wrong structures of each kind are not doubted; write them."""
+    """Print how many wrong structures of each kind are not doubted, and write them."""
     which = missed(found)
     for kind, count in Counter(found.kinds[k] for k in which).items():
         print(f"  {count} missed: {kind}", flush=True)
@@ -288,9 +288,9 @@ def main() -> None:
         found = look(name, subject, [*structures, *more][:: arguments.every])
         results[name] = found
         hot = false_alarms(subject.model, subject.test)
-        frames = arguments.dynamics
-        cold = alarms_in_dynamics(subject.model, subject.start, frames=frames) if frames else (0, 0)
-        print(row(name, found, hot, cold[:2]), flush=True)
+        count = arguments.dynamics
+        cold = alarms_in_dynamics(subject.model, subject.start, frames=count)[:2] if count else (0, 0)
+        print(row(name, found, hot, cold), flush=True)
         tell_missed(name, found, arguments.missed)
     if arguments.figure:
         draw(arguments.figure, results)
