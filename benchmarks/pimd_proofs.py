@@ -232,6 +232,13 @@ def verdict(who: str, several: np.ndarray, freedom: float, largest: bool) -> str
     return text
 
 
+def in_cells(found: Estimate | None, exact: float) -> str:
+    """An average, and how far off it is in standard errors; without one where the run is too short for that."""
+    if found is None or np.isnan(found.error):
+        return " | " if found is None else f"{found.value:.4g} | "
+    return f"{found} | {off(found, exact):+.1f}"
+
+
 def report(rows: Sequence[Row], runs: Sequence[float]) -> str:
     """The table, and what it says."""
     beside = any(row.i_pi is not None for row in rows)
@@ -239,8 +246,8 @@ def report(rows: Sequence[Row], runs: Sequence[float]) -> str:
     lines += ["|---" * (6 + 2 * beside) + "|"]
     for row in sorted(rows, key=lambda r: list(WELLS).index(r.kind)):
         first = f"| {row.kind} | {row.beads} | {row.name} | {row.exact:.5f} "
-        last = f"| {row.i_pi} | {off(row.i_pi, row.exact):+.1f} |" * beside
-        lines.append(f"{first}| {row.ours} | {off(row.ours, row.exact):+.1f} {last or '|'}")
+        last = f"| {in_cells(row.i_pi, row.exact)} |" * beside
+        lines.append(f"{first}| {in_cells(row.ours, row.exact)} {last or '|'}")
     for who, freedom in (("ours", REPLICAS - 1.0), ("i_pi", np.inf)):
         found = np.array([off(getattr(row, who), row.exact) for row in rows])
         if np.any(found):
