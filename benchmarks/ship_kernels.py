@@ -3,9 +3,9 @@
     python benchmarks/ship_kernels.py
 
 Run it after each change of schnet_calc/kernels/cpu, schnet_calc/guard/bonds.py and shapes.py,
-schnet_calc/engine/checks.py and schnet_calc/lammps/pairs.py; a test says when it was forgotten, and until then numba compiles on each machine. It
-uses the package in every common way, and for either vector width keeps what numba makes of the functions that were
-called, before anything is made for a processor.
+schnet_calc/engine/checks.py and schnet_calc/lammps/pairs.py; a test says when it was forgotten, and until then
+numba compiles on each machine. It uses the package in every common way, and for either vector width keeps what
+numba makes of the functions that were called, before anything is made for a processor.
 """
 
 import importlib

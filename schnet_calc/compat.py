@@ -111,14 +111,22 @@ def keep_compiled(dispatcher: Any, stamp: str) -> None:
 
 def _forgive(cache: Any) -> None:
     """Compile anew where the cache is damaged, and go on where the disk is full: it only saves time."""
-    cache.load_overload = partial(_tried, cache.load_overload, "read (%r): compiling anew")
+    # An index that can't be read can't be written, either: it may name classes of another version.
+    emptied = partial(_tried, cache.flush, "emptied (%r)")
+    cache.load_overload = partial(
+        _tried, cache.load_overload, "read (%r): compiling anew", otherwise=emptied
+    )
     cache.save_overload = partial(_tried, cache.save_overload, "written (%r)")
 
 
-def _tried(call: Callable[..., Any], what: str, *arguments: Any) -> Any:
-    """Return what a call returns; None, and a word in the log, where it raises."""
+def _tried(
+    call: Callable[..., Any], what: str, *arguments: Any, otherwise: Callable[[], Any] | None = None
+) -> Any:
+    """Return what a call returns; None, a word in the log and another call, where it raises."""
     try:
         return call(*arguments)
     except Exception as error:  # unpickling what was damaged raises anything
         logger.warning(f"numba's cache can't be {what}", error)
+        if otherwise is not None:
+            otherwise()
         return None

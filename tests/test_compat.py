@@ -64,3 +64,9 @@ def test_numba_keeps_a_stamp_and_forgives_a_damaged_cache(tmp_path, monkeypatch,
     compat.keep_compiled(damaged, "two")
     assert damaged(3) == 6
     assert "compiling anew" in caplog.text
+    mended = numba.njit(cache=True)(double)
+    compat.keep_compiled(mended, "two")
+    caplog.clear()
+    assert mended(3) == 6
+    assert not caplog.text
+    assert sum(mended.stats.cache_hits.values()) == 1
