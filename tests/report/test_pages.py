@@ -123,7 +123,7 @@ def test_a_page_of_any_molecule(ethanol_folder):
         "Conserved quantity and temperature of the beads",
         "PBE+vdW-TS",
         "schnet-calc pimd relaxed.xyz --model ethanol --temperature 300 --time 0.05 --beads 2 --timestep 0.5",
-        "--timestep 0.5 --thermostat none --interval 5 --seed 0",
+        "schnet-calc md relaxed.xyz --model ethanol --temperature 300 --time 0.05 --thermostat none",
         "-o 'my nve'",
     ):
         assert text in page, text
