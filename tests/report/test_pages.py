@@ -4,6 +4,7 @@ import html
 import json
 import re
 import shutil
+import sys
 import time
 
 import ase.io
@@ -58,7 +59,10 @@ def c20_folder(c20_study):
 
 
 def command(*arguments):
-    app([str(a) for a in arguments], result_action="return_value")
+    words = [str(a) for a in arguments]
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(sys, "argv", ["schnet-calc", *words])  # what runs note as typed
+        app(words, result_action="return_value")
 
 
 @pytest.fixture(scope="module")
