@@ -200,11 +200,12 @@ class _Run:
             step += 1
             if step == 0:
                 s.heat[:] = 0.0
-                self._write_first(s)
-            elif step > 0:
-                self._write(step, s)
-            if step % settings.stride == 0 or step == settings.n_steps:
-                self._report(step, s, progress)
+            due = step % settings.stride == 0 or step == settings.n_steps
+            rows = self._rows(step, s) if due else None
+            if step >= 0:
+                self._write(step, s, rows)
+            if rows is not None:
+                self._report(step, s, rows, progress)
 
     def _begin(self) -> tuple[int, Polymers]:
         settings = self.settings
@@ -214,19 +215,17 @@ class _Run:
         self.stages[0].take(s, *self.forces(self.stages[0].places(s)))
         step = -settings.n_equilibration
         if step == 0:
-            self._write_first(s)
+            self._write(step, s, self._rows(step, s))
         (self.directory / STRUCTURE).unlink(missing_ok=True)
         ase.io.write(self.directory / STRUCTURE, self.atoms, format="extxyz")
         return step, s
 
-    def _write_first(self, s: Polymers) -> None:
-        self.writer.begin()
-        self._write(0, s)
-
-    def _write(self, step: int, s: Polymers) -> None:
+    def _write(self, step: int, s: Polymers, rows: FloatArray | None) -> None:
         settings = self.settings
-        if step % settings.stride == 0:
-            self.writer.rows(self._rows(step, s))
+        if step == 0:
+            self.writer.begin()
+        if rows is not None and step % settings.stride == 0:
+            self.writer.rows(rows)
         if step % settings.frame_stride == 0:
             self.writer.frames(step, on_host(self.stages[1].places(s)))
 
@@ -236,7 +235,7 @@ class _Run:
         found = self.stages[step >= 0].properties(s)
         return np.column_stack([np.tile(first, (self.replicas, 1)), *map(on_host, found.values())])
 
-    def _report(self, step: int, s: Polymers, progress: Progress | None) -> None:
+    def _report(self, step: int, s: Polymers, rows: FloatArray, progress: Progress | None) -> None:
         """Tell how far it is, and save every now and then."""
         settings, now = self.settings, time.monotonic()
         due = step % settings.checkpoint_stride == 0 or now - self.saved > SAVED_EVERY
@@ -246,7 +245,7 @@ class _Run:
             self.saved = now
         if progress is not None:
             names = ("step", "time", "conserved", "temperature", "potential")
-            progress(step, dict(zip(names, self._rows(step, s).mean(axis=0).tolist(), strict=False)))
+            progress(step, dict(zip(names, rows.mean(axis=0).tolist(), strict=False)))
 
     def _save_doubts(self) -> None:
         new = self.guard.count - self.before

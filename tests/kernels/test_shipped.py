@@ -59,31 +59,30 @@ def test_shipped_code_says_what_numba_compiles(tmp_path):
         np.testing.assert_allclose(ours[name], numbas[name], rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("width", ["narrow", "wide"])
-def test_shipped_code_is_that_of_these_sources(width):
-    """If not, nothing is wrong but slow: run ``python benchmarks/ship_kernels.py``."""
-    path = shipped.ARCHIVE.with_name(f"{width}.zip")
+@pytest.fixture(params=["narrow", "wide"])
+def archive(request):
+    """What comes with the package for a vector width."""
+    path = shipped.ARCHIVE.with_name(f"{request.param}.zip")
     if not path.exists():
         pytest.skip("not made yet: numba compiles")
-    with zipfile.ZipFile(path) as archive:
-        index = json.loads(archive.read(shipped.INDEX))
-        assert set(index["returned"]) <= set(archive.namelist())
+    with zipfile.ZipFile(path) as opened:
+        yield opened
+
+
+@pytest.mark.slow
+def test_shipped_code_is_that_of_these_sources(archive):
+    """If not, nothing is wrong but slow: run ``python benchmarks/ship_kernels.py``."""
+    index = json.loads(archive.read(shipped.INDEX))
+    assert set(index["returned"]) <= set(archive.namelist())
     assert index["sources"] == shipped.SOURCES
     for module, known in index.get("files", {}).items():
         import_module(module)
         assert shipped.hash_of_file(module) == known, f"{module} has changed: its functions are compiled"
 
 
-@pytest.mark.parametrize("width", ["narrow", "wide"])
-def test_all_that_shipped_functions_return_is_known(width):
+def test_all_that_shipped_functions_return_is_known(archive):
     """One that returns arrays was compiled by numba after all, without a word."""
-    path = shipped.ARCHIVE.with_name(f"{width}.zip")
-    if not path.exists():
-        pytest.skip("not made yet: numba compiles")
-    with zipfile.ZipFile(path) as archive:
-        returned = json.loads(archive.read(shipped.INDEX))["returned"]
-    for names in returned.values():
+    for names in json.loads(archive.read(shipped.INDEX))["returned"].values():
         kind = shipped._type_of(names)
         kinds = list(kind) if len(names) > 1 else [kind] * len(names)
         assert [str(k) for k in kinds] == names

@@ -126,12 +126,12 @@ class _Call:
             "BE": 32,
         }
         of.launch(pairs.locate, self.grid, *where, weights.constants, weights.lifted, *found, **constants)
-        share = self.shares()
+        self.share = self.shares()
         for t in range(of.n_blocks):
             v, rows = self.real(self.n_atoms, n_filters), self.rows[t]
             of.launch(pairs.convolve, self.grid, *self.pairs(t), v, K=n_filters, STRIDE=of.stride, **wide)
             if of.network.averages:
-                v *= share
+                v *= self.share
             grid, constants = self.layer(n_filters, n_features)
             layer = (weights.hidden[t], weights.hidden_biases[t], self.a[t], rows[:, width:], self.n_atoms)
             of.launch(dense.dense, grid, v, *layer, **constants)
@@ -171,7 +171,6 @@ class _Call:
         """Derivatives block by block, forces and virials."""
         of, weights, n_filters = self.of, self.of.weights, self.of.n_filters
         wide, width, above = {"BK": of.width, "BE": of.lanes}, n_filters + of.n_features, self.q
-        share = self.shares()
         for t in reversed(range(of.n_blocks)):
             rows, gv = self.real(self.n_atoms, of.stride), self.real(self.n_atoms, n_filters)
             torch.mm(above, weights.merged_adjoint[t], out=rows[:, n_filters:])
@@ -179,7 +178,7 @@ class _Call:
             layer = (rows[:, width:], self.a[t], weights.hidden_adjoint[t], gv, self.n_atoms)
             of.launch(dense.dense_adjoint, grid, *layer, **constants)
             if of.network.averages:
-                gv *= share
+                gv *= self.share
             which = {"FIRST": t == of.n_blocks - 1, "LAST": t == 0, "K": n_filters, "STRIDE": of.stride}
             adjoint = (*self.pairs(t), gv, rows, self.slopes)
             of.launch(pairs.convolve_adjoint, self.grid, *adjoint, **which, **wide)
