@@ -178,19 +178,19 @@ def train_committee(
 
 
 class _Watching:
-    """Tells the steps of all members together when these are more, given which are trained now."""
+    """Tells the steps of all members together, and who is trained now, when either has changed."""
 
     def __init__(self, folders: Sequence[Path], steps: int, progress: Progress) -> None:
         self.folders, self.steps, self.progress = folders, steps, progress
-        self.told = -1
+        self.told = (-1, "")
 
     def __call__(self, running: Iterable[int]) -> None:
         made = sum(_steps(home, self.steps) for home in self.folders)
-        if made != self.told:
-            members = ", ".join(str(k + 1) for k in sorted(running))
+        members = ", ".join(str(k + 1) for k in sorted(running))
+        if (made, members) != self.told:
             note = f"member {members}" + ("" if made else " starts")
             self.progress("training", made, len(self.folders) * self.steps, note if members else "")
-        self.told = made
+        self.told = made, members
 
 
 def _own(config: RunConfig, member: int, start: str) -> RunConfig:

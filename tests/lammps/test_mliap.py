@@ -71,8 +71,11 @@ def test_ranks_agree_with_one_process(size, options, tmp_path):
         return data
 
     found = on_ranks(size, call)
+    bound = (
+        1e-7 if "architecture" in options else 1e-8
+    )  # a hard cutoff's filters are tabulated less exactly
     expected = load_model(path, device="cpu", on_doubt="ignore").evaluate([atoms])[0]
-    assert sum(float(data.energy) for data in found) == pytest.approx(expected.energy, abs=1e-7)  # tables
+    assert sum(float(data.energy) for data in found) == pytest.approx(expected.energy, abs=bound)
     for rank, data in enumerate(found):
         mine = owner == rank
         np.testing.assert_allclose(data.eatoms, expected.energies[mine], atol=1e-8)

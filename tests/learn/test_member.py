@@ -64,4 +64,4 @@ def test_steps_of_members_on_other_machines_are_told(tmp_path, monkeypatch):
         training.train_committee(config, tmp_path, [], 2, lambda *what: told.append(what), executor)
     assert told[0] == ("training", 0, 40, "member 1, 2 starts")
     assert ("training", 5, 40, "member 1, 2") in told
-    assert told[-1][:3] == ("training", 40, 40)
+    assert told[-1] == ("training", 40, 40, "")
