@@ -10,7 +10,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 ORDER = (
-    "__init__ errors",
+    "__init__ checks errors",
     "compat device folders memory reductions stages",
     "analysis",
     "nn",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.signal.windows import get_window
 
 from schnet_calc.analysis.spectrum import Spectrum
+from schnet_calc.checks import check_choice
 
 FloatArray = NDArray[np.float64]
 INVCM_FS = 1e15 / (units._c * 100.0)
@@ -197,8 +198,7 @@ def infrared_spectrum(
     ValueError
         Another correction, or a temperature that isn't positive.
     """
-    if quantum not in QUANTUM_FACTORS:
-        raise ValueError(f"quantum is one of {', '.join(QUANTUM_FACTORS)}, got {quantum!r}")
+    check_choice("quantum", quantum, QUANTUM_FACTORS)
     if not temperature > 0:
         raise ValueError(f"the temperature must be positive, got {temperature} K")
     found = spectrum(replicas, interval, rate=True, **options)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from ase.data import atomic_numbers
 
+from schnet_calc.checks import check_choice
 from schnet_calc.data.frames import Frames
 from schnet_calc.data.properties import PROPERTIES, Property, scalar
 from schnet_calc.errors import DataError
@@ -59,8 +60,7 @@ def read_qm9(path: Path, energy: str = "energy") -> Frames:
     DataError
         A row is not as it should be.
     """
-    if energy not in ENERGIES:
-        raise ValueError(f"energy_key of QM9 is one of {', '.join(ENERGIES)}, got {energy!r}")
+    check_choice("energy_key of QM9", energy, ENERGIES)
     numbers, positions, sizes = [], [], []
     values: dict[str, list[float]] = {name: [] for name in COLUMNS}
     for row in _rows(path):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.integrate import quad_vec
 from torch import Tensor
 
+from schnet_calc.checks import check_choice
 from schnet_calc.engine import TorchScriptEngine
 from schnet_calc.insight.loading import Model, open_network, open_potential
 from schnet_calc.nn import DistanceNetwork
@@ -64,8 +65,7 @@ def attribute(
     ValueError
         Another network or method, or a structure that the model can't take.
     """
-    if method not in METHODS:
-        raise ValueError(f"method is one of {', '.join(METHODS)}, got {method!r}")
+    check_choice("method", method, METHODS)
     if not tolerance > 0:
         raise ValueError(f"tolerance must be positive, got {tolerance} eV")
     potential = open_potential(model)

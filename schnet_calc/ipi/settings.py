@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from schnet_calc.checks import check_choice, check_not_negative, check_positive
+
 METHODS = ("pimd", "trpmd")
 THERMOSTATS = ("pile_g", "pile_l", "svr", "langevin", "none")
 TRANSPORTS = ("direct", "socket")
@@ -54,18 +56,11 @@ class PIMDSettings:
             usual = max(1, int(SPECTRAL / self.timestep + 1e-9)) if self.method == "trpmd" else USUAL
             object.__setattr__(self, "frame_stride", usual)
         positive = ("beads", "temperature", "time", "timestep", "time_constant", "stride", "frame_stride")
-        for name in positive:
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name, allowed in (
-            ("thermostat", THERMOSTATS),
-            ("transport", TRANSPORTS),
-            ("method", METHODS),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        if self.equilibrate is not None and not 0 <= self.equilibrate < float("inf"):
-            raise ValueError(f"equilibrate must be zero or positive, got {self.equilibrate} ps")
+        check_positive(self, *positive)
+        check_not_negative(self, "equilibrate")
+        check_choice("thermostat", self.thermostat, THERMOSTATS)
+        check_choice("transport", self.transport, TRANSPORTS)
+        check_choice("method", self.method, METHODS)
         if self.n_steps < 1:
             raise ValueError(f"time {self.time} ps is shorter than a timestep of {self.timestep} fs")
 

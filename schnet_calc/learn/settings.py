@@ -1,9 +1,10 @@
 """What a run of learning is asked for, with defaults for molecules of 3 to 25 atoms."""
 
-import math
 import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from schnet_calc.checks import check_choice, check_not_negative, check_positive
 
 MAY_CHANGE = {
     "budget",
@@ -87,17 +88,13 @@ class LearnSettings:
     """Address of dask's scheduler (tcp://host:8786), or the .json file that it wrote."""
 
     def __post_init__(self) -> None:
-        free = {"relax", "seed", "reference_steps", "check", "accuracy", "start", "steps_per_label"}
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, str):
-                continue
-            if not math.isfinite(value) or value < 0 or (value == 0 and item.name not in free):
-                raise ValueError(f"{item.name} must be positive and finite, got {value}")
+        zero = {"relax", "seed", "reference_steps", "check", "accuracy", "start", "steps_per_label"}
+        numbers = {item.name for item in fields(self) if not isinstance(getattr(self, item.name), str)}
+        check_not_negative(self, *sorted(zero))
+        check_positive(self, *sorted(numbers - zero))
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
             raise ValueError(f"device is 'auto', 'cpu' or 'cuda[:N]', got {self.device!r}")
-        if self.choose not in CHOICES:
-            raise ValueError(f"choose is {' or '.join(CHOICES)}, got {self.choose!r}")
+        check_choice("choose", self.choose, CHOICES)
         if self.members < 2:
             raise ValueError(f"a committee has at least two members, got {self.members}")
         if self.heat < 1:

@@ -4,15 +4,12 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from schnet_calc.checks import check_choice, check_positive
+
 MAX_ATOMIC_NUMBER = 100
 ACTIVATION_NAMES = ("ssp", "softplus", "silu", "tanh")
 BASES = ("gaussian", "bessel")
 CUTOFF_FUNCTIONS = ("cosine", "mollifier", "switch", "hard", "none")
-
-
-def _one_of(name: str, value: Any, known: Any) -> None:
-    if value not in known:
-        raise ValueError(f"{name} is one of {', '.join(known)}, got {value!r}")
 
 
 def _check_heads(heads: dict[str, str]) -> None:
@@ -21,7 +18,7 @@ def _check_heads(heads: dict[str, str]) -> None:
     for name, reduction in heads.items():
         if not name.isidentifier():
             raise ValueError(f"the name of a head is a word, got {name!r}")
-        _one_of(f"the head {name}", reduction, REDUCTIONS)
+        check_choice(f"the head {name}", reduction, REDUCTIONS)
 
 
 @dataclass(frozen=True)
@@ -59,18 +56,15 @@ class NetworkConfig:
     """Further outputs by name, and how they arise: sum, mean, charges (a dipole) or extent (a second moment)."""
 
     def __post_init__(self) -> None:
-        for name in ("n_features", "n_interactions", "n_gaussians", "cutoff", "basis_width"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be positive, got {value}")
+        check_positive(self, "n_features", "n_interactions", "n_gaussians", "cutoff", "basis_width")
         if self.n_features < 2 or self.n_gaussians < 2:
             raise ValueError(
                 "n_features and n_gaussians must be at least 2, "
                 f"got {self.n_features} and {self.n_gaussians}"
             )
-        _one_of("cutoff_function", self.cutoff_function, CUTOFF_FUNCTIONS)
-        _one_of("basis", self.basis, BASES)
-        _one_of("pooling", self.pooling, ("sum", "mean"))
+        check_choice("cutoff_function", self.cutoff_function, CUTOFF_FUNCTIONS)
+        check_choice("basis", self.basis, BASES)
+        check_choice("pooling", self.pooling, ("sum", "mean"))
         if self.heads:
             _check_heads(self.heads)
         if not 0 <= self.cutoff_onset < self.cutoff:
@@ -136,12 +130,9 @@ class SchNetConfig(NetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.neighbor_average is not None and not self.neighbor_average > 0:
-            raise ValueError(f"neighbor_average must be positive, got {self.neighbor_average}")
-        if self.n_filters is not None and not self.n_filters > 0:
-            raise ValueError(f"n_filters must be positive, got {self.n_filters}")
-        _one_of("activation", self.activation, ACTIVATION_NAMES)
-        _one_of("output_activation", self.head_activation, ACTIVATION_NAMES)
+        check_positive(self, "neighbor_average", "n_filters")
+        check_choice("activation", self.activation, ACTIVATION_NAMES)
+        check_choice("output_activation", self.head_activation, ACTIVATION_NAMES)
 
     @property
     def filter_width(self) -> int:
@@ -177,5 +168,4 @@ class DTNNConfig(NetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.n_factors > 0:
-            raise ValueError(f"n_factors must be positive, got {self.n_factors}")
+        check_positive(self, "n_factors")

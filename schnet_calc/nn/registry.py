@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from schnet_calc.checks import check_choice
 from schnet_calc.nn.config import DTNNConfig, MeanSchNetConfig, NetworkConfig, SchNetConfig
 
 if TYPE_CHECKING:
@@ -124,8 +125,7 @@ def network_config(architecture: str, hyperparameters: dict[str, Any]) -> Networ
     TypeError
         It has no such hyperparameter.
     """
-    if architecture not in ARCHITECTURES:
-        raise ValueError(f"architecture is one of {', '.join(ARCHITECTURES)}, got {architecture!r}")
+    check_choice("architecture", architecture, ARCHITECTURES)
     return ARCHITECTURES[architecture].config(**hyperparameters)
 
 

@@ -12,6 +12,7 @@ from ase.optimize.optimize import Optimizer
 from numpy.typing import NDArray
 
 from schnet_calc.calculator import SchNetCalculator
+from schnet_calc.checks import check_choice
 from schnet_calc.simulate.records import describe
 from schnet_calc.simulate.replicas import share_batch
 from schnet_calc.stages import listened, tell
@@ -177,8 +178,7 @@ def relax_many(
 
 
 def _optimizer(atoms: ase.Atoms, fmax: float, name: str, cell: bool, pressure: float) -> Optimizer:
-    if name not in OPTIMIZERS:
-        raise ValueError(f"optimizer is one of {', '.join(OPTIMIZERS)}, got {name!r}")
+    check_choice("optimizer", name, OPTIMIZERS)
     if not fmax > 0:
         raise ValueError(f"fmax must be positive, got {fmax} eV/Å")
     if pressure and not cell:

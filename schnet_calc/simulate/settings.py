@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from schnet_calc.checks import check_choice, check_not_negative, check_positive
+
 THERMOSTATS = ("none", "langevin", "bussi", "nose-hoover")
 
 
@@ -34,20 +36,15 @@ class MDSettings:
         if not self.thermostat:
             usual = "langevin" if self.pressure is None else "nose-hoover"
             object.__setattr__(self, "thermostat", usual)
-        if self.thermostat not in THERMOSTATS:
-            raise ValueError(f"thermostat is one of {', '.join(THERMOSTATS)}, got {self.thermostat!r}")
+        check_choice("thermostat", self.thermostat, THERMOSTATS)
         if self.pressure is not None and self.thermostat != "nose-hoover":
             raise ValueError(
                 f"pressure {self.pressure:g} GPa asks for the thermostat nose-hoover, got {self.thermostat}"
             )
         if self.pressure is not None and not math.isfinite(self.pressure):
             raise ValueError(f"pressure must be finite, got {self.pressure}")
-        for name in ("temperature", "time", "timestep", "time_constant", "interval"):
-            value = getattr(self, name)
-            if not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{name} must be positive and finite, got {value}")
-        if self.equilibrate is not None and not 0 <= self.equilibrate < math.inf:
-            raise ValueError(f"equilibrate must be a time in ps or zero, got {self.equilibrate}")
+        check_positive(self, "temperature", "time", "timestep", "time_constant", "interval")
+        check_not_negative(self, "equilibrate")
 
     @property
     def n_steps(self) -> int:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from schnet_calc.checks import check_choice, check_not_negative, check_positive
 from schnet_calc.data.labels import Labels
 from schnet_calc.errors import suggestion
 from schnet_calc.nn.config import NetworkConfig, SchNetConfig
@@ -129,19 +130,23 @@ class TrainingConfig:
             "gradients": ("auto", "explicit", "autograd"),
         }
         for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} is one of {known}, got {getattr(self, name)!r}")
+            check_choice(name, getattr(self, name), known)
         _check_types(self)
-        positive = ("steps", "batch_size", "learning_rate", "validate_every", "n_validate", "clip")
-        for name in (*positive, "spline_spacing"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        positive = (
+            "steps",
+            "batch_size",
+            "learning_rate",
+            "validate_every",
+            "n_validate",
+            "spline_spacing",
+        )
+        check_positive(self, *positive)
+        if not self.clip > 0:  # an infinite one clips nothing
+            raise ValueError(f"clip must be positive, got {self.clip}")
         if not (self.rho >= 0 and 0 <= self.ema < 1):
             raise ValueError(f"rho >= 0 and 0 <= ema < 1 are needed, got {self.rho}, {self.ema}")
         forces = ("force_weight", "force_scale", "force_outlier")
-        for name in ("rho", *forces, "stress_weight", "dipole_weight", "scalar_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        check_not_negative(self, "rho", *forces, "stress_weight", "dipole_weight", "scalar_weight")
 
 
 @dataclass(frozen=True)

@@ -118,5 +118,5 @@ def test_rigid_motions_stop():
 
 
 def test_a_bad_time_is_named():
-    with pytest.raises(ValueError, match="equilibrate must be a time in ps or zero, got -1"):
+    with pytest.raises(ValueError, match="equilibrate must not be negative, and finite, got -1"):
         MDSettings(300.0, 1.0, equilibrate=-1)

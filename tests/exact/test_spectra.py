@@ -165,9 +165,9 @@ def test_trpmd_writes_frames_for_spectra():
     assert stride(method="trpmd", timestep=3.0) == 1
     assert (stride(), stride(method="trpmd", frame_stride=8)) == (20, 8)
     check_sampling(0.5 * stride(method="trpmd"), 4500.0)
-    with pytest.raises(ValueError, match="frame_stride must be positive, got -1"):
+    with pytest.raises(ValueError, match="frame_stride must be positive and finite, got -1"):
         stride(frame_stride=-1)
-    with pytest.raises(ValueError, match="timestep must be positive, got 0"):
+    with pytest.raises(ValueError, match="timestep must be positive and finite, got 0"):
         stride(timestep=0)
 
 

@@ -19,7 +19,7 @@ def settings(**options) -> PIMDSettings:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beads": 0}, "beads must be positive, got 0"),
+        ({"beads": 0}, "beads must be positive and finite, got 0"),
         ({"temperature": -1.0}, "temperature must be positive"),
         ({"thermostat": "berendsen"}, "thermostat is one of pile_g, .*got 'berendsen'"),
         ({"transport": "pigeon"}, "transport is one of direct, socket"),

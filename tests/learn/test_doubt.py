@@ -55,7 +55,7 @@ def test_grades_decide_where_they_are_asked_to(tmp_path, members):
     assert grades[3:].max() > 1 > grades[:3].max()
     with pytest.raises(ValueError, match="has no grades to choose by"):
         Judge(members, "grade")
-    with pytest.raises(ValueError, match="choose is committee or grade, got 'luck'"):
+    with pytest.raises(ValueError, match="choose is one of committee, grade, got 'luck'"):
         LearnSettings(choose="luck")
 
 

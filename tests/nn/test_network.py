@@ -27,7 +27,7 @@ def test_mean_pooling_is_intensive(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_features": 0}, "n_features must be positive, got 0"),
+        ({"n_features": 0}, "n_features must be positive and finite, got 0"),
         ({"cutoff": -1.0}, "cutoff must be positive"),
         ({"cutoff_function": "step"}, "cutoff_function is"),
         ({"pooling": "max"}, "pooling is"),

@@ -17,7 +17,7 @@ def test_intensive_properties_take_no_references():
         ("[modle]\n", "unknown section 'modle'"),
         ("[model]\nn_feature = 3\n", r"unknown key 'n_feature' in \[model\]"),
         ("[training]\nschedule = 'warm'\n", "schedule is one of"),
-        ("[training]\nsteps = 0\n", "steps must be positive, got 0"),
+        ("[training]\nsteps = 0\n", "steps must be positive and finite, got 0"),
         ("[training]\nsteps = '9'\n", "steps must be of type int, got '9'"),
     ],
 )
