@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cyclopts.help import HelpPanel
 
 COMMANDS = (
+    "cli.energy:energy",
     "cli.simulate:relax",
     "cli.simulate:neb",
     "cli.simulate:md",

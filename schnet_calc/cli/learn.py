@@ -40,7 +40,8 @@ def learn(
     structures
         Files that ASE reads; every structure in them is one to start from.
     reference
-        A method of tblite, or the name of an ASE calculator.
+        What labels: a method of tblite (gfn2-xtb), functional and basis of PySCF (PBE/def2-SVP), the name of an ASE
+        calculator, or NAME:METHOD of another package.
     calculator
         Instead: a Python file that defines calculator(), which returns an ASE calculator.
     resume

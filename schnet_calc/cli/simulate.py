@@ -90,7 +90,8 @@ def relax(
         out.json or output.with_suffix(".json"),
         {"task": "relaxation", **calculator.todict(), **result.to_dict(), "command": command_line()},
     )
-    _check_converged(result)
+    if settings.steps:  # none asks for a look at where it stands
+        _check_converged(result)
     tell_doubts(calculator)
 
 

@@ -1,6 +1,7 @@
 """A model file in words: what it knows, how well, and what it doesn't."""
 
 import math
+import re
 
 from ase.data import chemical_symbols
 
@@ -12,6 +13,14 @@ EXAMPLE = 20
 """Atoms of the structure that a time is told for."""
 SHOWN = 12
 """Compositions and elements in a list, at most."""
+
+SOURCES = {
+    "md17_": "MD17, http://www.quantum-machine.org/gdml",
+    "qm9pack": "QM9, https://doi.org/10.6084/m9.figshare.c.978904 (pip install qm9pack)",
+}
+"""Where everybody finds the data, by how the name of their file begins."""
+PLACE = re.compile(r" --data \S+")
+"""Of the data on the machine that a model was made on, which tells others nothing."""
 
 
 def card(metadata: Metadata) -> dict[str, str]:
@@ -31,7 +40,8 @@ def card(metadata: Metadata) -> dict[str, str]:
         "does not know": _unknown(metadata),
         "network": _network(metadata),
         "speed": speed(metadata),
-        "made by": str(metadata.training.get("command") or "not stated in the file"),
+        "data": _source(metadata),
+        "made by": PLACE.sub("", str(metadata.training.get("command") or "not stated in the file")),
         "weights": metadata.weights_sha256 or "no hash in the file",
     }
     return {name: text for name, text in rows.items() if text}
@@ -60,6 +70,11 @@ def markdown_card(metadata: Metadata) -> str:
 def _data(metadata: Metadata) -> dict[str, str]:
     data = metadata.training.get("data") or {}
     return data if isinstance(data, dict) else {"name": str(data)}
+
+
+def _source(metadata: Metadata) -> str:
+    file = str(_data(metadata).get("file", ""))
+    return next((source for start, source in SOURCES.items() if file.startswith(start)), "")
 
 
 def _few(names: list[str]) -> str:

@@ -30,7 +30,8 @@ class MDSettings:
     """GPa, at which the cell keeps its shape and finds its volume (NPT); a fixed cell by default."""
     equilibrate: float | None = None
     """ps with Langevin's thermostat before the run, not written; ten time constants by default for replicas and
-    without a thermostat, else none; none for structures that come with momenta."""
+    without a thermostat. By default none for a single run with a thermostat, which warms up by itself in the first
+    fifth, that means leave out; none for structures that come with momenta."""
 
     def __post_init__(self) -> None:
         if not self.thermostat:
@@ -60,7 +61,7 @@ class RelaxSettings:
     fmax: float = 1e-3
     """eV/Å; largest force to end with."""
     steps: int = 1000
-    """Limit on their number."""
+    """Limit on their number; with 0 the structure stays as it is."""
     optimizer: str = "BFGS"
     """BFGS, LBFGS, FIRE or BFGSLineSearch."""
     cell: bool = False

@@ -25,6 +25,7 @@ def files(tmp_path):
 
 
 COMMANDS = {
+    "energy": ("energy", "straight.xyz", "--model", "ethanol"),
     "relax": ("relax", "straight.xyz", "--model", "ethanol", "--fmax", "3.0"),
     "modes": ("modes", "straight.xyz", "--model", "ethanol"),
     "md": ("md", "straight.xyz", "--model", "ethanol", "--temperature", "10", "--time", "0.001"),

@@ -177,7 +177,19 @@ def test_every_command_has_json():
 
 def test_what_evaluates_has_the_same_options():
     shared = {"--device", "--dtype", "--engine", "--on-doubt", "--max-forces-std"}
-    for name in ("relax", "neb", "md", "pimd", "modes", "spectrum", "crystal", "evaluate", "ipi", "lammps"):
+    for name in (
+        "energy",
+        "relax",
+        "neb",
+        "md",
+        "pimd",
+        "modes",
+        "spectrum",
+        "crystal",
+        "evaluate",
+        "ipi",
+        "lammps",
+    ):
         options = {n for a in app[name].assemble_argument_collection() for n in a.names}
         assert shared <= options, name
 

@@ -40,6 +40,12 @@ def test_a_model_of_lengths_of_dipoles_and_one_without_forces():
     assert card(open_model_file("qm9").metadata)["predicts"] == "energies (no forces in its data)"
 
 
+def test_data_are_named_by_their_public_source():
+    rows = card(open_model_file("ethanol").metadata)
+    assert rows["data"].startswith("MD17, http")
+    assert rows["made by"] == "schnet-calc reproduce md17 ethanol -o runs/md17"
+
+
 def test_operations_are_those_of_the_layers():
     metadata = open_model_file("c20").metadata
     # Three blocks of three square layers and a head of half of one, each there and back, two operations a product.
