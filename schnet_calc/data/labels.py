@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # options of commands are made of Labels, and wait for neithe
     from schnet_calc.data.properties import Property
 
 
-class Wanted(NamedTuple):
+class FileLabel(NamedTuple):
     """A property to read from each frame."""
 
     property: "Property"
@@ -69,7 +69,7 @@ class Labels:
                     f"unknown {kind} unit {value!r}; known are {', '.join(known)}.{suggestion(value, known)}"
                 )
 
-    def wanted(self, energy: float, length: float) -> list[Wanted]:
+    def wanted(self, energy: float, length: float) -> list[FileLabel]:
         """Return what is looked for in files that ASE reads, stresses apart.
 
         Parameters
@@ -86,11 +86,11 @@ class Labels:
             ("dipole", self.dipole_key, DIPOLE_UNITS[self.dipole_unit]),
         ):
             if key:
-                found.append(Wanted(PROPERTIES[name], key, factor, name == "dipole"))
+                found.append(FileLabel(PROPERTIES[name], key, factor, name == "dipole"))
         return found + [_scalar(text) for text in self.scalars]
 
 
-def _scalar(text: str) -> Wanted:
+def _scalar(text: str) -> FileLabel:
     """What ``NAME[=KEY][:UNIT][:sum|mean|extent]`` asks for."""
     from schnet_calc.data.properties import poolings, scalar
 
@@ -101,7 +101,7 @@ def _scalar(text: str) -> Wanted:
         raise ValueError(f"a scalar is written NAME[=KEY][:UNIT][:{'|'.join(poolings())}], got {text!r}")
     unit = rest[0] if rest else ""
     found = scalar(name, unit, pooling)
-    return Wanted(found, key or name, found.units[unit], True)
+    return FileLabel(found, key or name, found.units[unit], True)
 
 
 def find_label(atoms: "ase.Atoms", key: str) -> Any:

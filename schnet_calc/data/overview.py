@@ -88,7 +88,7 @@ def look_over(frames: Frames, progress: Callable[[int, int], None] | None = None
     progress : callable, optional
         Called with the number of frames done, and their number.
     """
-    seen = _Seen(len(frames))
+    seen = _Census(len(frames))
     for k in range(len(frames)):
         seen.add(k, frames.atoms(k))
         if progress is not None:
@@ -114,7 +114,7 @@ def look_over(frames: Frames, progress: Callable[[int, int], None] | None = None
     )
 
 
-class _Seen:
+class _Census:
     """What is counted over the structures of M frames."""
 
     def __init__(self, n_frames: int) -> None:

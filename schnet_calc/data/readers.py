@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.data.faults import XYZ, Fault, is_sound_xyz, read_xyz, settle, structure_fault
 from schnet_calc.data.frames import Frames
-from schnet_calc.data.labels import Labels, Wanted, find_label, label_keys
+from schnet_calc.data.labels import FileLabel, Labels, find_label, label_keys
 from schnet_calc.data.npz import read_npz
 from schnet_calc.data.properties import ENERGY_UNITS, LENGTH_UNITS, PROPERTIES
 from schnet_calc.data.qm9 import is_qm9, read_qm9
@@ -200,7 +200,7 @@ def _all_images(path: Path) -> tuple[list[ase.Atoms], list[int], list[Fault]]:
     return images, list(range(len(images))), []
 
 
-def _label_fault(atoms: ase.Atoms, wanted: Sequence[Wanted], stress: StressLabels | None) -> str:
+def _label_fault(atoms: ase.Atoms, wanted: Sequence[FileLabel], stress: StressLabels | None) -> str:
     """Why the labels of a frame can't be used; empty if they can, or if there are none."""
     try:
         for label in wanted:
@@ -227,7 +227,7 @@ def _keys(images: list[ase.Atoms]) -> str:
     return f"{first}, others {later} as well" if later else str(first)
 
 
-def _values(path: Path, images: list[ase.Atoms], wanted: Wanted) -> NDArray[np.float64] | None:
+def _values(path: Path, images: list[ase.Atoms], wanted: FileLabel) -> NDArray[np.float64] | None:
     """Labels of all frames, not numbers where a frame has none; None where no frame has any."""
     parts, known = [], False
     for atoms in images:
@@ -245,13 +245,13 @@ def _values(path: Path, images: list[ase.Atoms], wanted: Wanted) -> NDArray[np.f
     return values * wanted.factor
 
 
-def _shape(wanted: Wanted, n_atoms: int) -> tuple[int, ...]:
+def _shape(wanted: FileLabel, n_atoms: int) -> tuple[int, ...]:
     """Of a label of so many atoms."""
     shape = wanted.property.shape
     return (n_atoms, *shape) if wanted.property.per_atom else shape
 
 
-def _checked(wanted: Wanted, value: Any, n_atoms: int) -> NDArray[np.float64]:
+def _checked(wanted: FileLabel, value: Any, n_atoms: int) -> NDArray[np.float64]:
     """A label as numbers of the right shape.
 
     Raises

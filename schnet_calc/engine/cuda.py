@@ -23,7 +23,14 @@ from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.modelfile import Potential
 from schnet_calc.nn import SchNet
 from schnet_calc.structures.geometries import Geometries
-from schnet_calc.structures.neighbors import ALL_PAIRS_LIMIT, SKIN, HalfPairs, NeighborLists, all_pairs
+from schnet_calc.structures.neighbors import (
+    ALL_PAIRS_LIMIT,
+    SKIN,
+    HalfPairs,
+    NeighborLists,
+    all_pairs,
+    takes_all_pairs,
+)
 from schnet_calc.structures.structure import Structure
 
 SPARE = 1.1
@@ -173,7 +180,7 @@ class CudaEngine(TabulatedEngine):
         return Resident.fitting(self, structure, count)
 
     def _pairs(self, geometries: Geometries) -> list[HalfPairs]:
-        if not geometries.pbc.any() and len(geometries.numbers) <= ALL_PAIRS_LIMIT:
+        if takes_all_pairs(len(geometries.numbers), geometries.pbc):
             return [all_pairs(len(geometries.numbers))] * len(geometries.positions)
         return [self.lists.pairs(k, s, self.cutoff) for k, s in enumerate(geometries.structures())]
 

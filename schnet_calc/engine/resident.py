@@ -13,7 +13,7 @@ from schnet_calc.engine.checks import SHORTEST_DISTANCE, all_sound
 from schnet_calc.engine.chunks import is_out_of_memory
 from schnet_calc.engine.recordings import Joined
 from schnet_calc.errors import BadStructureError, TooManyPairsError
-from schnet_calc.structures.neighbors import ALL_PAIRS_LIMIT, SKIN, HalfPairs, all_pairs, half_pairs
+from schnet_calc.structures.neighbors import SKIN, HalfPairs, all_pairs, half_pairs, takes_all_pairs
 from schnet_calc.structures.structure import Structure
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ class Resident:
         self._listed: Tensor | None = None
         """(B, N, 3) Å, where lists were made; None before, and where all pairs count."""
         self._pairs: Sequence[HalfPairs] = ()
-        if _is_small(structure):
+        if takes_all_pairs(len(structure.numbers), structure.pbc):
             self._pairs = [all_pairs(len(numbers))] * count
 
     @classmethod
     def fitting(cls, engine: "CudaEngine", structure: Structure, count: int) -> "Resident | None":
         """Return one, if all structures fit into one call and have an end of pairs."""
         n_pairs = math.comb(len(structure.numbers), 2)
-        if not _is_small(structure):
+        if not takes_all_pairs(len(structure.numbers), structure.pbc):
             if not math.isfinite(engine.cutoff):
                 return None
             try:
@@ -113,8 +113,3 @@ class Resident:
         ]
         self._listed = positions.clone()
         return True
-
-
-def _is_small(structure: Structure) -> bool:
-    """Whether it is a molecule all of whose pairs count."""
-    return not structure.pbc.any() and len(structure.numbers) <= ALL_PAIRS_LIMIT

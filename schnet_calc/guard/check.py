@@ -9,7 +9,7 @@ from schnet_calc.guard.domain import Domain, composition
 from schnet_calc.guard.environments import environments, in_words
 from schnet_calc.guard.shapes import SCALES, Shapes, bonds_and_angles, bonds_of_atoms, none_odd, oddest
 from schnet_calc.structures.geometries import Geometries
-from schnet_calc.structures.neighbors import ALL_PAIRS_LIMIT, HalfPairs, all_pairs
+from schnet_calc.structures.neighbors import HalfPairs, all_pairs, takes_all_pairs
 from schnet_calc.structures.structure import Structure
 
 SLACK = np.array([0.05, 0.25])
@@ -121,7 +121,7 @@ class DomainCheck:
     ) -> bool:
         """Whether it is certain, from all their pairs, that no molecule of several has a reason for doubt."""
         numbers, positions, cells, pbc = geometries
-        if pbc.any() or len(numbers) > ALL_PAIRS_LIMIT:
+        if not takes_all_pairs(len(numbers), pbc):
             return False
         first = Structure(numbers, positions[0], cells[0], pbc)
         species, most = self._of(first), self.domain.fragments

@@ -97,6 +97,11 @@ def half_pairs(
     return HalfPairs(i[near], j[near], np.zeros((int(near.sum()), 3)))
 
 
+def takes_all_pairs(n_atoms: int, pbc: NDArray[np.bool_]) -> bool:
+    """Whether a structure is a molecule all of whose pairs count, near and far."""
+    return n_atoms <= ALL_PAIRS_LIMIT and not pbc.any()
+
+
 @cache
 def all_pairs(n_atoms: int) -> HalfPairs:
     """Return the pairs of a molecule, near and far; the arrays are shared by all who ask."""
@@ -129,10 +134,9 @@ class SkinList:
         self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
     ) -> HalfPairs:
         """Return every unordered pair within the cutoff, maybe some beyond; arguments as in :func:`half_pairs`."""
-        periodic = bool(pbc.any())
-        if not periodic and len(positions) <= ALL_PAIRS_LIMIT:
+        if takes_all_pairs(len(positions), pbc):
             return all_pairs(len(positions))
-        if not periodic and np.isinf(self.cutoff):  # the same pairs wherever the atoms are
+        if not pbc.any() and np.isinf(self.cutoff):  # the same pairs wherever the atoms are
             return self._all(positions, cell, pbc)
         kept, skin = self._kept, 0.0
         if kept is not None and kept.fits(positions, cell, pbc):

@@ -23,12 +23,10 @@ def print_columns(
     rows : iterable of sequence of str
         Their cells.
     caption : str, optional
-        Below the table, which then has fewer lines and fits into 80 columns.
+        Below the table.
     """
-    style: Any = {"title_justify": "left"}
-    if caption is not None:
-        style = {"caption": caption, "box": SIMPLE_HEAD, "pad_edge": False}
-    table = Table(title=title, title_style="bold", **style)
+    style: Any = {"title_style": "bold", "title_justify": "left", "caption_justify": "left"}
+    table = Table(title=title, caption=caption, box=SIMPLE_HEAD, pad_edge=False, **style)
     table.add_column(headings[0], no_wrap=True)
     for heading in headings[1:]:
         table.add_column(heading, justify="right")
