@@ -1,6 +1,8 @@
 """The isomers of Table 5.5."""
 
 import json
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import ase
 import numpy as np
@@ -10,17 +12,13 @@ from ase.calculators.calculator import CalculationFailed, Calculator, all_change
 
 from helpers import write_qm9
 from schnet_calc.data import Split, read_frames
-from schnet_calc.studies import isomer_data
 from schnet_calc.studies.configs import config_folder
-from schnet_calc.studies.isomer_data import (
-    KINDS,
-    draw_isomers,
-    held_out_isomers,
-    move,
-    sample_isomers,
-    split_isomers,
-)
+from schnet_calc.studies.isomer_data import KINDS, held_out_isomers
 from schnet_calc.studies.isomers import isomer_rows
+
+SPEC = spec_from_file_location("sample", Path(__file__).parents[2] / "examples" / "isomers" / "sample.py")
+sampling = module_from_spec(SPEC)
+SPEC.loader.exec_module(sampling)
 
 
 class Well(Calculator):
@@ -55,7 +53,7 @@ def qm9(tmp_path):
 
 
 def test_only_isomers_are_drawn_sorted_by_element(qm9):
-    drawn = list(draw_isomers(qm9))
+    drawn = list(sampling.draw_isomers(qm9))
     assert sorted(atoms.info["row"] for atoms in drawn) == [1, 2, 3, 4, 5, 6]
     for atoms in drawn:
         assert list(atoms.numbers) == [1] * 10 + [6] * 7 + [8] * 2
@@ -63,40 +61,40 @@ def test_only_isomers_are_drawn_sorted_by_element(qm9):
         assert {tuple(p) for p in atoms.positions.round(6)} == {
             tuple(p) for p in original.positions.round(6)
         }
-    assert [a.info["row"] for a in draw_isomers(qm9)] == [a.info["row"] for a in drawn]
+    assert [a.info["row"] for a in sampling.draw_isomers(qm9)] == [a.info["row"] for a in drawn]
 
 
 def test_frames_move_and_a_failure_gives_none(qm9):
-    atoms = next(draw_isomers(qm9))
-    found = move(atoms, Well(), seed=0, n_frames=3)
+    atoms = next(sampling.draw_isomers(qm9))
+    found = sampling.move(atoms, Well(), seed=0, n_frames=3)
     assert found["R"].shape == (3, 19, 3)
     np.testing.assert_allclose(found["F"], -10.0 * (found["R"] - atoms.positions), atol=1e-9)
-    assert move(atoms, Well(fails_at=120), seed=0, n_frames=3) is None
+    assert sampling.move(atoms, Well(fails_at=120), seed=0, n_frames=3) is None
 
 
 def test_a_killed_sampling_goes_on_and_failed_molecules_give_way(qm9, tmp_path, monkeypatch):
     whole, parts = Well(fails_at=50), Well(fails_at=50)
-    monkeypatch.setattr(isomer_data, "reference_calculator", lambda name: whole)
-    paths = sample_isomers(tmp_path / "whole", qm9, n_molecules=5, n_frames=4)
+    monkeypatch.setattr(sampling, "reference_calculator", lambda name: whole)
+    paths = sampling.sample_isomers(tmp_path / "whole", qm9, n_molecules=5, n_frames=4)
     frames = read_frames(paths[0])
     assert len(frames) == 20
     assert len(list((tmp_path / "whole" / "molecules").glob("*.npz"))) == 6  # the first one failed
-    monkeypatch.setattr(isomer_data, "reference_calculator", lambda name: parts)
+    monkeypatch.setattr(sampling, "reference_calculator", lambda name: parts)
 
     def killed(label, done, total):
         if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sample_isomers(tmp_path / "parts", qm9, n_molecules=5, n_frames=4, progress=killed)
-    again = sample_isomers(tmp_path / "parts", qm9, n_molecules=5, n_frames=4)
+        sampling.sample_isomers(tmp_path / "parts", qm9, n_molecules=5, n_frames=4, progress=killed)
+    again = sampling.sample_isomers(tmp_path / "parts", qm9, n_molecules=5, n_frames=4)
     assert read_frames(again[0]).digest() == frames.digest()
     sets = held_out_isomers(*paths)
     assert [len(sets[kind]) for kind in KINDS] == [0, 4]
 
 
 def test_the_split_keeps_molecules_apart():
-    split = split_isomers(129, 40)
+    split = sampling.split_isomers(129, 40)
     assert (len(split.train), len(split.validation), len(split.test)) == (3090, 206, 824 + 1040)
     assert len(np.unique(np.concatenate(split))) == 129 * 40
     assert split.train.max() // 40 == 102  # the last molecules are unknown
@@ -123,8 +121,8 @@ def test_shipped_data_and_models_give_the_table(run, tmp_path):
 
 
 def test_small_trainings_end_in_rows(run, qm9, tmp_path, monkeypatch):
-    monkeypatch.setattr(isomer_data, "reference_calculator", lambda name: Well())
-    paths = sample_isomers(tmp_path / "data", qm9, n_molecules=5, n_frames=12)
+    monkeypatch.setattr(sampling, "reference_calculator", lambda name: Well())
+    paths = sampling.sample_isomers(tmp_path / "data", qm9, n_molecules=5, n_frames=12)
     Split.load(paths[1]).check(60, paths[1])
     rows = isomer_rows(tmp_path / "data", tmp_path / "runs", steps=3)
     assert [r.trained_on for r in rows] == ["energies alone"] * 2 + ["energies and forces"] * 2 + [

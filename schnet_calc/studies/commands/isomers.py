@@ -10,7 +10,6 @@ from schnet_calc.studies.commands.columns import print_columns
 def isomers(
     *,
     data: Path | None = None,
-    sample: bool = False,
     evaluate_only: bool = True,
     steps: int | None = None,
     output: OutputPath = Path("runs/isomers"),
@@ -23,9 +22,8 @@ def isomers(
     Parameters
     ----------
     data
-        Folder with frames.npz and split.npz; those that come along by default.
-    sample
-        Compute new data first, in the folder of the trainings (extras qm9 and xtb; half an hour).
+        Folder with frames.npz and split.npz; those that come along by default. examples/isomers/sample.py makes
+        new ones.
     evaluate_only
         Test the shipped models; otherwise train, or go on with, models of the same configuration.
     steps
@@ -35,14 +33,10 @@ def isomers(
     json
         Where to write the numbers.
     """
-    from schnet_calc.studies.isomer_data import sample_isomers
     from schnet_calc.studies.isomers import isomer_rows
 
     with progress_bar() as bar:
-        stages = Stages(bar)
-        if sample:
-            data = sample_isomers(output, progress=stages)[0].parent
-        rows = isomer_rows(data, None if evaluate_only else output, steps, stages)
+        rows = isomer_rows(data, None if evaluate_only else output, steps, Stages(bar))
     title = "Table 5.5 of the thesis with iso17-xtb, mean absolute errors"
     headings = ("trained on", "tested on", "energy, kcal/mol", "thesis", "force, kcal/mol/Å", "thesis")
     print_columns(title, headings, [row.cells() for row in rows])
