@@ -13,6 +13,7 @@ from schnet_calc.cli.data import LabelOptions
 from schnet_calc.cli.doubts import tell_doubts
 from schnet_calc.cli.options import (
     EvaluationOptions,
+    Flat,
     ModelName,
     OutputOptions,
     OutputPath,
@@ -173,14 +174,23 @@ def export(
     write_json(json, load_potential(model).metadata.raw)
 
 
+@dataclass(frozen=True)
+class State:
+    """Of the electrons of all structures in the data."""
+
+    charge: int = 0
+    """e; of all structures in the data."""
+    multiplicity: int = 1
+    """2S + 1, of all structures in the data."""
+
+
 def domain(
     model: ModelName,
     data: Path,
     *,
     output: OutputPath,
     split: Path | None = None,
-    charge: int = 0,
-    multiplicity: int = 1,
+    state: Annotated[State, Flat] = State(),
     labels: LabelOptions | None = None,
     json: Path | None = None,
 ) -> None:
@@ -199,10 +209,6 @@ def domain(
     split
         A split.npz of the training run: its training frames are looked at, and its validation frames for the limits
         of grades and the error bars of energies. Without it, all frames are taken for training frames.
-    charge
-        e; of all structures in the data.
-    multiplicity
-        2S + 1, of all structures in the data.
     json
         Where to write what the file says of them.
     """
@@ -218,7 +224,7 @@ def domain(
             output,
             train,
             unseen,
-            state=(charge, multiplicity),
+            state=(state.charge, state.multiplicity),
             progress=lambda done: stages("frames", done, len(train)),
         )
     formulas = "many compositions" if found.formulas is None else ", ".join(sorted(found.formulas))

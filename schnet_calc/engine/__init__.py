@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 
+from schnet_calc.checks import check_choice
 from schnet_calc.device import choose_device
 from schnet_calc.engine.base import Engine
 from schnet_calc.engine.chunks import is_out_of_memory
@@ -65,8 +66,7 @@ def make_engine(
     """
     if dtype not in (None, "float32", "float64"):
         raise ValueError(f"dtype is 'float32', 'float64' or None, got {dtype!r}")
-    if engine not in ENGINES:
-        raise ValueError(f"engine is 'auto', 'compiled' or 'script', got {engine!r}")
+    check_choice("engine", engine, ENGINES)
     lists, chosen = lists or NeighborLists(), choose_device(device)
     if not grades:
         potentials = [replace(p, grades=None) for p in potentials]

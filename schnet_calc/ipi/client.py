@@ -52,7 +52,8 @@ class Client:
     ----------
     worker : Worker, SchNetCalculator or callable
         What evaluates: a calculator (in a thread of this process), a
-        :class:`~schnet_calc.ipi.worker.ProcessWorker`, or a function ``Request -> Reply``.
+        :class:`~schnet_calc.ipi.worker.ProcessWorker`, or a function ``Request -> Reply``, such as an
+        :class:`~schnet_calc.ipi.evaluator.Evaluator`, which can send the energies of the atoms, too.
     atoms : Atoms
         Species and periodic directions. Positions and cell come from i-PI.
     address : Address
@@ -60,8 +61,6 @@ class Client:
     connections : int
         Ordinary connections to open. Requests that arrive together are evaluated as one batch,
         those of a server with ``<batch_size>`` too.
-    energies : bool
-        For a calculator: send the energies of the atoms (``energies``, eV) as extras.
     wait : float
         Seconds to wait for a server that isn't there (yet, or any more).
     idle : float
@@ -85,14 +84,13 @@ class Client:
         address: Address,
         *,
         connections: int = 1,
-        energies: bool = False,
         wait: float = 60.0,
         idle: float = float("inf"),
         failed: str | Path = "failed_structure.xyz",
     ) -> None:
         if connections < 1:
             raise ValueError(f"a client needs at least one connection, got {connections}")
-        self.worker = as_worker(worker, atoms, energies)
+        self.worker = as_worker(worker, atoms)
         self.atoms = atoms
         self.address = address
         self.n_connections = connections

@@ -144,7 +144,7 @@ class ProcessWorker(Worker):
         self.process = None
 
 
-def as_worker(worker: Any, atoms: ase.Atoms, energies: bool) -> Worker:
+def as_worker(worker: Any, atoms: ase.Atoms) -> Worker:
     """Return a worker: itself, or what calls a function or a calculator on a thread.
 
     Parameters
@@ -153,8 +153,6 @@ def as_worker(worker: Any, atoms: ase.Atoms, energies: bool) -> Worker:
         What evaluates.
     atoms : Atoms
         Species and periodic directions, for calculators.
-    energies : bool
-        Whether a calculator tells the atoms' energies, too.
 
     Raises
     ------
@@ -169,7 +167,7 @@ def as_worker(worker: Any, atoms: ase.Atoms, energies: bool) -> Worker:
     if hasattr(model, "evaluate"):
         from schnet_calc.ipi.evaluator import Evaluator  # needs torch, which not every client does
 
-        return ThreadWorker(Evaluator(model, atoms, energies))
+        return ThreadWorker(Evaluator(model, atoms))
     raise TypeError(f"a client takes a calculator, a worker or a function, got {type(worker).__name__}")
 
 

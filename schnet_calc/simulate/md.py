@@ -81,21 +81,18 @@ def run_md(
     """
     directory = Path(directory)
     with locked(directory):
-        npt = settings.pressure is not None
-        if npt and not atoms.pbc.all():
-            raise ValueError(f"a pressure needs a crystal, pbc is {atoms.pbc.tolist()}")
-        run = MDRun(directory / "md.traj", directory / "md.csv", settings.n_steps, npt)
+        run = _run_in(directory, settings, atoms)
         replicas = list(members or [atoms])
         picoseconds = equilibration_time(settings, replicas)
         identity = _identity(atoms, calculator, settings) | {"equilibrate": picoseconds}
         heat = _heat(replicas, settings, at_rest=picoseconds > 0)
         found = last_frame(run, identity, settings, heat) if run.trajectory.exists() else None
-        if found is not None and not resume:
-            raise FileExistsError(f"{run.trajectory} exists: resume it or choose another folder")
         if found is None:
             (directory / "md.json").write_text(json.dumps(identity | start_of(atoms), indent=1))
-        else:
+        elif resume:
             check_start(directory, atoms)
+        else:
+            raise FileExistsError(f"{run.trajectory} exists: resume it or choose another folder")
         first = found or (first_momenta(atoms, settings.temperature, settings.seed), -settings.interval)
         first[0].calc = calculator
         if found is None and picoseconds:
@@ -103,6 +100,13 @@ def run_md(
         dynamics = _integrator(first[0], replicas, settings, heat.n_free, max(first[1], 0))
         _go_on(dynamics, first, found is None, settings, heat, run, progress)
     return run
+
+
+def _run_in(directory: Path, settings: MDSettings, atoms: ase.Atoms) -> MDRun:
+    npt = settings.pressure is not None
+    if npt and not atoms.pbc.all():
+        raise ValueError(f"a pressure needs a crystal, pbc is {atoms.pbc.tolist()}")
+    return MDRun(directory / "md.traj", directory / "md.csv", settings.n_steps, npt)
 
 
 def _go_on(

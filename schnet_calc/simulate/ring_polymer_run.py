@@ -130,12 +130,8 @@ def run_ring_polymers(
 
     Raises
     ------
-    FileExistsError
-        There is a run in the folder, and ``resume`` was not asked for.
-    ValueError
-        The run in the folder is another one; no replicas; constraints.
-    FolderInUseError
-        Another process is at work in the folder.
+    FileExistsError, ValueError, FolderInUseError
+        As for :func:`~schnet_calc.simulate.pimd.run_pimd`; no replicas; constraints.
     StructureError
         A bead that can't be evaluated; it is in ``failed_structure.xyz``.
     """

@@ -91,17 +91,11 @@ def thermochemistry(
     """
     if modes.n_imaginary:
         raise ValueError(f"{modes.n_imaginary} modes are imaginary: thermochemistry is that of minima")
-    for name, value, unit in (("temperature", temperature, "K"), ("pressure", pressure, "Pa")):
-        if not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"{name} must be positive and finite, got {value} {unit}")
     group = point_group(modes.atoms)
     higher = point_group(modes.atoms, NEARLY * TOLERANCE)
     symmetry = group.rotations if symmetry is None else symmetry
-    if symmetry < 1:
-        raise ValueError(f"a symmetry number is 1 or more, got {symmetry}")
     spin = lowest_spin(modes.atoms) if spin is None else spin
-    if spin < 0 or 2 * spin != round(2 * spin):
-        raise ValueError(f"a spin is 0, 0.5, 1, 1.5 ..., got {spin}")
+    _check_gas(temperature, pressure, symmetry, spin)
     gas: Any = IdealGasThermo(
         vib_energies=modes.frequencies * units.invcm,
         geometry={2: "linear", 3: "nonlinear"}[len(rigid_motions(modes.atoms)) - 3],
@@ -121,6 +115,16 @@ def thermochemistry(
         float(gas.get_entropy(temperature, pressure, verbose=False)),
         float(gas.get_gibbs_energy(temperature, pressure, verbose=False)),
     )
+
+
+def _check_gas(temperature: float, pressure: float, symmetry: int, spin: float) -> None:
+    for name, value, unit in (("temperature", temperature, "K"), ("pressure", pressure, "Pa")):
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{name} must be positive and finite, got {value} {unit}")
+    if symmetry < 1:
+        raise ValueError(f"a symmetry number is 1 or more, got {symmetry}")
+    if spin < 0 or 2 * spin != round(2 * spin):
+        raise ValueError(f"a spin is 0, 0.5, 1, 1.5 ..., got {spin}")
 
 
 def lowest_spin(atoms: ase.Atoms) -> float:

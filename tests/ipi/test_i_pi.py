@@ -15,6 +15,7 @@ from ase.calculators.socketio import SocketClient
 from helpers import pimd_rows, pimd_settings
 from schnet_calc import SchNetCalculator
 from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker
+from schnet_calc.ipi.evaluator import Evaluator
 from schnet_calc.ipi.input import INPUT, STRUCTURE, write_input
 from schnet_calc.ipi.outputs import read_properties
 from schnet_calc.ipi.server import Server
@@ -98,7 +99,8 @@ def test_energies_of_atoms_as_extras(folder, c20):
     path = folder / INPUT
     extra = '<trajectory stride="10" filename="e" extra_type="energies"> extras </trajectory>'
     path.write_text(path.read_text().replace("<checkpoint", extra + "<checkpoint", 1))
-    potential = serve(folder, client(folder, c20, unix(folder), energies=True))[0, 1]
+    evaluator = Evaluator(c20.model, ase.io.read(folder / STRUCTURE), energies=True)
+    potential = serve(folder, client(folder, evaluator, unix(folder)))[0, 1]
     first = (folder / "simulation.e_0").read_text().splitlines()[1].split()
     assert len(first) == 20
     assert sum(map(float, first)) == pytest.approx(potential, rel=2e-7)  # i-PI and ASE differ on the eV
