@@ -45,17 +45,18 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_lead_to_files_and_headings(page):
-    text = page.read_text()
+def links(page: Path) -> list[str]:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    return re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", text)
+
+
+def test_links_lead_to_files_and_headings():
     dead = []
-    for link in re.findall(
-        r"\]\((?!https?:|mailto:)([^)\s]+)\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    ):
+    for page, link in ((p, link) for p in PAGES for link in links(p)):
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
         if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
-            dead.append(link)
+            dead.append(f"{name(page)}: {link}")
     assert not dead
 
 
@@ -72,11 +73,10 @@ def commands(text: str) -> list[tuple[str, bool]]:
     return [(line[re.search(r"(?<![\w'/])schnet-calc ", line).end() :], prose) for line, prose in found]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_commands_are_understood(page):
+def test_commands_are_understood():
     """Names of commands and options, and types of values; files aren't looked for."""
     wrong = []
-    for line, prose in commands(page.read_text()):
+    for page, (line, prose) in ((p, found) for p in PAGES for found in commands(p.read_text())):
         words = shlex.split(re.split(r" [|&;>]| 2>", line)[0], comments=True)
         if not words or {"COMMAND", "..."} & set(words) or words[0].startswith("-"):
             continue
@@ -86,9 +86,9 @@ def test_commands_are_understood(page):
             continue
         except cyclopts.MissingArgumentError as error:
             if not prose:
-                wrong.append(f"{line}: {error}")
+                wrong.append(f"{name(page)}: {line}: {error}")
         except cyclopts.CycloptsError as error:
-            wrong.append(f"{line}: {error}")
+            wrong.append(f"{name(page)}: {line}: {error}")
     assert not wrong
 
 

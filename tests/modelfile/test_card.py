@@ -28,11 +28,15 @@ def test_a_model_of_many_molecules_without_cutoff():
     assert "periodic structures" in rows["does not know"]
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "models").glob("*.md")), ids=lambda page: page.stem)
-def test_cards_hold_what_the_files_say(page):
-    assert markdown_card(open_model_file(page.stem).metadata) in page.read_text(), (
-        f"schnet-calc info {page.stem} --card"
-    )
+def test_cards_hold_what_the_files_say():
+    pages = {page.stem: page.read_text() for page in (ROOT / "models").glob("*.md")}
+    assert "c20" in pages
+    old = [f"schnet-calc info {name} --card" for name, text in pages.items() if table(name) not in text]
+    assert not old
+
+
+def table(name: str) -> str:
+    return markdown_card(open_model_file(name).metadata)
 
 
 def test_a_model_of_lengths_of_dipoles_and_one_without_forces():
