@@ -53,6 +53,28 @@ def locked(directory: str | Path, name: str = LOCK) -> Iterator[int]:
         yield stream.fileno()
 
 
+def check_same(directory: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run that is another one than what is asked for.
+
+    Parameters
+    ----------
+    directory : Path
+        Of the run.
+    before, now : mapping
+        What was kept of it, and what has to be the same.
+
+    Raises
+    ------
+    ValueError
+        They differ; the message names what does.
+    """
+    for name, value in now.items():
+        if before.get(name) != value:
+            raise ValueError(
+                f"the run in {directory} has {name} = {before.get(name)!r}, not {value!r}: choose another folder"
+            )
+
+
 def replace_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write values as JSON, so that a reader, or a run that is killed, sees the old file or the new one.
 

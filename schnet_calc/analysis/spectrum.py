@@ -1,6 +1,8 @@
 """A spectrum of several replicas, pooled: intensities, bands and peaks with their errors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -60,18 +62,11 @@ class Spectrum:
             cm⁻¹ from which on the whole is counted.
         """
         inside, whole = self._between(low, high), self._between(lowest, np.inf)
-        value = inside(self.pooled) / whole(self.pooled)
-        if len(self.densities) < 2:
-            return Estimate(float(value), np.nan)
-        parts = self._without_each()
-        return Estimate(float(value), float(jackknife(inside(parts) / whole(parts))))
+        return self._estimate(lambda densities: inside(densities) / whole(densities))
 
     def area(self, low: float, high: float) -> Estimate:
         """Return the integral of the pooled density between two wavenumbers, in its unit: km/mol of a band."""
-        inside = self._between(low, high)
-        if len(self.densities) < 2:
-            return Estimate(float(inside(self.pooled)), np.nan)
-        return Estimate(float(inside(self.pooled)), float(jackknife(inside(self._without_each()))))
+        return self._estimate(self._between(low, high))
 
     def areas(self, low: float, high: float) -> FloatArray:
         """Return (R,) integrals of each replica's density between two wavenumbers, cm⁻¹, in its unit."""
@@ -80,12 +75,8 @@ class Spectrum:
     def maximum(self, low: float = LOWEST, high: float = np.inf) -> Estimate:
         """Return where the intensity between two wavenumbers is largest, cm⁻¹."""
         kept = (self.wavenumbers >= low) & (self.wavenumbers <= high)
-        x = self.wavenumbers[kept]
-        place = top(x, self.pooled[kept])
-        if len(self.densities) < 2:
-            return Estimate(place, np.nan)
-        others = np.array([top(x, y) for y in self._without_each()[:, kept]])
-        return Estimate(place, float(jackknife(others)))
+        place = partial(top, self.wavenumbers[kept])
+        return self._estimate(lambda densities: np.apply_along_axis(place, -1, densities[..., kept]))
 
     def peaks(self, prominence: float = 0.02, lowest: float = LOWEST) -> list[Peak]:
         """Return the peaks that stand above the noise, at least the resolution apart.
@@ -116,6 +107,11 @@ class Spectrum:
             "replicas": len(self.densities),
             "peaks_cm1": [list(p) for p in self.peaks()],
         }
+
+    def _estimate(self, of: Callable[[FloatArray], Any]) -> Estimate:
+        """What a function of (..., K) densities says of the pooled one; no number for the error of a single one."""
+        error = jackknife(of(self._without_each())) if len(self.densities) > 1 else np.nan
+        return Estimate(float(of(self.pooled)), float(error))
 
     def _without_each(self) -> FloatArray:
         """(R, K) the pooled density without each of the replicas."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import ase
 
 from schnet_calc.data import Split
-from schnet_calc.folders import replace_json
+from schnet_calc.folders import check_same, replace_json
 from schnet_calc.learn.doubt import Judge
 from schnet_calc.learn.dynamics import Exploration, Say, explore
 from schnet_calc.learn.labelling import Progress, Reference
@@ -58,7 +58,7 @@ class Learner:
         identity = {"reference": theory, "starts": [describe(a) for a in starts]}
         if state.exists():
             self.state = json.loads(state.read_text())
-            settings.check_same(self.state["settings"])
+            check_same(directory, self.state["settings"], settings.decisive())
             for name, value in identity.items():
                 if self.state[name] != value:
                     raise ValueError(f"the run in {directory} has other {name} than these")

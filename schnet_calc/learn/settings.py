@@ -104,14 +104,6 @@ class LearnSettings:
         """Return plain values for JSON."""
         return asdict(self)
 
-    def check_same(self, before: dict[str, Any]) -> None:
-        """Compare with the settings that a run began with.
-
-        Raises
-        ------
-        ValueError
-            They differ in what decided on its data and networks.
-        """
-        for name, value in self.to_dict().items():
-            if name not in MAY_CHANGE and before.get(name) != value:
-                raise ValueError(f"the run began with {name} = {before.get(name)!r}, not {value!r}")
+    def decisive(self) -> dict[str, Any]:
+        """Return what decided on the data and networks of a run, and so can't change."""
+        return {name: value for name, value in asdict(self).items() if name not in MAY_CHANGE}

@@ -13,6 +13,7 @@ from ase import units
 from ase.io.trajectory import Trajectory
 
 from schnet_calc.analysis.averages import Estimate, mean_with_error
+from schnet_calc.folders import check_same
 from schnet_calc.simulate.settings import MDSettings as MDSettings
 
 logger = logging.getLogger(__name__)
@@ -132,9 +133,7 @@ def last_frame(
         saved = {"equilibrate": 0.0, **json.loads((directory / "md.json").read_text())}
     except (OSError, ValueError) as error:
         raise ValueError(f"{directory / 'md.json'} of the run there can't be read ({error})") from error
-    for key, value in identity.items():
-        if saved.get(key) != value:
-            raise ValueError(f"the run in {directory} has {key} = {saved.get(key)!r}, not {value!r}")
+    check_same(directory, saved, identity)
     with Trajectory(run.trajectory) as trajectory:
         _mend_log(run.log, trajectory, settings, heat)
         return trajectory[-1], (n_frames - 1) * settings.interval

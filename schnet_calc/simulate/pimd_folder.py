@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.analysis.averages import N_BLOCKS
 from schnet_calc.analysis.path_integrals import PathIntegralEstimators, path_integral_estimators
+from schnet_calc.folders import check_same
 from schnet_calc.ipi.doubts import Doubts, read_doubts
 from schnet_calc.ipi.input import PIMDSettings, i_pi_structure
 from schnet_calc.ipi.outputs import PREFIX, bead_files, read_frames, read_properties
@@ -106,9 +107,7 @@ def claim(directory: Path, atoms: ase.Atoms, identity: dict[str, Any], resume: b
             raise FileExistsError(f"{directory} holds a run: resume it or choose another folder")
         old = json.loads(saved.read_text())
         _check_same_start(np.array(old.pop("start", [])), atoms, directory)
-        for key, value in identity.items():
-            if old.get(key) != value:
-                raise ValueError(f"the run in {directory} has {key} = {old.get(key)!r}, not {value!r}")
+        check_same(directory, old, identity)
         return True
     if any(directory.glob(f"{PREFIX}.*")):
         raise FileExistsError(f"{directory} holds i-PI output of another run: choose another folder")

@@ -1,7 +1,6 @@
 """The C20 fullerene study of the thesis (Section 5.3): from a dodecahedron to distributions at 300 K."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,17 +16,16 @@ from schnet_calc.analysis import Cluster, bonds, clusters, shells
 from schnet_calc.analysis.fullerene import Distributions, distributions, dodecahedron
 from schnet_calc.analysis.path_integrals import PathIntegralEstimators
 from schnet_calc.calculator import SchNetCalculator
-from schnet_calc.folders import locked
+from schnet_calc.folders import check_same, locked, replace_json
 from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.simulate.md import run_md
 from schnet_calc.simulate.md_files import MDRun, MDSettings
 from schnet_calc.simulate.modes import NormalModes, normal_modes
 from schnet_calc.simulate.pimd import PIMDRun, run_pimd
 from schnet_calc.simulate.relax import Relaxation, relax
+from schnet_calc.studies.kept import Progress
 from schnet_calc.studies.settings import C20Settings
 
-Progress = Callable[[str, int, int], None]
-"""Called with the name of a stage, steps done and steps in all."""
 THESIS_FMAX = 1e-4 * units.kcal / units.mol
 """eV/Å: the thesis's threshold of 1e-4 kcal/mol/Å."""
 LONGEST_BOND = 1.75
@@ -141,7 +139,10 @@ def study_c20(
 def _study(directory: Path, settings: C20Settings, report: Progress) -> C20Study:
     precise = SchNetCalculator(settings.model, device=settings.device, dtype="float64")
     identity = {"model_sha256": precise.potential.sha256, "seed": settings.seed}
-    _same_study(directory / "study.json", identity)
+    if (kept := directory / "study.json").exists():
+        check_same(directory, json.loads(kept.read_text()), identity)
+    else:
+        replace_json(kept, identity)
     relaxation, minima = _lowest(settings.seed, precise, report)
     atoms = relaxation.atoms
     ase.io.write(directory / "c20_relaxed.xyz", atoms)
@@ -237,16 +238,3 @@ def _relax_from(seed: int, calculator: SchNetCalculator) -> Relaxation:
             f"the relaxation did not converge: {relaxation.fmax:.1e} eV/Å after {relaxation.steps} steps"
         )
     return relaxation
-
-
-def _same_study(path: Path, identity: dict[str, Any]) -> None:
-    """Refuse to go on with the trajectories of another model or seed."""
-    if not path.exists():
-        path.write_text(json.dumps(identity))
-        return
-    for key, value in json.loads(path.read_text()).items():
-        if value != identity.get(key):
-            raise ValueError(
-                f"{path.parent} holds a study with {key} = {value}, not {identity.get(key)}: "
-                f"choose another folder"
-            )

@@ -21,11 +21,11 @@ from schnet_calc.studies.h2co_dynamics import (
     HIGHEST,
     Band,
     Moving,
-    Report,
     read_moving,
     run_classical,
     run_trpmd,
 )
+from schnet_calc.studies.kept import Progress
 from schnet_calc.studies.settings import H2COSettings
 
 ISOTOPES: dict[str, dict[str, float]] = {"H2CO": {}, "D2CO": {"H": 2.0141}}
@@ -111,7 +111,7 @@ class H2COStudy:
 
 
 def study_h2co(
-    directory: str | Path, settings: H2COSettings | None = None, progress: Report | None = None
+    directory: str | Path, settings: H2COSettings | None = None, progress: Progress | None = None
 ) -> H2COStudy:
     """Run the study and leave its trajectories in a folder; runs that are there are continued.
 

@@ -1,6 +1,5 @@
 """Dynamics of the formaldehyde study: classical and of ring polymers, and what they tell of each mode and band."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from schnet_calc.simulate.replicas import run_replicas
 from schnet_calc.simulate.ring_polymer_run import run_ring_polymers
 from schnet_calc.simulate.spectrum import DynamicSpectra, spectra
 from schnet_calc.stages import WithEquilibration
+from schnet_calc.studies.kept import Progress
 from schnet_calc.studies.settings import H2COSettings
 
 HIGHEST = 3300.0
@@ -30,8 +30,6 @@ REPLICAS, STARTS = 32, 16
 """Classical ones, and of ring polymers."""
 STEP, INTERVAL = 0.25, 12
 """fs, and steps between frames: 3 fs, so that overtones don't fold back onto the bands."""
-
-Report = Callable[[str, int, int], None]
 
 
 class Band(NamedTuple):
@@ -112,7 +110,7 @@ class Moving:
 
 
 def run_classical(
-    atoms: ase.Atoms, calculator: SchNetCalculator, settings: H2COSettings, folder: Path, report: Report
+    atoms: ase.Atoms, calculator: SchNetCalculator, settings: H2COSettings, folder: Path, report: Progress
 ) -> int:
     """Run replicas that are equilibrated from the minimum; return how many structures were doubtful.
 
@@ -137,7 +135,9 @@ def run_classical(
     return calculator.guard.count - before
 
 
-def run_trpmd(atoms: ase.Atoms, model: Model, settings: H2COSettings, folder: Path, report: Report) -> int:
+def run_trpmd(
+    atoms: ase.Atoms, model: Model, settings: H2COSettings, folder: Path, report: Progress
+) -> int:
     """Run ring polymers that are thermalised from the minimum; return how many of their beads were doubtful.
 
     The arguments of :func:`run_classical`, with a model.
@@ -150,7 +150,7 @@ def run_trpmd(atoms: ase.Atoms, model: Model, settings: H2COSettings, folder: Pa
     return run_ring_polymers(atoms, model, pimd, folder, **several).doubts.count
 
 
-def _stages(name: str, n_steps: int, report: Report) -> WithEquilibration:
+def _stages(name: str, n_steps: int, report: Progress) -> WithEquilibration:
     names = (f"{name}, equilibration", name)
     return WithEquilibration(lambda stage, done, total, note: report(stage, done, total), names, n_steps)
 

@@ -93,7 +93,7 @@ def test_a_folder_is_not_taken_twice(finished, water):
     folder = finished[0].directory
     with pytest.raises(FileExistsError, match="holds a run"):
         learn(water, "emt", folder)
-    with pytest.raises(ValueError, match="began with features = 8, not 9"):
+    with pytest.raises(ValueError, match="has features = 8, not 9"):
         learn(water, EMT(), folder, resume=True, **{**_settings(folder), "features": 9})
     with pytest.raises(ValueError, match="has other starts than these"):
         learn(molecule("CH4"), EMT(), folder, resume=True, **_settings(folder))

@@ -1,10 +1,16 @@
 """The page of all tables and figures."""
 
+from functools import partial
+
 import pytest
 
 from schnet_calc import plots
 from schnet_calc.studies.catalogue import CATALOGUE
-from schnet_calc.studies.reproduction import page as page_module, write_reproduction
+from schnet_calc.studies.reproduction import (
+    page as page_module,
+    stages as stages_module,
+    write_reproduction,
+)
 from schnet_calc.studies.reproduction.pieces import Stage
 
 
@@ -63,7 +69,9 @@ def test_labels_are_unique_and_what_has_none_of_ours_says_why(tmp_path):
 
 
 @pytest.mark.slow
-def test_networks_are_looked_into_without_data(run, tmp_path):
+def test_networks_are_looked_into_without_data(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(stages_module, "N_POINTS", 31)  # coarse pictures
+    monkeypatch.setattr(stages_module, "filter_cuts", partial(stages_module.filter_cuts, n_points=21))
     code, out, err = run("reproduce", "--page", "--stages", "inside", "-o", "page")
     assert code == 0, err
     text = (tmp_path / "page" / "index.html").read_text()
