@@ -18,7 +18,8 @@ from schnet_calc.training import train
 from schnet_calc.training.config import RunConfig
 from shipped_grades import DATA, ROOT
 
-MADE = {"ethanol_xtb": "CH3CH2OH", "c20_xtb": "C20"}
+MADE = {"ethanol_xtb": "CH3CH2OH", "c20_xtb": "C20", "aspirin_xtb": "aspirin"}
+FIRST_FRAMES = {"C20": "c20/c20_500K.npz", "aspirin": "md17/md17_aspirin.npz"}
 APART = 10.0
 """fs between frames."""
 
@@ -58,10 +59,10 @@ def made(
 
 
 def first_structure(name: str) -> ase.Atoms:
-    """A molecule by name; C20 from the data of the thesis's study."""
-    if name != "C20":
+    """A molecule by name; C20 from the data of the thesis's study, aspirin from MD17."""
+    if name not in FIRST_FRAMES:
         return molecule(name)
-    data = np.load(DATA / "c20" / "c20_500K.npz")
+    data = np.load(DATA / FIRST_FRAMES[name])
     return ase.Atoms(numbers=data["z"], positions=data["R"][0].astype(float))
 
 
