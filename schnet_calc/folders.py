@@ -75,22 +75,41 @@ def check_same(directory: Path, before: Mapping[str, Any], now: Mapping[str, Any
             )
 
 
-def replace_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write values as JSON, so that a reader, or a run that is killed, sees the old file or the new one.
+@contextlib.contextmanager
+def replaced(path: Path, synced: bool = False) -> Iterator[Path]:
+    """Give the place of a file to write, which takes the place of another one as the block ends.
+
+    A reader, or a run that is killed, sees the old file or the new one, never a half.
 
     Parameters
     ----------
     path : Path
         In a folder that is there.
-    values : mapping
-        Plain values.
+    synced : bool
+        Whether it has to be on the disk first, as what a run goes on from.
+
+    Yields
+    ------
+    Path
+        Beside it.
     """
-    scratch = path.with_suffix(".tmp")
-    with scratch.open("w") as stream:
-        stream.write(json.dumps(values, indent=1) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
+    scratch = path.with_name(f"{path.name}.tmp")
+    yield scratch
+    if synced:
+        with scratch.open("rb") as stream:
+            os.fsync(stream.fileno())
     scratch.replace(path)
+
+
+def replace_text(path: Path, text: str, synced: bool = False) -> None:
+    """Write a text in the place of a file; arguments as for :func:`replaced`."""
+    with replaced(path, synced) as scratch:
+        scratch.write_text(text, encoding="utf-8")
+
+
+def replace_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write plain values as JSON in the place of a file, as :func:`replaced` does."""
+    replace_text(path, json.dumps(values, indent=1) + "\n", synced=True)
 
 
 def note_command(directory: Path, command: str) -> None:

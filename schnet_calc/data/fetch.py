@@ -1,10 +1,11 @@
 """The original MD17 files from their authors' server; only ever on request."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
+
+from schnet_calc.folders import replace_text
 
 MD17_URL = "http://www.quantum-machine.org/gdml/data/npz/"
 ORIGINAL = {"benzene": "benzene2017", "salicylic_acid": "salicylic"}
@@ -53,7 +54,8 @@ def fetch_md17(molecule: str, folder: str | Path, url: str = MD17_URL) -> Path:
     digest = pooch.file_hash(str(path))
     if known.setdefault(path.name, digest) != digest:
         raise ValueError(f"{path} has the SHA-256 {digest}, but {CHECKSUMS} says {known[path.name]}")
-    _write_checksums(folder, known)
+    lines = (f"{digest}  {name}\n" for name, digest in sorted(known.items()))
+    replace_text(folder / CHECKSUMS, "".join(lines))
     return path
 
 
@@ -76,9 +78,3 @@ def _checksums(folder: Path) -> dict[str, str]:
         return {}
     lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
     return {name: digest for digest, name in lines}
-
-
-def _write_checksums(folder: Path, known: dict[str, str]) -> None:
-    scratch = folder / f"{CHECKSUMS}.{os.getpid()}"
-    scratch.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(known.items())))
-    scratch.replace(folder / CHECKSUMS)

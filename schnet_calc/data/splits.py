@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schnet_calc.data.archives import load_arrays
+from schnet_calc.folders import replaced
 
 
 class Split(NamedTuple):
@@ -18,9 +19,8 @@ class Split(NamedTuple):
 
     def save(self, path: str | Path) -> None:
         """Write the indices to an ``.npz`` file, replaced in one step."""
-        temporary = Path(path).with_suffix(".tmp.npz")
-        np.savez_compressed(temporary, **self._asdict())  # type: ignore[arg-type]
-        temporary.replace(path)
+        with replaced(Path(path)) as scratch, scratch.open("wb") as stream:
+            np.savez_compressed(stream, **self._asdict())  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | Path) -> "Split":

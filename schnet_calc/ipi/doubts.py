@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from schnet_calc.folders import replace_text
+
 DOUBTS = "doubtful.json"
 
 
@@ -21,9 +23,8 @@ class Doubts:
 
     def write(self, directory: Path) -> None:
         """Keep them in the folder of a run; a run that has gone astray does so at every step."""
-        scratch = directory / f"{DOUBTS}.tmp"
-        scratch.write_text(json.dumps({"doubtful_structures": self.count, "first_reason": self.reason}))
-        scratch.replace(directory / DOUBTS)
+        kept = {"doubtful_structures": self.count, "first_reason": self.reason}
+        replace_text(directory / DOUBTS, json.dumps(kept))
 
 
 NO_DOUBTS = Doubts()

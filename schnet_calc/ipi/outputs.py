@@ -9,6 +9,8 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
+from schnet_calc.folders import replace_text
+
 PREFIX = "simulation"
 CHECKPOINT, RESTART = f"{PREFIX}.checkpoint", "RESTART"
 _STEP = re.compile(r"Step:\s+(\d+)")
@@ -122,19 +124,13 @@ def cut_outputs(directory: Path, step: int) -> None:
     """Remove rows and frames after a step, and later checkpoints: the run writes them again."""
     properties = directory / f"{PREFIX}.out"
     if properties.exists():
-        _rewrite(properties, _rows_until(properties, step))
+        replace_text(properties, "".join(_rows_until(properties, step)))
     for path in directory.glob(f"{PREFIX}.*.xyz"):
-        _rewrite(path, [frame for found, frame in _frames(path) if found <= step])
+        replace_text(path, "".join(frame for found, frame in _frames(path) if found <= step))
     for path in directory.glob(f"{CHECKPOINT}_*"):
         found = _step_of(path)
         if found is None or found > step:
             path.unlink()
-
-
-def _rewrite(path: Path, pieces: list[str]) -> None:
-    scratch = path.with_suffix(".cut")
-    scratch.write_text("".join(pieces))
-    scratch.replace(path)
 
 
 def _rows_until(path: Path, step: int | None) -> list[str]:

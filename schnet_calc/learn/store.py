@@ -11,6 +11,8 @@ import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 
+from schnet_calc.folders import replaced
+
 PLANNED, DONE, FAILED = "planned", "done", "failed"
 DOUBT, TRIAL = "doubt", "trial"
 """Kinds of structures that a round asks for, and the next one is trained on."""
@@ -74,10 +76,9 @@ class LabelStore:
 
     def _create(self) -> None:
         """Make an empty database, whole or not there: half of its tables, after a kill, would be of no use."""
-        scratch = self.path.with_name(f"new_{self.path.name}")
-        scratch.unlink(missing_ok=True)
-        connect(str(scratch), type="db", use_lock_file=False).count()
-        scratch.replace(self.path)
+        with replaced(self.path) as scratch:
+            scratch.unlink(missing_ok=True)
+            connect(str(scratch), type="db", use_lock_file=False).count()
 
     def _open(self) -> Any:
         # One process writes, kept alone by the lock of the run's folder; a lock file of ASE's would outlive

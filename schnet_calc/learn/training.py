@@ -15,6 +15,7 @@ import ase.io
 import numpy as np
 
 from schnet_calc.data import Split
+from schnet_calc.folders import replaced
 from schnet_calc.learn.labelling import Progress
 from schnet_calc.learn.member import PROGRESS
 from schnet_calc.learn.remote import PROGRAM, train_there
@@ -62,13 +63,12 @@ def write_data(
         atoms.info["theory"] = theory
         if temperature is not None:
             atoms.info["heated_to"] = f"{temperature:g} K"
-    scratch = folder / f"new_{FRAMES}"
-    ase.io.write(scratch, labelled, format="extxyz")
     usable = np.array([np.abs(atoms.calc.results["forces"]).max() < STRONGEST for atoms in labelled])
     rows = np.arange(len(labelled))
     held_out = rows % VALIDATION == VALIDATION // 2
-    Split(rows[usable & ~held_out], rows[usable & held_out], rows[:0]).save(folder / SPLIT)
-    scratch.replace(folder / FRAMES)
+    with replaced(folder / FRAMES) as scratch:  # which tells that the split is there, too
+        ase.io.write(scratch, labelled, format="extxyz")
+        Split(rows[usable & ~held_out], rows[usable & held_out], rows[:0]).save(folder / SPLIT)
 
 
 def training_config(

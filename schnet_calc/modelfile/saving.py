@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save as save_safetensors
 
 from schnet_calc import __version__
+from schnet_calc.folders import replaced
 from schnet_calc.modelfile.archive import GRADES, METADATA, WEIGHTS, add_metadata, with_metadata
 from schnet_calc.modelfile.grades import Grades
 from schnet_calc.modelfile.metadata import FORMAT_VERSION, UNITS
@@ -59,7 +60,8 @@ def save_model(
     buffer = io.BytesIO()
     with quiet_torchscript():
         torch.jit.save(torch.jit.script(network), buffer, _extra_files={WEIGHTS: save_safetensors(weights)})
-    _write(path, add_metadata(buffer.getvalue(), metadata))
+    with replaced(path) as scratch:
+        scratch.write_bytes(add_metadata(buffer.getvalue(), metadata))
 
 
 def rewrite_model(
@@ -85,10 +87,5 @@ def rewrite_model(
     if grades is not None:
         entries[f"extra/{GRADES}"] = grades.to_bytes()
         training["grades"] = grades.summary(potential.network())
-    _write(Path(path), with_metadata(entries, {**potential.metadata.raw, "training": training}))
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    with replaced(Path(path)) as scratch:
+        scratch.write_bytes(with_metadata(entries, {**potential.metadata.raw, "training": training}))

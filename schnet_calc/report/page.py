@@ -18,6 +18,7 @@ from matplotlib.figure import Figure as Drawing
 
 from schnet_calc import __version__, plots
 from schnet_calc.analysis.bonds import clusters
+from schnet_calc.folders import replace_text
 
 PACKAGES = ("torch", "ase", "numpy", "numba", "ipi")
 
@@ -143,9 +144,7 @@ def write_page(page: Page, path: Path) -> Path:
         versions=versions(),
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
     )
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(content, encoding="utf-8")
-    temporary.replace(path)
+    replace_text(path, content)
     return path
 
 

@@ -13,7 +13,7 @@ from ase import units
 from ase.io.trajectory import Trajectory
 
 from schnet_calc.analysis.averages import Estimate, mean_with_error
-from schnet_calc.folders import check_same
+from schnet_calc.folders import check_same, replace_text, replaced
 from schnet_calc.simulate.settings import MDSettings as MDSettings
 
 logger = logging.getLogger(__name__)
@@ -155,11 +155,9 @@ def _whole_frames(path: Path) -> int:
         )
     except Exception as error:  # ASE's reader raises anything for a damaged file
         raise ValueError(f"{path} is no trajectory, or damaged ({error!r:.200})") from error
-    scratch = path.with_suffix(".tmp")
-    with Trajectory(scratch, "w") as mended:
+    with replaced(path) as scratch, Trajectory(scratch, "w") as mended:
         for frame in frames:
             mended.write(frame)
-    scratch.replace(path)
     return readable
 
 
@@ -199,9 +197,7 @@ def _mend_log(log: Path, trajectory: Any, settings: MDSettings, heat: Heat) -> N
             computed = log_row(step, trajectory[k], settings, heat)
             kept = [*kept, computed[-1]] if whole else list(computed)
         rows.append(",".join(kept))
-    scratch = log.with_suffix(".tmp")
-    scratch.write_text("\r\n".join([",".join(CSV_FIELDS), *rows]) + "\r\n")
-    scratch.replace(log)
+    replace_text(log, "\r\n".join([",".join(CSV_FIELDS), *rows]) + "\r\n")
 
 
 def _is_number(text: str) -> bool:

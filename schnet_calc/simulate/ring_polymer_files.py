@@ -1,7 +1,6 @@
 """What ring polymers leave in a folder: rows and frames as i-PI writes them, and the state to go on from."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
+from schnet_calc.folders import replaced
 from schnet_calc.ipi.outputs import PREFIX
 from schnet_calc.simulate.ring_polymers import ARRAYS, Polymers, on_host
 
@@ -121,13 +121,9 @@ class Writer:
         self._pending.clear()
         values: dict[str, Any] = {name: on_host(getattr(s, name)) for name in ARRAYS} | {"step": step}
         states = json.dumps([rng.bit_generator.state for rng in s.generators])
-        scratch = self.directory / f"{STATE}.tmp"
-        with _named(scratch):
-            with scratch.open("wb") as binary:
-                np.savez(binary, **values, generators=states)
-                binary.flush()
-                os.fsync(binary.fileno())
-            scratch.replace(self.directory / STATE)
+        path = self.directory / STATE
+        with _named(path), replaced(path, synced=True) as scratch, scratch.open("wb") as stream:
+            np.savez(stream, **values, generators=states)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The state of a run in one safetensors file, replaced in one step."""
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from schnet_calc.folders import replaced
 
 
 class Due:
@@ -49,12 +50,9 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any
     state : dict
         Plain values.
     """
-    temporary = path.with_suffix(".tmp")
     contiguous = {name: x.detach().cpu().contiguous().clone() for name, x in tensors.items()}
-    save_file(contiguous, temporary, {"state": json.dumps(state)})
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    with replaced(path, synced=True) as scratch:
+        save_file(contiguous, scratch, {"state": json.dumps(state)})
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

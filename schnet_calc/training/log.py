@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from schnet_calc.analysis.errors import Errors
+from schnet_calc.folders import replace_text
 
 FIRST, LAST = ("step", "learning_rate", "loss"), ("seconds",)
 
@@ -47,6 +48,4 @@ def forget_after(path: Path, step: int) -> None:
         return
     lines = path.read_text().splitlines(keepends=True)
     whole = [x for x in lines[1:] if x.endswith("\n")]
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(lines[:1] + [x for x in whole if int(x.split(",")[0]) <= step]))
-    temporary.replace(path)
+    replace_text(path, "".join(lines[:1] + [x for x in whole if int(x.split(",")[0]) <= step]))

@@ -88,7 +88,7 @@ def test_keys_see_the_last_bit_and_charges():
 
 def test_a_run_that_was_killed_while_it_made_its_database_begins_anew(tmp_path, water):
     path = tmp_path / "labels.db"
-    half = sqlite3.connect(tmp_path / "new_labels.db")
+    half = sqlite3.connect(tmp_path / "labels.db.tmp")
     half.execute("CREATE TABLE systems (id INTEGER PRIMARY KEY AUTOINCREMENT)")
     half.close()
     store = LabelStore(path)

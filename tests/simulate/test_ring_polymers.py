@@ -218,7 +218,7 @@ run_ring_polymers(ase.io.read("start.xyz"), {model!r}, {settings!r}, "run", repl
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="no limits on the size of files elsewhere")
-@pytest.mark.parametrize(("size", "full"), [(12000, "simulation"), (5000, "ring_polymers.npz.tmp")])
+@pytest.mark.parametrize(("size", "full"), [(12000, "simulation"), (5000, "ring_polymers.npz")])
 def test_a_full_disk_costs_nothing(folder, models, size, full):
     """Rows and frames, or the state: the file is named, and a resumed run is that of one go to the bit."""
     ase.io.write(folder / "start.xyz", ethanol())
