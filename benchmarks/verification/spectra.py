@@ -95,7 +95,7 @@ def pooled():
     return areas[1] / areas[2], 99 * energies[:, 1].sum() / energies[:, 2].sum()
 
 
-class _Springs(Calculator):
+class Springs(Calculator):
     """Every atom on a spring of its own, between 500 and 2500 cm⁻¹ for carbon."""
 
     implemented_properties = ("energy", "forces")
@@ -123,5 +123,5 @@ def equilibrated():
     sites = 3.0 * np.array(np.unravel_index(np.arange(1000), (10, 10, 10))).T
     settings = MDSettings(KELVIN, 0.2, 1.0, "none", interval=2)
     with TemporaryDirectory() as folder:
-        run = run_md(ase.Atoms("C1000", sites), _Springs(sites), settings, Path(folder))
+        run = run_md(ase.Atoms("C1000", sites), Springs(sites), settings, Path(folder))
         return run.averages()["temperature_k"].value, KELVIN

@@ -5,30 +5,12 @@ import json
 import ase
 import numpy as np
 import pytest
-from ase.calculators.calculator import Calculator, all_changes
 from ase.io.trajectory import Trajectory
 
 from schnet_calc.simulate.equilibration import equilibration_time, stop_rigid_motion
 from schnet_calc.simulate.md import run_md
 from schnet_calc.simulate.md_files import MDSettings
-
-
-class Springs(Calculator):
-    """Every atom on a spring of its own, between 500 and 2500 cm⁻¹ for carbon."""
-
-    implemented_properties = ("energy", "forces")
-
-    def __init__(self, sites):
-        super().__init__()
-        self.sites, self.constants = sites, np.linspace(1.1, 27.0, len(sites))[:, None]
-
-    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
-        super().calculate(atoms, properties, system_changes)
-        away = atoms.positions - self.sites
-        self.results = {
-            "energy": float(0.5 * (self.constants * away**2).sum()),
-            "forces": -self.constants * away,
-        }
+from verification.spectra import Springs
 
 
 def crystal(n=100):

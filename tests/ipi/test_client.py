@@ -217,14 +217,8 @@ def test_requests_of_several_connections_are_one_batch(server):
     assert running.error is None
 
 
-@pytest.mark.parametrize("cut", [5, 40, 170])
-def test_reconnects_after_a_loss_in_the_middle_of_a_message(server, cut):
-    running = Running(Springs(), ATOMS, server.address)
-    peer = server.accept()
-    peer.greet()
-    message = encode_request(Request(np.eye(3)[None] * 20, beads(1)))
-    peer.socket.sendall(message[:cut])
-    peer.socket.close()
+def answers_and_leaves(server, running):
+    """A whole conversation of one request, to the end of the client."""
     peer = server.accept()
     peer.greet()
     peer.ask(beads(1))
@@ -233,6 +227,17 @@ def test_reconnects_after_a_loss_in_the_middle_of_a_message(server, cut):
     peer.exit()
     running.join()
     assert running.error is None
+
+
+@pytest.mark.parametrize("cut", [5, 40, 170])
+def test_reconnects_after_a_loss_in_the_middle_of_a_message(server, cut):
+    running = Running(Springs(), ATOMS, server.address)
+    peer = server.accept()
+    peer.greet()
+    message = encode_request(Request(np.eye(3)[None] * 20, beads(1)))
+    peer.socket.sendall(message[:cut])
+    peer.socket.close()
+    answers_and_leaves(server, running)
 
 
 def test_loss_while_evaluating_leaves_no_stale_result(server):
@@ -311,14 +316,7 @@ def test_silence_is_named(server):
 
 def test_a_long_evaluation_is_no_silence(server):
     running = Running(Springs(delay=1.0), ATOMS, server.address, idle=0.4)
-    peer = server.accept()
-    peer.greet()
-    peer.ask(beads(1))
-    np.testing.assert_allclose(peer.energies(1), expected(beads(1)))
-    server.close()
-    peer.exit()
-    running.join()
-    assert running.error is None
+    answers_and_leaves(server, running)
 
 
 def test_stop_ends_it_from_another_thread(tmp_path):

@@ -85,51 +85,8 @@ def test_harmonic_oscillators_have_the_energy_of_the_primitive_approximation(fol
     )
 
 
-KILLED = """
-import os, signal
-import schnet_calc.simulate.pimd as pimd
-import schnet_calc.simulate.pimd_process as pimd_process
-from schnet_calc.ipi.input import PIMDSettings
-from schnet_calc.studies.c20 import dodecahedron
-
-servers = []
-
-class Remembered(pimd_process.Server):
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
-        servers.append(self)
-
-def stop(step, row):
-    if step > 10:
-        os.killpg(servers[0].process.pid, signal.SIGKILL)
-
-pimd_process.Server, pimd_process.POLL = Remembered, 0.005
-settings = {settings!r}
-pimd.run_pimd(
-    dodecahedron(), "c20", settings, {folder!r}, device="cpu", dtype="float64", progress=stop
-)
-"""
-
-
-def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(folder, direct):
-    """SIGKILL for i-PI and everything with it; then the same call with resume."""
-    script = KILLED.format(settings=pimd_settings(transport="direct"), folder=str(folder / "run"))
-    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert "i-PI ended after" in killed.stderr, killed.stderr
-    run_pimd(
-        dodecahedron(),
-        "c20",
-        pimd_settings(transport="direct"),
-        folder / "run",
-        resume=True,
-        device="cpu",
-        dtype="float64",
-    )
-    np.testing.assert_allclose(pimd_rows(folder / "run"), direct, rtol=0, atol=1e-9)
-
-
 STOPPED = """
-import signal
+import os, signal
 import schnet_calc.simulate.pimd as pimd
 import schnet_calc.simulate.pimd_process as pimd_process
 from schnet_calc.ipi.input import PIMDSettings
@@ -152,6 +109,28 @@ pimd.run_pimd(
     dodecahedron(), "c20", settings, {folder!r}, device="cpu", dtype="float64", progress=stop
 )
 """
+KILLED = "os.killpg(servers[0].process.pid, signal.SIGKILL)"
+
+
+def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(folder, direct):
+    """SIGKILL for i-PI and everything with it; then the same call with resume."""
+    script = STOPPED.format(
+        stop=KILLED, settings=pimd_settings(transport="direct"), folder=str(folder / "run")
+    )
+    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "i-PI ended after" in killed.stderr, killed.stderr
+    run_pimd(
+        dodecahedron(),
+        "c20",
+        pimd_settings(transport="direct"),
+        folder / "run",
+        resume=True,
+        device="cpu",
+        dtype="float64",
+    )
+    np.testing.assert_allclose(pimd_rows(folder / "run"), direct, rtol=0, atol=1e-9)
+
+
 TERMINATED = "servers.pop().process.send_signal(signal.SIGTERM)"
 
 
