@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from ase import units
@@ -88,15 +87,6 @@ class Errors(Mapping[str, Error]):
                 else:
                     values[f"{name}_{kind}"] = value
         return values
-
-    def to_list(self) -> dict[str, Any]:
-        """Return plain values for :meth:`from_list`."""
-        return {name: [e.mae, e.rmse] for name, e in self._errors.items()}
-
-    @classmethod
-    def from_list(cls, values: Mapping[str, Any]) -> "Errors":
-        """Return what :meth:`to_list` gave."""
-        return cls({name: Error(*pair) for name, pair in values.items()})
 
     def __str__(self) -> str:
         parts = []

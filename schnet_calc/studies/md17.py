@@ -1,21 +1,16 @@
 """Tables 5.3 and 5.4 of the thesis at N = 1,000: eight molecules, trained and held against the paper."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schnet_calc.analysis.errors import Errors
 from schnet_calc.calculator import SchNetCalculator
-from schnet_calc.data import Frames, split_frames
 from schnet_calc.data.fetch import ORIGINAL
-from schnet_calc.folders import replace_json
-from schnet_calc.studies.baseline import train_dense
 from schnet_calc.studies.kept import MeanErrors
+from schnet_calc.studies.tables import held_out
 from schnet_calc.training import Run, RunConfig
 from schnet_calc.training.evaluation import Evaluation, evaluate
-from schnet_calc.training.setup import read_data, split_sizes
 from schnet_calc.training.workflow import finish
 
 PAPER = {
@@ -40,8 +35,6 @@ class MoleculeErrors:
     """On frames that were neither trained on nor validated with."""
     seed: int = 0
     """Of split, first weights and order of the frames."""
-    dense: Errors | None = None
-    """Of a dense network on inverse distances, trained and tested on the same frames."""
 
     @property
     def name(self) -> str:
@@ -65,10 +58,7 @@ class MoleculeErrors:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        values = {**self.evaluation.to_dict(), "paper": self.paper._asdict(), "reached": self.reached}
-        if self.dense is not None:
-            values["dense_network"] = self.dense.to_dict()
-        return values
+        return {**self.evaluation.to_dict(), "paper": self.paper._asdict(), "reached": self.reached}
 
 
 def check_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -152,47 +142,6 @@ def train_molecule(
     return tested
 
 
-def split_data(config: RunConfig) -> tuple[Frames, Frames]:
-    """Frames that a run with this configuration trains on, and those that it never sees."""
-    frames = read_data(config)
-    data = config.data
-    sizes = split_sizes(data, len(frames))
-    split = split_frames(len(frames), *sizes, n_test=data.n_test, seed=data.split_seed)
-    return frames.select(split.train), frames.select(split.test)
-
-
-def dense_baseline(config: RunConfig, directory: Path, steps: int) -> Errors:
-    """Errors of a dense network, see :mod:`~schnet_calc.studies.baseline`; kept in ``dense.json``.
-
-    Parameters
-    ----------
-    config : RunConfig
-        Whose split is used.
-    directory : Path
-        Of the run.
-    steps : int
-        Of the dense network's training.
-    """
-    train, test = split_data(config)
-    identity = {
-        "steps": steps,
-        "seed": config.training.seed,
-        "train": train.digest(),
-        "test": test.digest(),
-    }
-    kept = directory / "dense.json"
-    if kept.exists():
-        old = json.loads(kept.read_text())
-        if old["identity"] == identity:
-            return Errors.from_list(old["errors"])
-    found = train_dense(train, test, steps=steps, seed=config.training.seed)
-    off = found.forces.ravel() - test.forces.ravel()
-    errors = Errors.of(found.energies - test.energies, off)
-    directory.mkdir(parents=True, exist_ok=True)
-    replace_json(kept, {"identity": identity, "errors": errors.to_list()})
-    return errors
-
-
 def evaluate_molecule(model: str | Path, config: RunConfig, device: str = "auto") -> Evaluation:
     """Test a model file on the frames of the split that its training left alone.
 
@@ -214,4 +163,4 @@ def evaluate_molecule(model: str | Path, config: RunConfig, device: str = "auto"
     trained = calculator.potential.metadata.training.get("n_train")
     if trained != config.data.n_train:
         raise ValueError(f"{model} was trained on {trained} frames, not on {config.data.n_train}")
-    return evaluate(calculator, split_data(config)[1])
+    return evaluate(calculator, held_out(config))

@@ -84,8 +84,6 @@ class MD17Settings:
     """Runs of each molecule, with another split and other first weights."""
     steps: int | None = None
     """In place of the configuration's."""
-    dense_steps: int | None = None
-    """Of the dense network that is trained for comparison; 0 for none. 6000, or none for shipped models."""
     evaluate_only: bool = False
     """Test the shipped models instead of training."""
     physics: float = 0.0
@@ -98,8 +96,6 @@ class MD17Settings:
     def __post_init__(self) -> None:
         if self.seeds < 1 or (self.evaluate_only and self.seeds > 1):
             raise ValueError(f"{self.seeds} seeds: one or more, and one only for shipped models")
-        if self.dense_steps is None:
-            object.__setattr__(self, "dense_steps", 0 if self.evaluate_only else 6000)
 
 
 @dataclass(frozen=True)
@@ -148,10 +144,7 @@ def md17(
                 tested = study.evaluate_molecule(name, config, settings.device)
             else:
                 tested = study.train_molecule(config, place, command_line(), steps_of(stages, place.name))
-            dense = (
-                study.dense_baseline(config, place, settings.dense_steps) if settings.dense_steps else None
-            )
-            rows.append(study.MoleculeErrors(name, tested, seed, dense))
+            rows.append(study.MoleculeErrors(name, tested, seed))
             if not settings.evaluate_only:
                 curves[rows[-1].name] = place / "metrics.csv"
             if settings.physics:

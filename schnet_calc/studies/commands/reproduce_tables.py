@@ -11,16 +11,14 @@ def print_rows(rows: list[Any], checks: dict[str, Any]) -> None:
     from schnet_calc.studies.kept import MeanErrors
 
     title = "MD17, mean absolute errors on unseen frames, kcal/mol and kcal/mol/Å"
-    others = ["paper", *(["dense"] if any(row.dense for row in rows) else []), "mean"]
     table = []
     for row in rows:
-        columns = [row.paper, *([MeanErrors.of(row.dense)] if row.dense else [])]
-        columns.append(MeanErrors.of(row.evaluation.mean_predictor))
+        mean = MeanErrors.of(row.evaluation.mean_predictor)
         cells = [row.name]
-        for value, reached, *theirs in zip(row.found, row.reached, *columns, strict=True):
-            cells += [f"{value:.3f}{'' if reached else ' !'}", *(f"{x:.2f}" for x in theirs)]
+        for value, reached, *others in zip(row.found, row.reached, row.paper, mean, strict=True):
+            cells += [f"{value:.3f}{'' if reached else ' !'}", *(f"{x:.2f}" for x in others)]
         table.append([*cells, str(row.evaluation.n_frames)])
-    print_columns(title, ["", "energy", *others, "force", *others, "frames"], table)
+    print_columns(title, ["", "energy", "paper", "mean", "force", "paper", "mean", "frames"], table)
     reached = sum(sum(row.reached) for row in rows)
     out.print(f"{reached} of {2 * len(rows)} cells at or below the paper; ! is above it")
     if checks:
