@@ -56,7 +56,7 @@ def test_large_errors_of_forces_can_count_by_their_length(batch):
     }
     loss_function(exact, batch, terms_of(batch, rho=0.0, force_outlier=0.1)).backward()
     assert exact["forces"].grad.abs().max() == 0
-    with pytest.raises(ValueError, match="force_outlier must not be negative, got -1"):
+    with pytest.raises(ValueError, match="force_outlier must not be negative, and finite, got -1"):
         TrainingConfig(force_outlier=-1.0)
 
 
