@@ -24,7 +24,8 @@ def energy(structure: Path, *, model: PreciseModelOptions, json: Path | None = N
     atoms = read(structure)
     calculator = model.calculator()
     (found,) = calculator.evaluate([atoms])
-    results = calculator.results_of(found)
+    known = calculator.implemented_properties
+    results = {name: x for name, x in calculator.results_of(found).items() if name in known}
     print_table(f"{structure.name} as it stands", _rows(calculator.model, results))
     write_json(
         json,

@@ -32,6 +32,17 @@ def test_what_the_calculator_says(run, tmp_path, model):
         assert f"{atoms.get_dipole_moment()[2]:.4f} e" in out
 
 
+def test_a_model_without_energies_has_none(run, tmp_path):
+    ase.io.write(tmp_path / "start.xyz", molecule("CH3CH2OH"))
+    code, out, _ = run(
+        "energy", "start.xyz", "--model", "qm9_gap", "--json", "e.json", "--on-doubt", "ignore"
+    )
+    numbers = json.loads((tmp_path / "e.json").read_text())
+    assert code == 0
+    assert "energy_ev" not in numbers
+    assert f"{numbers['gap']:.4f} eV" in out
+
+
 def test_no_steps_of_a_relaxation_are_no_error(run, cage, figures, tmp_path):
     code, out, _ = run("relax", cage, "--model", "c20", "--steps", "0")
     assert code == 0
