@@ -229,18 +229,7 @@ class SchNetCalculator(FreshCalculator):
         return results
 
     def evaluate(self, structures: Sequence[ase.Atoms]) -> list[Prediction]:
-        """Evaluate several structures as one batch, without touching the cached results.
-
-        Parameters
-        ----------
-        structures : sequence of Atoms
-            Of any sizes.
-
-        Returns
-        -------
-        list of Prediction
-            In the same order, equal to what single calls give.
-        """
+        """Evaluate several structures as one batch, see :meth:`Model.evaluate`; the cached results stay."""
         return self.model.evaluate(structures)
 
     def hessian(self, atoms: ase.Atoms) -> NDArray[np.float64]:

@@ -87,21 +87,7 @@ def gaussian_modes(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return half of the squared quanta (K, 1), springs' quanta (P,), eV, and variances of the modes (K, P), ħ²/m.
 
-    Parameters
-    ----------
-    quanta : array
-        (K,) eV.
-    temperature : float
-        K.
-    beads : int
-        P.
-    timestep : float
-        fs; zero for the ring polymer's own variances.
-
-    Raises
-    ------
-    ValueError
-        The time step is too long for a stable integration.
+    The arguments of :func:`harmonic_averages`, and its errors.
     """
     thermal = units.kB * temperature
     w = np.asarray(quanta, dtype=float)[:, None]

@@ -125,18 +125,7 @@ class Engine(ABC):
         return self._evaluate(list(enumerate(structures)), wanted, len(structures))
 
     def totals(self, geometries: Geometries) -> Totals:
-        """Evaluate geometries of the same atoms as one batch, into arrays; overridden where that is faster.
-
-        Parameters
-        ----------
-        geometries : Geometries
-            At least one.
-
-        Returns
-        -------
-        Totals
-            What :meth:`evaluate` says of each. Its errors, too.
-        """
+        """What :meth:`evaluate` says of geometries of the same atoms, as arrays; overridden where it is faster."""
         return Totals.of(self.evaluate(geometries.structures(), []))
 
     def resident(self, structure: Structure, count: int) -> Resident | None:

@@ -121,24 +121,7 @@ def ring_energies(model: Model, atoms: ase.Atoms, size: int = 6, symbol: str | N
 def find_rings(atoms: ase.Atoms, size: int = 6, symbol: str | None = "C") -> NDArray[np.int64]:
     """Find the rings of a molecule: cycles of covalent bonds without a bond across.
 
-    Parameters
-    ----------
-    atoms : Atoms
-        A molecule.
-    size : int
-        Atoms in a ring.
-    symbol : str, optional
-        Only rings of this element; None takes all.
-
-    Returns
-    -------
-    array
-        (R, size) indices of each ring's atoms, in order around it.
-
-    Raises
-    ------
-    ValueError
-        The structure is periodic, or ``size`` is below three.
+    They are (R, size) indices of atoms, in order around each. The arguments of :func:`ring_energies`, and its errors.
     """
     if atoms.pbc.any():
         raise ValueError("rings are looked for in molecules, and this structure is periodic")

@@ -37,17 +37,7 @@ def pairs_around(
 
 
 def image_vectors(structure: Structure, points: NDArray[np.float64], cutoff: float) -> NDArray[np.float64]:
-    """(V, 3) lattice vectors to all images that may come within the cutoff of a point, Å.
-
-    Parameters
-    ----------
-    structure : Structure
-        With its cell.
-    points : array
-        (M, 3) Å.
-    cutoff : float
-        Å.
-    """
+    """(V, 3) lattice vectors to all images that may be within the cutoff, Å; as for :func:`pairs_around`."""
     inverse = np.linalg.pinv(structure.cell)
     reach = cutoff * np.linalg.norm(inverse, axis=0)
     offsets = points @ inverse, structure.positions @ inverse

@@ -135,16 +135,8 @@ def trajectories(
 
     Parameters
     ----------
-    models : sequence of Path
-        The committee.
-    starts : sequence of Atoms
-        A run begins from each.
-    settings : LearnSettings
-        Temperature, beads, time.
-    folder : Path
-        Of the round.
-    say, progress : callable
-        Told what happens, and how far it is.
+    models, starts, settings, folder, say, progress
+        As for :func:`explore`; a run begins from each start.
     """
     found, time = [], settings.time / len(starts)
     tell = _Teller(settings, len(starts), progress, lambda _: "to its full length")

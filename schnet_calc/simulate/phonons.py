@@ -109,12 +109,8 @@ def phonon_frequencies(
 
     Parameters
     ----------
-    crystal : Atoms
-        Relaxed.
-    calculator : Calculator
-        Any ASE calculator.
-    supercell : three int
-        Repetitions.
+    crystal, calculator, supercell
+        As for :func:`phonon_dispersion`.
     q : array
         (points, 3) in terms of the reciprocal lattice vectors.
     """

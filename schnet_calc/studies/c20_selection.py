@@ -78,12 +78,9 @@ def run_selection(
         Gets a folder per training, with ``point.json`` when it is done.
     networks : sequence of SelectedNetwork
         Those to train.
-    steps : int
-        Of each training.
-    data : path, optional
-        The frames, where they are not where the configuration says.
-    progress : callable, optional
-        Called with a label, steps done, and their number.
+    steps, data, progress
+        Of each training; the frames, where they are not where the configuration says; called with a label, steps
+        done, and their number.
     """
     configs = {f"T{n[0]}_F{n[1]}_rho{n.rho:g}": configuration(n, steps, data) for n in networks}
     return SelectionPoint.all_reached(configs, directory, progress)
