@@ -99,7 +99,7 @@ class Frames:
         return digest.hexdigest()
 
     def select(self, indices: NDArray[np.int64]) -> "Frames":
-        """Return the given frames, in the given order."""
+        """Return the frames of (M,) indices, in their order."""
         counts = self.n_atoms[indices]
         starts = self.offsets[indices]
         offsets = np.concatenate([[0], np.cumsum(counts)])

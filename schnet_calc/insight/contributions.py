@@ -121,7 +121,7 @@ def ring_energies(model: Model, atoms: ase.Atoms, size: int = 6, symbol: str | N
 def find_rings(atoms: ase.Atoms, size: int = 6, symbol: str | None = "C") -> NDArray[np.int64]:
     """Find the rings of a molecule: cycles of covalent bonds without a bond across.
 
-    They are (R, size) indices of atoms, in order around each. The arguments of :func:`ring_energies`, and its errors.
+    (R, size) indices of atoms, in order around each. The arguments of :func:`ring_energies`, and its errors.
     """
     if atoms.pbc.any():
         raise ValueError("rings are looked for in molecules, and this structure is periodic")

@@ -98,7 +98,7 @@ def half_pairs(
 
 
 def takes_all_pairs(n_atoms: int, pbc: NDArray[np.bool_]) -> bool:
-    """Whether a structure is a molecule all of whose pairs count, near and far."""
+    """Whether a number of atoms, with their pbc (3,), is a molecule all of whose pairs count, near and far."""
     return n_atoms <= ALL_PAIRS_LIMIT and not pbc.any()
 
 
