@@ -87,6 +87,11 @@ class DomainCheck:
             found.append(
                 energy_in_words(self.domain, composition(numbers, periodic), energy / len(numbers))
             )
+        if grades is not None and _beyond(grades, species.grade(periodic)):
+            found.append(
+                f"all atoms together have a grade of {_whole(grades):.3g} (root mean square), molecules of the "
+                f"training data at most {species.grade(periodic):.3g}"
+            )
         return found + self._bent(structure, pairs, species, grades)
 
     def odd_shape(self, structure: Structure, pairs: HalfPairs, atoms: list[int]) -> str:
@@ -129,6 +134,8 @@ class DomainCheck:
         rest = (*pairs, RADII, self.domain.shortest, SLACK, *species.ranges)
         if limits is not None and not (limits[0] <= energies.min() and energies.max() <= limits[1]):
             return False
+        if grades is not None and _beyond(grades, species.grade(False)):
+            return False
         if species.whole(False) or not none_outside(
             len(numbers) if most is None else most, numbers, species.index, positions, *rest
         ):
@@ -167,6 +174,17 @@ class DomainCheck:
             f"atoms {a} ({chemical_symbols[numbers[a]]}) and {b} ({chemical_symbols[numbers[b]]}) are "
             f"{distance:.2f} Å apart, the training data go down to {known:.2f} Å"
         )
+
+
+def _whole(grades: NDArray[np.float64]) -> float:
+    """Root mean square of grades (N,)."""
+    return float(np.sqrt(np.mean(grades**2)))
+
+
+def _beyond(grades: NDArray[np.float64], limit: float) -> bool:
+    """Whether the root mean square over atoms of any grades (..., N) is larger."""
+    squares = np.einsum("...i,...i->...", grades, grades)
+    return bool((squares > limit * limit * grades.shape[-1]).any())
 
 
 def _neighbors(
@@ -225,6 +243,7 @@ class _Species:
                 self.low[:, k], self.high[:, k] = np.array(ranges).reshape(-1, 2).T
         self.ranges = self.fewest, self.most, self.low, self.high
         self.shapes = shapes.tables(self.elements)
+        self._grade: float | None = None
         self._whole: dict[bool, list[str]] = {}
         self._energies: dict[bool, tuple[float, float] | None] = {}
 
@@ -242,6 +261,14 @@ class _Species:
             name = composition(self.numbers, periodic)
             self._energies[periodic] = energy_limits(self._domain, name, len(self.numbers))
         return self._energies[periodic]
+
+    def grade(self, periodic: bool) -> float:
+        """Largest root mean square of the grades of all atoms without doubt; infinite where nothing is known."""
+        if periodic or not self._domain.grades:
+            return np.inf
+        if self._grade is None:
+            self._grade = self._domain.grades.get(composition(self.numbers), np.inf)
+        return self._grade
 
     def _as_composition(self, periodic: bool) -> list[str]:
         known = self._domain.formulas

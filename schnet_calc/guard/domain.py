@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.guard.bonds import NO_BOND, RADII, SIZE, fragments, reach, survey
 from schnet_calc.guard.environments import MOST_ENVIRONMENTS, checked, environments
+from schnet_calc.guard.joining import any_of, joined_ranges, largest, smallest, union, without_numbers
 from schnet_calc.guard.shapes import ShapeSurvey, checked_ranges
 from schnet_calc.structures.neighbors import SkinList
 from schnet_calc.structures.structure import Structure
@@ -56,6 +57,9 @@ class Domain:
     """What atoms bind to, see :mod:`~schnet_calc.guard.environments`; of molecules of many compositions alone."""
     energies: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Lowest and highest energy by composition, eV/atom; empty of many compositions, or without energies."""
+    grades: dict[str, float] = field(default_factory=dict)
+    """Largest root mean square of a molecule's grades by composition, see
+    :func:`~schnet_calc.guard.statistics.statistics_of_data`; empty of many compositions and of committees."""
 
     @classmethod
     def of(
@@ -100,7 +104,8 @@ class Domain:
         kinds = {
             (int(a), int(b)): (float(low[a, b]), float(max(high[a, b], 0.0))) for a in known for b in known
         }
-        return cls(shortest, fewest, most, kinds, **whole.found(), shapes=shapes.ranges())
+        ranges = without_numbers(shapes.ranges()) if whole.periodic else shapes.ranges()
+        return cls(shortest, fewest, most, kinds, **whole.found(), shapes=ranges)
 
     @classmethod
     def joined(cls, domains: Iterable["Domain"]) -> "Domain":
@@ -111,17 +116,18 @@ class Domain:
             np.min([d.shortest for d in parts], axis=0),
             np.min([d.fewest for d in parts], axis=0),
             np.max([d.most for d in parts], axis=0),
-            _joined_ranges(list(kinds)) if all(kinds) else {},
-            _union(formulas),
-            _largest([d.fragments for d in parts]),
-            _largest([d.most_atoms for d in parts]),
-            _any([d.odd_electrons for d in parts]),
+            joined_ranges(list(kinds)) if all(kinds) else {},
+            union(formulas),
+            largest([d.fragments for d in parts]),
+            largest([d.most_atoms for d in parts]),
+            any_of([d.odd_electrons for d in parts]),
             parts[0].charge,
             parts[0].multiplicity,
-            _joined_ranges([d.shapes for d in parts]),
-            _smallest([d.fewest_atoms for d in parts]),
-            _union([d.environments for d in parts]),
-            _joined_ranges([d.energies for d in parts]) if all(d.energies for d in parts) else {},
+            joined_ranges([d.shapes for d in parts]),
+            smallest([d.fewest_atoms for d in parts]),
+            union([d.environments for d in parts]),
+            joined_ranges([d.energies for d in parts]) if all(d.energies for d in parts) else {},
+            parts[0].grades if len(parts) == 1 else {},  # a member's say nothing of the largest of several
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,6 +165,8 @@ class Domain:
             values["environments"] = sorted(self.environments)
         if self.energies:
             values["energies_ev"] = {name: list(x) for name, x in self.energies.items()}
+        if self.grades:
+            values["grades"] = self.grades
         if self.shapes:
             values["shapes"] = {name: list(x) for name, x in self.shapes.items()}
         return values
@@ -204,6 +212,7 @@ class Domain:
                 None if fewest is None else int(fewest),
                 None if bound is None else checked(bound),
                 {str(n): (float(low), float(high)) for n, (low, high) in energies.items()},
+                {str(n): float(x) for n, x in values.get("grades", {}).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ValueError(f"the domain in the model file is none ({error!r})") from error
@@ -259,36 +268,6 @@ class _Wholes:
             "environments": frozenset(name for name in known if name) if bound else None,
             "energies": self.energies if few else {},
         }
-
-
-def _joined_ranges(several: list[dict[Any, tuple[float, float]]]) -> dict[Any, tuple[float, float]]:
-    """The widest range of each key; a key that a part doesn't know has none there."""
-    found: dict[Any, tuple[float, float]] = {}
-    for ranges in several:
-        for key, (low, high) in ranges.items():
-            a, b = found.get(key, (low, high))
-            found[key] = min(a, low), max(b, high)
-    return found
-
-
-def _largest(values: list[int | None]) -> int | None:
-    known = [x for x in values if x is not None]
-    return max(known) if known and len(known) == len(values) else None
-
-
-def _smallest(values: list[int | None]) -> int | None:
-    known = [x for x in values if x is not None]
-    return min(known) if known and len(known) == len(values) else None
-
-
-def _union(values: list[frozenset[str] | None]) -> frozenset[str] | None:
-    """All of what each part knows; nothing if a part knows nothing."""
-    known = [x for x in values if x is not None]
-    return frozenset().union(*known) if known and len(known) == len(values) else None
-
-
-def _any(values: list[bool | None]) -> bool | None:
-    return None if None in values or not values else any(values)
 
 
 def composition(numbers: NDArray[np.int64], periodic: bool = False) -> str:

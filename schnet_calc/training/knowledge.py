@@ -12,7 +12,7 @@ from schnet_calc.data import Frames, Labels, Split, read_frames
 from schnet_calc.engine import Engine, make_engine
 from schnet_calc.guard.check import LEAST_RANGE
 from schnet_calc.guard.domain import Domain
-from schnet_calc.guard.statistics import grades_of_data
+from schnet_calc.guard.statistics import statistics_of_data
 from schnet_calc.modelfile import Potential, load_potential
 from schnet_calc.modelfile.grades import Grades
 from schnet_calc.modelfile.saving import rewrite_model
@@ -63,8 +63,10 @@ def frames_of_training(
 
 def grades_of_model(
     potential: Potential, train: Frames, unseen: Frames | None, progress: Progress | None = None
-) -> Grades | None:
-    """Return how frames spread in a model's last hidden layers; None for a network that is none of this package.
+) -> tuple[Grades | None, dict[str, float]]:
+    """Return how frames spread in a model's last hidden layers, and the grades of whole molecules by composition.
+
+    None and nothing for a network that is none of this package.
 
     Parameters
     ----------
@@ -78,10 +80,10 @@ def grades_of_model(
         Called with the number of training frames done.
     """
     if not potential.native:
-        return None
+        return None, {}
     engine = make_engine([potential])
     assert isinstance(engine, Engine)
-    return grades_of_data(engine, train, unseen, progress)
+    return statistics_of_data(engine, train, unseen, progress)
 
 
 def known_energies(potential: Potential, train: Frames) -> NDArray[np.float64] | None:
@@ -123,17 +125,20 @@ def add_knowledge(
         Called with the number of training frames done.
     """
     potential = load_potential(model)
-    grades = grades_of_model(potential, train, unseen, progress)
+    grades, wholes = grades_of_model(potential, train, unseen, progress)
     structures = (train.structure(k) for k in in_turn("what the frames hold", range(len(train))))
     others = () if unseen is None else (unseen.structure(k) for k in range(len(unseen)))
     found = Domain.of(structures, known_energies(potential, train), others)
-    found = replace(found, charge=state[0], multiplicity=state[1])
+    found = replace(found, charge=state[0], multiplicity=state[1], grades=wholes)
     training = {**potential.metadata.training, "domain": found.to_dict()}
     rewrite_model(output, potential, training, grades)
     return found
 
 
-def add_grades(path: Path, grades: Grades | None) -> None:
-    """Write statistics for the guard into a model file."""
+def add_grades(path: Path, grades: Grades | None, wholes: dict[str, float]) -> None:
+    """Write statistics for the guard into a model file: of atoms, and of whole molecules by composition."""
     potential = load_potential(path)
-    rewrite_model(path, potential, potential.metadata.training, grades)
+    training = potential.metadata.training
+    if wholes and "domain" in training:
+        training = {**training, "domain": {**training["domain"], "grades": wholes}}
+    rewrite_model(path, potential, training, grades)

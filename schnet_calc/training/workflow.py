@@ -77,10 +77,10 @@ def finish(
     export_model(run.directory, path, command)
     train = run.frames.select(training_frames(run.config, run.split))
     unseen = run.frames.select(run.split.validation)
-    grades = grades_of_model(
+    grades, wholes = grades_of_model(
         load_potential(path), train, unseen, lambda done: tell("grades", done, len(train))
     )
-    add_grades(path, grades)
+    add_grades(path, grades, wholes)
     frames = run.frames.select(run.split.test)
     if not len(frames):
         return None
@@ -88,5 +88,5 @@ def finish(
     test = evaluate(model, frames, progress and (lambda done: progress(done, len(frames))))
     errors = {**test.errors.to_dict(), "n_frames": test.n_frames}
     export_model(run.directory, path, command, errors)
-    add_grades(path, grades)
+    add_grades(path, grades, wholes)
     return test

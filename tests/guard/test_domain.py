@@ -254,6 +254,28 @@ def test_bonds_and_angles_outside_count_beside_grades():
     assert seen.shapes["H-O2-C"] == pytest.approx((100.0, 119.0))
 
 
+def test_all_atoms_together_may_be_outside():
+    """By the root mean square of their grades, where each is below one; of known compositions."""
+    structure, pairs = Structure.from_atoms(ETHANOL), all_pairs(9)
+    plain = Domain.of([structure])
+    domain = Domain.from_dict(replace(plain, grades={"C2H6O": 0.5}).to_dict())
+    assert domain.grades == {"C2H6O": 0.5}
+    check, one = DomainCheck(domain), np.where(np.arange(9) == 4, 0.9, 0.0)  # whose root mean square is 0.3
+    geometries = Geometries.from_atoms([ETHANOL, ETHANOL])
+    for grades, doubted in ((np.full(9, 0.49), False), (np.full(9, 0.51), True), (one, False)):
+        assert bool(check.reasons(structure, pairs, None, grades)) is doubted
+        assert check.holds(geometries, np.zeros(2), np.stack([one, grades])) is not doubted
+        assert DomainCheck(plain).reasons(structure, pairs, None, grades) == []
+    assert check.reasons(structure, pairs, None, np.full(9, 0.51)) == [
+        "all atoms together have a grade of 0.51 (root mean square), molecules of the training data at most 0.5"
+    ]
+    assert check.reasons(structure, pairs) == []
+    assert Domain.joined([domain]).grades == domain.grades
+    assert Domain.joined([domain, domain]).grades == {}
+    with pytest.raises(ValueError, match="the domain in the model file is none"):
+        Domain.from_dict({**domain.to_dict(), "grades": ["C2H6O"]})
+
+
 def test_ranges_of_earlier_versions_are_no_reason_for_doubt():
     domain = Domain.of([Structure.from_atoms(ETHANOL)])
     old = replace(domain, shapes={"H-O-C": (100.0, 101.0)})
@@ -271,6 +293,6 @@ def test_ranges_of_crystals_are_those_of_any_cell():
     atoms = bulk("Si", cubic=True)
     atoms.rattle(0.1, seed=3)
     small, large = (Domain.of([Structure.from_atoms(a)]).shapes for a in (atoms, atoms * 2))
-    assert small.keys() == large.keys() == {"Si4-Si4", "Si-Si4-Si"}
+    assert small.keys() == large.keys() == {"Si-Si", "Si-Si-Si"}  # words, no reason for doubt
     for name, limits in small.items():
         assert large[name] == pytest.approx(limits, abs=1e-3)

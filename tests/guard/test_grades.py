@@ -9,12 +9,12 @@ import torch
 from ase.build import bulk, molecule
 from safetensors.torch import load, save
 
-from helpers import REFERENCES, VARIANTS, graded_file, random_network, rattled
+from helpers import REFERENCES, VARIANTS, frames_of, graded_file, random_network, rattled
 from schnet_calc import SchNetCalculator, load_model
 from schnet_calc.engine import make_engine
 from schnet_calc.engine.cuda import CudaEngine
 from schnet_calc.errors import DoubtfulStructureError, ModelFileError
-from schnet_calc.guard.statistics import SLACK, Moments, regularised
+from schnet_calc.guard.statistics import SLACK, WHOLE_SLACK, Moments, regularised, statistics_of_data
 from schnet_calc.modelfile import load_potential, save_model
 from schnet_calc.modelfile.grades import Grades
 from schnet_calc.modelfile.saving import rewrite_model
@@ -223,6 +223,24 @@ def test_few_atoms_are_no_excuse(tmp_path):
     wild = ETHANOL.copy()
     wild.positions *= 1.3
     assert model.evaluate([wild])[0].grades.max() > 1
+
+
+def test_whole_molecules_by_composition(tmp_path):
+    """The largest root mean square of any frame, unseen ones too, is what the model finds itself."""
+    known = [*rattled(ETHANOL, 20), *rattled(molecule("CH3OH"), 20)]
+    unseen = rattled(ETHANOL, 5, 0.2, seed=50)
+    engine = make_engine([load_potential(graded_file(tmp_path / "m.pt", known))], device="cpu")
+    grades, wholes = statistics_of_data(engine, frames_of(known), frames_of(unseen))
+    rewrite_model(tmp_path / "n.pt", engine.potential, {}, grades)
+    found = load_model(tmp_path / "n.pt", device="cpu").evaluate([*known, *unseen])
+    squares = [float(np.sqrt(np.mean(p.grades**2))) for p in found]
+    assert wholes == pytest.approx(
+        {
+            "C2H6O": WHOLE_SLACK * max(squares[:20] + squares[40:]),
+            "CH4O": WHOLE_SLACK * max(squares[20:40]),
+        },
+        rel=1e-3,
+    )
 
 
 def test_directions_without_variance_have_a_floor():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from ase.build import bulk, molecule
 
-from schnet_calc import SchNetCalculator
+from schnet_calc import SchNetCalculator, load_model
 from schnet_calc.errors import BadStructureError, DoubtfulStructureError
+from schnet_calc.guard.guard import known_domain
 
 
 def two_ethanols():
@@ -44,6 +45,31 @@ def test_doubt(model, atoms, words):
 def test_other_elements_are_refused():
     with pytest.raises(BadStructureError, match="atom 0 is Ge, but this model knows Si"):
         SchNetCalculator("silicon", device="cpu").evaluate([bulk("Ge")])
+
+
+MOLECULES = (
+    *(
+        "ethanol",
+        "malonaldehyde",
+        "benzene",
+        "uracil",
+        "toluene",
+        "aspirin",
+        "naphthalene",
+        "salicylic_acid",
+    ),
+    *("isomers", "h2co", "c20"),
+)
+
+
+@pytest.mark.parametrize("model", MOLECULES)
+def test_molecules_have_ranges_by_numbers_of_bonds(model):
+    """And one grade of all atoms together for each composition."""
+    domain = known_domain(load_model(model, device="cpu").potentials)
+    assert domain.shapes
+    assert all(any(c.isdigit() for c in name) for name in domain.shapes)
+    assert domain.grades.keys() == domain.formulas
+    assert all(0.1 < x < 1 for x in domain.grades.values())
 
 
 @pytest.mark.parametrize("model", ["ethanol", "benzene", "silicon", "h2co"])
