@@ -27,13 +27,26 @@ def import_model(
         A file of SchNetPack (0.2, 0.3, 1, 2), PyTorch Geometric, or a TensorFlow checkpoint of the original.
     output : path
         The model file to write.
-    energy_unit, length_unit, elements, options
-        As for :func:`~schnet_calc.modelfile.importers.read_foreign`; its errors, too.
+    energy_unit : str, optional
+        eV, meV, kcal/mol, kJ/mol or Hartree; needed where the file doesn't tell.
+    length_unit : str
+        Ang, Bohr or nm.
+    elements : sequence of str, optional
+        Symbols of the elements that it was trained on, where the file doesn't tell.
+    options : mapping, optional
+        What a bare state dict lacks: ``mean``, ``std``, ``readout``, ``cutoff``.
 
     Returns
     -------
     Potential
         As loaded from the file that was written.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ModelFileError
+        It is none of these, damaged, or holds what this package can't express; the message names it.
     """
     found = read_foreign(
         path, energy_unit=energy_unit, length_unit=length_unit, elements=elements, options=options

@@ -131,7 +131,7 @@ def run_ring_polymers(
     Raises
     ------
     FileExistsError, ValueError, FolderInUseError
-        As for :func:`~schnet_calc.simulate.pimd.run_pimd`; no replicas; constraints.
+        As for :func:`~schnet_calc.run_pimd`; no replicas; constraints.
     StructureError
         A bead that can't be evaluated; it is in ``failed_structure.xyz``.
     """
