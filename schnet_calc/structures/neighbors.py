@@ -1,5 +1,6 @@
 """Pairs of atoms within a cutoff, with periodic images where there are any."""
 
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple, Protocol
 
@@ -131,9 +132,13 @@ class SkinList:
         self._kept: _Kept | None = None
 
     def pairs(
-        self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
+        self,
+        positions: NDArray[np.float64],
+        cell: NDArray[np.float64],
+        pbc: NDArray[np.bool_],
+        reach: float = np.inf,
     ) -> HalfPairs:
-        """Return every unordered pair within the cutoff, maybe some beyond; arguments as in :func:`half_pairs`."""
+        """Return every unordered pair within the cutoff and reach, Å, maybe some beyond; as :func:`half_pairs`."""
         if takes_all_pairs(len(positions), pbc):
             return all_pairs(len(positions))
         if not pbc.any() and np.isinf(self.cutoff):  # the same pairs wherever the atoms are
@@ -142,22 +147,22 @@ class SkinList:
         if kept is not None and kept.fits(positions, cell, pbc):
             moves = positions - kept.positions
             if np.einsum("nk,nk->n", moves, moves).max() <= (0.5 * kept.skin) ** 2:
-                return kept.pairs
+                return kept.within(reach)
             skin = self.skin
-        return self._made(positions, cell, pbc, skin)
+        return self._made(positions, cell, pbc, skin).within(reach)
 
     def renewed(
         self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
     ) -> HalfPairs:
         """The same from a list with skin that is made now: for who looks after the moves of the atoms."""
-        return self._made(positions, cell, pbc, self.skin)
+        return self._made(positions, cell, pbc, self.skin).pairs
 
     def _made(
         self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], skin: float
-    ) -> HalfPairs:
+    ) -> "_Kept":
         pairs = half_pairs(positions, cell, pbc, self.cutoff + skin, self.search)
-        self._kept = _Kept(positions.copy(), cell.copy(), pbc.copy(), skin, pairs)
-        return pairs
+        self._kept = _Kept(positions.copy(), cell.copy(), pbc.copy(), self.cutoff, skin, pairs)
+        return self._kept
 
     def _all(
         self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
@@ -165,7 +170,7 @@ class SkinList:
         kept = self._kept
         if kept is None or len(kept.positions) != len(positions):
             pairs = half_pairs(positions, cell, pbc, self.cutoff)
-            kept = self._kept = _Kept(positions.copy(), cell.copy(), pbc.copy(), 0.0, pairs)
+            kept = self._kept = _Kept(positions.copy(), cell.copy(), pbc.copy(), self.cutoff, 0.0, pairs)
         return kept.pairs
 
 
@@ -191,7 +196,8 @@ class NeighborLists:
         cutoff : float
             Å.
         """
-        return self._list(place, cutoff).pairs(structure.positions, structure.cell, structure.pbc)
+        kept = self._list(place, cutoff)
+        return kept.pairs(structure.positions, structure.cell, structure.pbc, cutoff)
 
     def renewed(self, place: int, structure: Structure, cutoff: float) -> HalfPairs:
         """The same from :meth:`SkinList.renewed`, good for moves of up to half of :data:`SKIN`."""
@@ -206,14 +212,29 @@ class NeighborLists:
         return kept
 
 
-class _Kept(NamedTuple):
+@dataclass
+class _Kept:
     """A list and what it was made for."""
 
     positions: NDArray[np.float64]
     cell: NDArray[np.float64]
     pbc: NDArray[np.bool_]
+    cutoff: float
     skin: float
     pairs: HalfPairs
+    shorter: tuple[float, HalfPairs] | None = None
+    """A reach, Å, and the pairs that may come so close before the list is made again."""
+
+    def within(self, reach: float) -> HalfPairs:
+        """The pairs that count for a reach, Å: all of a list that won't serve again."""
+        if self.skin == 0.0 or reach >= self.cutoff:
+            return self.pairs
+        if self.shorter is None or self.shorter[0] != reach:
+            i, j, shifts = self.pairs
+            vectors = self.positions[j] + shifts - self.positions[i]
+            near = np.einsum("pk,pk->p", vectors, vectors) <= (reach + self.skin) ** 2
+            self.shorter = reach, HalfPairs(i[near], j[near], shifts[near])
+        return self.shorter[1]
 
     def fits(
         self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]

@@ -7,7 +7,7 @@ import pytest
 
 from schnet_calc.kernels.cpu.compiling import jit
 from schnet_calc.kernels.cpu.envelope import COSINE, CUTOFFS, envelope, envelopes
-from schnet_calc.kernels.cpu.geometry import geometry
+from schnet_calc.kernels.cpu.geometry import RUN, carve, geometry, words
 from schnet_calc.kernels.cpu.weights import Codes, Constants
 
 CUTOFF, SPACING = 5.0, 0.02
@@ -29,7 +29,10 @@ def fill(length, kind, factor, slope):
 
 @jit
 def found(positions, i, j, shifts, weights):
-    return geometry(positions, i, j, shifts, weights)
+    space = np.empty(words(i.shape[0], weights.embedding.itemsize))
+    near, knot, w, unit, length, _ = carve(space, i.shape[0], weights.embedding)
+    n, closest, shortest = geometry(positions, i, j, shifts, weights, near, knot, w, unit, length)
+    return near[:n], knot[:n], w[:, :n], unit[:n], length[:n], closest, shortest
 
 
 def weights_of(dtype):
@@ -73,9 +76,11 @@ def test_pairs_within_the_cutoff_are_those_of_numpy():
     d = np.linalg.norm(vectors, axis=1)
     kept = d < CUTOFF
     assert 0 < kept.sum() < len(d)
+    # By the place in a table of 25 rows of 8 knots, and within a place as in the list.
+    kept = np.flatnonzero(kept)[np.argsort(np.minimum(d[kept] // (8 * SPACING), 25), kind="stable")]
     np.testing.assert_array_equal(near, np.column_stack([i[kept], j[kept]]))
     np.testing.assert_allclose(length, d[kept], rtol=4e-15)
-    np.testing.assert_allclose(unit[: len(near)], (vectors / d[:, None])[kept], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(unit, (vectors / d[:, None])[kept], rtol=0, atol=1e-15)
     np.testing.assert_array_equal(knot, np.minimum(d[kept] // SPACING, 199))
     assert (closest, shortest) == (d.argmin(), pytest.approx(d.min(), rel=1e-15))
     # B-splines add up to one, so the weights add up to the cutoff function over the number of neighbours.
@@ -95,11 +100,25 @@ def test_a_pair_is_the_same_in_any_company(dtype):
     weights = weights_of(dtype)
     near = np.linalg.norm(positions[j] - positions[i], axis=1) < CUTOFF
     i, j, shifts = i[near], j[near], shifts[near]
-    _, knot, w, unit, length, *_ = found(positions, i, j, shifts, weights)
+    near, knot, w, unit, length, *_ = found(positions, i, j, shifts, weights)
+    place = {pair: k for k, pair in enumerate(map(tuple, near.tolist()))}
     for first in range(9):
         for n in (1, 2, 3, 5, 7, 8, 15, 17, 31, 64):
             part = slice(first, first + n)
-            _, *some, _, _ = found(positions, i[part], j[part], shifts[part], weights)
+            pairs, *some, _, _ = found(positions, i[part], j[part], shifts[part], weights)
+            where = [place[pair] for pair in map(tuple, pairs.tolist())]
             for ours, all_of in zip(some, (knot, w.T, unit, length), strict=True):
-                ours = ours.T if ours.shape == (12, n) else ours
-                np.testing.assert_array_equal(ours[:n], all_of[part])
+                ours = ours.T if len(ours) == 12 and ours.ndim == 2 else ours
+                np.testing.assert_array_equal(ours, all_of[where])
+
+
+def test_a_long_list_is_put_in_order_run_by_run():
+    positions, i, j, shifts = scattered(70)
+    weights = weights_of("float64")
+    near, _, _, _, length, *_ = found(positions, i, j, shifts, weights)
+    d = np.linalg.norm(positions[j] - positions[i], axis=1)
+    assert len(d) > 2 * RUN
+    assert len(near) == (d < CUTOFF).sum() == len({tuple(pair) for pair in near.tolist()})
+    first = (d[:RUN] < CUTOFF).sum()
+    for run in (length[:first], length[first : first + (d[RUN : 2 * RUN] < CUTOFF).sum()]):
+        assert (np.diff(np.minimum(run // (8 * SPACING), 25)) >= 0).all()

@@ -72,11 +72,14 @@ def _decorator(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     return compiled
 
 
-exact = _decorator()
+# What isn't said here numba takes from the caller that is compiled first.
+exact = _decorator(fastmath=False)
 """With arithmetic as it is written; knows what is not a number."""
 jit = _decorator(fastmath=True)
 """Sums may be reordered, so that they vectorise."""
 inner = _decorator(fastmath=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """The same for what only compiled code calls: half the time to compile."""
-exact_inner = _decorator(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+exact_inner = _decorator(fastmath=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """With arithmetic as it is written, for what only compiled code calls."""
+copied = _decorator(fastmath=True, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""The same, put in the place of each call, where numbers that are written there are known."""

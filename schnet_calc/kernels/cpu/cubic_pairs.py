@@ -8,7 +8,7 @@ import numpy as np
 
 from schnet_calc.kernels.cpu.compiling import inner, jit
 from schnet_calc.kernels.cpu.envelope import envelope
-from schnet_calc.kernels.cpu.simd import VECTOR_BYTES, fma, load, plus, splat, store, times, total
+from schnet_calc.kernels.cpu.simd import fma, lanes, load, plus, splat, store, times, total
 
 
 @jit
@@ -81,11 +81,11 @@ def _add_two(table, k, weight, value, other_weight, other):  # type: ignore[no-u
 def convolve(first, last, pairs, table, y, v):  # type: ignore[no-untyped-def]
     """Add ``conv(W, y)`` (thesis Eq. 4.5) to v over pairs from first to last; y, v (N, K)."""
     tf, yf, vf, near, w = table.reshape(-1), y.reshape(-1), v.reshape(-1), pairs.near, pairs.w
-    n, lanes = y.shape[1], VECTOR_BYTES // y.itemsize
+    n = y.shape[1]
     for p in range(first, last):
         values = _splats(w, p, 0)
         row, i, j = pairs.knot[p] * n, near[p, 0] * n, near[p, 1] * n
-        for f in range(0, n, lanes):
+        for f in range(0, n, lanes(y)):
             filt = _weighted(values, _rows(tf, row + f, n))
             a, b = i + f, j + f
             # One after the other: an atom may be paired with its own image, i = j.
@@ -98,12 +98,12 @@ def convolve_adjoint(first, last, pairs, table, y, g, u, s):  # type: ignore[no-
     """Add ``conv(W, g)`` to u, and ``sum_f W'_ij (y_i g_j + y_j g_i)`` to s_p."""
     tf, yf, gf, uf = table.reshape(-1), y.reshape(-1), g.reshape(-1), u.reshape(-1)
     near, w = pairs.near, pairs.w
-    n, lanes = y.shape[1], VECTOR_BYTES // y.itemsize
+    n = y.shape[1]
     for p in range(first, last):
         values, slopes = _splats(w, p, 0), _splats(w, p, 4)
         row, i, j = pairs.knot[p] * n, near[p, 0] * n, near[p, 1] * n
         sums = splat(y.dtype.type(0.0))
-        for f in range(0, n, lanes):
+        for f in range(0, n, lanes(y)):
             rows = _rows(tf, row + f, n)
             filt, slope = _weighted(values, rows), _weighted(slopes, rows)
             a, b = i + f, j + f
@@ -119,11 +119,11 @@ def convolve_gradient(first, last, pairs, table, y, gv, gy, gt):  # type: ignore
     """Add to gy and to the table's gt what gv means for them, of :func:`convolve`."""
     tf, yf, vf, of = table.reshape(-1), y.reshape(-1), gv.reshape(-1), gy.reshape(-1)
     gtf, near, w = gt.reshape(-1), pairs.near, pairs.w
-    n, lanes = y.shape[1], VECTOR_BYTES // y.itemsize
+    n = y.shape[1]
     for p in range(first, last):
         values = _splats(w, p, 0)
         row, i, j = pairs.knot[p] * n, near[p, 0] * n, near[p, 1] * n
-        for f in range(0, n, lanes):
+        for f in range(0, n, lanes(y)):
             filt = _weighted(values, _rows(tf, row + f, n))
             a, b = i + f, j + f
             vi, vj = load(vf, a), load(vf, b)
@@ -141,11 +141,11 @@ def convolve_adjoint_gradient(first, last, pairs, table, y, g, gu, gs, gy, gg, g
     """Add to gy, gg and gt what gu and gs (P,) mean for them, of :func:`convolve_adjoint`."""
     tf, yf, gf, uf = table.reshape(-1), y.reshape(-1), g.reshape(-1), gu.reshape(-1)
     oyf, ogf, gtf, near, w = gy.reshape(-1), gg.reshape(-1), gt.reshape(-1), pairs.near, pairs.w
-    n, lanes = y.shape[1], VECTOR_BYTES // y.itemsize
+    n = y.shape[1]
     for p in range(first, last):
         values, slopes, gain = _splats(w, p, 0), _splats(w, p, 4), splat(gs[p])
         row, i, j = pairs.knot[p] * n, near[p, 0] * n, near[p, 1] * n
-        for f in range(0, n, lanes):
+        for f in range(0, n, lanes(y)):
             rows = _rows(tf, row + f, n)
             filt, slope = _weighted(values, rows), times(gain, _weighted(slopes, rows))
             a, b = i + f, j + f

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.kernels.cpu.compiling import inner, jit
 from schnet_calc.kernels.cpu.dense import aligned, dense, dense_adjoint
-from schnet_calc.kernels.cpu.geometry import geometry
+from schnet_calc.kernels.cpu.geometry import carve, geometry, words
 from schnet_calc.kernels.cpu.pairs import convolve, convolve_adjoint, convolve_slopes, pull_together
 from schnet_calc.kernels.cpu.structure import (
     atomwise,
@@ -38,9 +38,9 @@ class Near(NamedTuple):
     knot: Array
     """uint32 (P,) rows of the filters' tables"""
     w: Array
-    """(12, P) weights of values and slopes"""
+    """(12, >= P) weights of values and slopes"""
     unit: Array
-    """(>= P, 3) from the first to the second"""
+    """(P, 3) from the first to the second"""
     length: Array
     """(P,) Å"""
     slope: Array
@@ -87,14 +87,19 @@ def begin(positions, i, j, shifts, home, numbers, weights, fields):  # type: ign
     Positions (M, 3) are those of atoms and of their images, home (M,) is the row that each belongs to, and
     numbers (N,) are the rows' elements.
     """
-    near, knot, w, unit, length, closest, shortest = geometry(positions, i, j, shifts, weights)
+    space = np.empty(words(i.shape[0], weights.embedding.itemsize))
+    near, knot, w, unit, length, s = carve(space, i.shape[0], weights.embedding)
+    n, closest, shortest = geometry(positions, i, j, shifts, weights, near, knot, w, unit, length)
+    near, knot, unit, length, s = near[:n], knot[:n], unit[:n], length[:n], s[:n]
+    for p in range(n):
+        s[p] = 0
     for p in range(near.shape[0]):
         near[p, 0] = home[near[p, 0]]
         near[p, 1] = home[near[p, 1]]
     _share_out(near, fields.share)
     look_up(weights.embedding, numbers, fields.x)
     look_up(weights.lifted, numbers, fields.ys[0])
-    return near, knot, w, unit, length, closest, shortest
+    return near, knot, w, unit, length, s, closest, shortest
 
 
 @inner
@@ -161,8 +166,5 @@ def start(
 ) -> tuple[Near, int, float]:
     """Return the pairs within the cutoff, which of all is closest, and its distance, Å; see :func:`begin`."""
     nothing = np.broadcast_to(np.zeros((1, 3)), (len(i), 3))
-    near, knot, w, unit, length, closest, shortest = begin(
-        positions, i, j, nothing, home, numbers, weights, fields
-    )
-    slope = np.zeros(len(near), weights.embedding.dtype)
-    return Near(near, knot, w, unit, length, slope), int(closest), float(shortest)
+    *pairs, closest, shortest = begin(positions, i, j, nothing, home, numbers, weights, fields)
+    return Near(*pairs), int(closest), float(shortest)

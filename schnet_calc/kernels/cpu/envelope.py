@@ -8,6 +8,9 @@ CUTOFFS = {"none": 0, "hard": 1, "cosine": 2, "mollifier": 3, "switch": 4}
 """Numbers of the functions, as compiled code takes them."""
 COSINE, MOLLIFIER, SWITCH = CUTOFFS["cosine"], CUTOFFS["mollifier"], CUTOFFS["switch"]
 
+TAYLOR = tuple((1.0 / math.factorial(k + 1), 1.0 / math.factorial(k)) for k in range(22, -1, -2))
+"""Of sin x / x and cos x, without signs, from the highest power of x² to the lowest."""
+
 
 @exact
 def envelope(d, kind, cutoff, onset):  # type: ignore[no-untyped-def]
@@ -41,12 +44,12 @@ def envelopes(length, kind, cutoff, onset, factor, slope):  # type: ignore[no-un
             factor[p], slope[p] = envelope(length[p], kind, cutoff, onset)
 
 
-@exact
+@exact_inner
 def _sine_and_cosine(x):  # type: ignore[no-untyped-def]
     """Both at x from -π/2 to π/2, by Taylor series up to the rounding of float64: a library's can't be a vector."""
     y = x * x
-    sine, cosine = 1.0, 1.0
-    for k in range(20, 0, -2):
-        sine = 1.0 - y * sine / (k * (k + 1))
-        cosine = 1.0 - y * cosine / (k * (k - 1))
+    sine, cosine = 0.0, 0.0
+    for of_sine, of_cosine in TAYLOR:
+        sine = of_sine - y * sine
+        cosine = of_cosine - y * cosine
     return x * sine, cosine

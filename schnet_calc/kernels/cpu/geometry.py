@@ -9,33 +9,89 @@ import math
 
 import numpy as np
 
-from schnet_calc.kernels.cpu.compiling import exact, exact_inner
+from schnet_calc.kernels.cpu.compiling import exact_inner
 from schnet_calc.kernels.cpu.envelope import envelopes
+
+RUN = 1024
+"""Pairs that are put in order of their lengths: the atoms of so many stay in the nearest cache."""
+ROWS = 8
+"""Rows of a table that one place of that order has."""
+# A division takes as long as ten products.
+PER_12, PER_24, PER_120 = 1.0 / 12.0, 1.0 / 24.0, 1.0 / 120.0
 
 
 @exact_inner
-def geometry(positions, i, j, shifts, weights):  # type: ignore[no-untyped-def]
-    """The pairs within the cutoff: atoms (P, 2), row of the table (P,), weights of six rows (12, P).
+def words(n_pairs, itemsize):  # type: ignore[no-untyped-def]
+    """Numbers of eight bytes that so many pairs take, with weights of a size, for :func:`carve`."""
+    return n_pairs * (7 + 12 * itemsize // 8)
 
-    The first six weights are those of values, the others of slopes. Then unit vectors (at least P, 3) and lengths
-    (P,), and which pair of all is the closest and how close, -1 and infinity where there is none.
+
+@exact_inner
+def carve(space, n_pairs, like):  # type: ignore[no-untyped-def]
+    """Arrays for so many pairs from space, float64, that one evaluation leaves to the next.
+
+    New memory comes by the page, and setting up its pages takes longer than the geometry. The arrays are atoms
+    (P, 2), rows (P,), weights (12, P), unit vectors (P, 3), lengths (P,) and derivatives (P,).
     """
-    constants = weights.constants
-    start, spacing, cutoff = constants.start, constants.spacing, constants.cutoff
-    near, unit = np.empty((i.shape[0] + 1, 2), np.uint32), np.empty((i.shape[0] + 1, 3))
-    squares = np.empty(i.shape[0] + 1)
-    n, closest, shortest = _within(positions, i, j, shifts, cutoff * cutoff, near, unit, squares)
-    length, factor, slope = np.empty(n), np.empty(n), np.empty(n)
-    _directions(squares, unit, length)
+    n, size = n_pairs, 12 * like.itemsize // 8 * n_pairs
+    near = space[:n].view(np.uint32).reshape(n, 2)
+    knot = space[n : 2 * n].view(np.uint32)[:n]
+    unit = space[2 * n : 5 * n].reshape(n, 3)
+    length = space[5 * n : 6 * n]
+    s = space[6 * n : 7 * n].view(like.dtype)[:n]
+    w = space[7 * n : 7 * n + size].view(like.dtype).reshape(12, n)
+    return near, knot, w, unit, length, s
+
+
+@exact_inner
+def geometry(positions, i, j, shifts, weights, near, knot, w, unit, length):  # type: ignore[no-untyped-def]
+    """Fill in the pairs within the cutoff: atoms (P, 2), row of the table (P,), weights of six rows (12, P).
+
+    The first six weights are those of values, the others of slopes. Then unit vectors (P, 3) and lengths (P,); all
+    have room for the whole list. Return the number of pairs, and which of all is the closest and how close, -1 and
+    infinity where there is none. Pairs come in an order of their own, run by run.
+    """
+    reach, kept, closest, shortest = weights.constants.cutoff**2, 0, -1, math.inf
+    size = min(RUN, i.shape[0]) + 1
+    found, vectors, squares = np.empty((size, 2), np.uint32), np.empty((size, 3)), np.empty(size)
+    for first in range(0, i.shape[0], RUN):
+        run = slice(first, min(first + RUN, i.shape[0]))
+        n, which, square = _within(positions, i[run], j[run], shifts[run], reach, found, vectors, squares)
+        if square < shortest:
+            closest, shortest = first + which, square
+        here = slice(kept, kept + n)
+        some, rows = _look_up(found, vectors, squares[:n], weights, near[here], knot[here], unit[here])
+        for p in range(n):
+            length[kept + p] = some[p]
+        for m in range(12):
+            for p in range(n):
+                w[m, kept + p] = rows[m, p]
+        kept += n
+    return kept, closest, math.sqrt(shortest)
+
+
+@exact_inner
+def _look_up(found, vectors, squares, weights, near, knot, unit):  # type: ignore[no-untyped-def]
+    """Fill in a run of pairs in their order; return their lengths (n,) and weights (12, n).
+
+    These are made here: loops become vectors where it is known that arrays are as long as the loop.
+    """
+    constants, n, n_intervals = weights.constants, squares.shape[0], weights.tables.shape[1] - 5
+    order, lengths, length = np.empty(n, np.uint32), np.empty(n), np.empty(n)
+    for p in range(n):
+        lengths[p] = math.sqrt(squares[p])
+    _put_in_order(lengths, constants.start, ROWS * constants.spacing, n_intervals // ROWS + 1, order)
+    _arrange(order, found, vectors, lengths, near, unit, length)
 
     # Cutoff function over the number of neighbours, by which the filters are multiplied.
-    envelopes(length, weights.codes.envelope, cutoff, constants.onset, factor, slope)
-    knot, w = np.empty(n, np.uint32), np.empty((12, n), weights.embedding.dtype)
+    factor, slope = np.empty(n), np.empty(n)
+    envelopes(length, weights.codes.envelope, constants.cutoff, constants.onset, factor, slope)
+    w = np.empty((12, n), weights.embedding.dtype)
     for p in range(n):
         factor[p] *= constants.per_neighbor
         slope[p] *= constants.per_neighbor
-    _weigh(length, factor, slope, start, spacing, weights.tables.shape[1] - 5, knot, w)
-    return near[:n], knot, w, unit, length, closest, shortest
+    _weigh(length, factor, slope, constants.start, constants.spacing, n_intervals, knot, w)
+    return length, w
 
 
 @exact_inner
@@ -70,12 +126,12 @@ def _count(structure, cutoff, first, counts):  # type: ignore[no-untyped-def]
 
 @exact_inner
 def _within(positions, i, j, shifts, reach, near, vectors, squares):  # type: ignore[no-untyped-def]
-    """Fill in the pairs whose squared distance is below reach; their number, and the closest pair of all.
+    """Fill in the pairs whose squared distance is below reach; their number, and the closest and its square.
 
     A list may hold pairs beyond the cutoff. What is written behind the last pair that was kept is overwritten by
     the next, so that nothing is skipped by a branch.
     """
-    kept, closest, shortest = 0, -1, reach
+    kept, closest, shortest = 0, -1, math.inf
     for p in range(i.shape[0]):
         # The vector from i to the image of j.
         x = positions[j[p], 0] + shifts[p, 0] - positions[i[p], 0]
@@ -84,22 +140,41 @@ def _within(positions, i, j, shifts, reach, near, vectors, squares):  # type: ig
         square = x * x + y * y + z * z
         near[kept, 0], near[kept, 1] = i[p], j[p]
         vectors[kept, 0], vectors[kept, 1], vectors[kept, 2], squares[kept] = x, y, z, square
-        if square < shortest:
+        if square < min(shortest, reach):
             closest, shortest = p, square
         kept += square < reach
-    return kept, closest, math.inf if closest < 0 else math.sqrt(shortest)
+    return kept, closest, shortest
 
 
 @exact_inner
-def _directions(squares, vectors, length):  # type: ignore[no-untyped-def]
-    """Fill in lengths (P,), and make the vectors (at least P, 3) as long as one."""
-    for p in range(length.shape[0]):
-        length[p] = math.sqrt(squares[p])
-    for p in range(length.shape[0]):
-        per = 1.0 / length[p]
-        vectors[p, 0] *= per
-        vectors[p, 1] *= per
-        vectors[p, 2] *= per
+def _put_in_order(length, start, width, n_places, order):  # type: ignore[no-untyped-def]
+    """Fill an order (P,) of pairs by their lengths (P,), in which neighbours read the same rows of a table.
+
+    They are sorted by the place that they lie in, of so many of a width, Å, from start on; those of one place stay
+    as they were.
+    """
+    n, per = length.shape[0], 1.0 / width
+    place, ends = np.empty(n, np.uint32), np.zeros(n_places, np.uint32)
+    for p in range(n):
+        along = min(max(math.floor((length[p] - start) * per), 0.0), n_places - 1.0)
+        place[p] = np.uint32(np.int32(along))
+    for p in range(n):
+        ends[place[p]] += 1
+    for k in range(1, n_places):
+        ends[k] += ends[k - 1]
+    for p in range(n - 1, -1, -1):
+        ends[place[p]] -= 1
+        order[ends[place[p]]] = p
+
+
+@exact_inner
+def _arrange(order, found, vectors, lengths, near, unit, length):  # type: ignore[no-untyped-def]
+    """Fill atoms, unit vectors and lengths of the pairs in their order (P,) from those that were found."""
+    for q in range(order.shape[0]):
+        p = order[q]
+        per = 1.0 / lengths[p]
+        near[q, 0], near[q, 1], length[q] = found[p, 0], found[p, 1], lengths[p]
+        unit[q, 0], unit[q, 1], unit[q, 2] = vectors[p, 0] * per, vectors[p, 1] * per, vectors[p, 2] * per
 
 
 @exact_inner
@@ -118,29 +193,29 @@ def _weigh(length, factor, slope, start, spacing, n_intervals, knot, w):  # type
             w[6 + m, p] = slope[p] * values[m] + factor[p] * slopes[m] * rate
 
 
-@exact
+@exact_inner
 def _quintic(t):  # type: ignore[no-untyped-def]
     """The six B-splines of fifth degree that are not zero at t in [0, 1) between two knots."""
     s = 1.0 - t
     return (
-        s**5 / 120.0,
-        (1.0 + s * (5.0 + s * (10.0 + s * (10.0 + s * (5.0 - 5.0 * s))))) / 120.0,
-        (26.0 + s * (50.0 + s * (20.0 + s * (-20.0 + s * (-20.0 + 10.0 * s))))) / 120.0,
-        (26.0 + t * (50.0 + t * (20.0 + t * (-20.0 + t * (-20.0 + 10.0 * t))))) / 120.0,
-        (1.0 + t * (5.0 + t * (10.0 + t * (10.0 + t * (5.0 - 5.0 * t))))) / 120.0,
-        t**5 / 120.0,
+        s**5 * PER_120,
+        (1.0 + s * (5.0 + s * (10.0 + s * (10.0 + s * (5.0 - 5.0 * s))))) * PER_120,
+        (26.0 + s * (50.0 + s * (20.0 + s * (-20.0 + s * (-20.0 + 10.0 * s))))) * PER_120,
+        (26.0 + t * (50.0 + t * (20.0 + t * (-20.0 + t * (-20.0 + 10.0 * t))))) * PER_120,
+        (1.0 + t * (5.0 + t * (10.0 + t * (10.0 + t * (5.0 - 5.0 * t))))) * PER_120,
+        t**5 * PER_120,
     )
 
 
-@exact
+@exact_inner
 def _quintic_slope(t):  # type: ignore[no-untyped-def]
     """Their derivatives with respect to t."""
     s = 1.0 - t
     return (
-        -(s**4) / 24.0,
-        -(1.0 + s * (4.0 + s * (6.0 + s * (4.0 - 5.0 * s)))) / 24.0,
-        -(5.0 + s * (4.0 + s * (-6.0 + s * (-8.0 + 5.0 * s)))) / 12.0,
-        (5.0 + t * (4.0 + t * (-6.0 + t * (-8.0 + 5.0 * t)))) / 12.0,
-        (1.0 + t * (4.0 + t * (6.0 + t * (4.0 - 5.0 * t)))) / 24.0,
-        t**4 / 24.0,
+        -(s**4) * PER_24,
+        -(1.0 + s * (4.0 + s * (6.0 + s * (4.0 - 5.0 * s)))) * PER_24,
+        -(5.0 + s * (4.0 + s * (-6.0 + s * (-8.0 + 5.0 * s)))) * PER_12,
+        (5.0 + t * (4.0 + t * (-6.0 + t * (-8.0 + 5.0 * t)))) * PER_12,
+        (1.0 + t * (4.0 + t * (6.0 + t * (4.0 - 5.0 * t)))) * PER_24,
+        t**4 * PER_24,
     )

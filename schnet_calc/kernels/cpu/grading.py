@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.kernels.cpu.compiling import inner
 from schnet_calc.kernels.cpu.dense import aligned
-from schnet_calc.kernels.cpu.simd import VECTOR_BYTES, fma, load, plus, splat, times, total
+from schnet_calc.kernels.cpu.simd import fma, lanes, load, plus, splat, times, total
 from schnet_calc.nn.heads import UNKNOWN
 
 Array = NDArray[Any]
@@ -62,7 +62,7 @@ def grading_arrays(
 @inner
 def grade(h, numbers, grading, deviation, grades, summed):  # type: ignore[no-untyped-def]
     """Fill the grades (N,) of activations h (N, H), and the sum (H,) of these; deviation (H,) is space."""
-    width, lanes, table = h.shape[1], VECTOR_BYTES // h.itemsize, grading.table
+    width, wide, table = h.shape[1], lanes(h), grading.table
     for f in range(width):
         summed[f] = 0
     for n in range(h.shape[0]):
@@ -75,16 +75,16 @@ def grade(h, numbers, grading, deviation, grades, summed):  # type: ignore[no-un
         for f in range(width):
             deviation[f] = h[n, f] - table[slot, 0, f]
         square = 0.0
-        for k in range(0, width, 2 * lanes):
+        for k in range(0, width, 2 * wide):
             zero = splat(h.dtype.type(0.0))
             a, b, c, d = zero, zero, zero, zero
-            for f in range(0, k + 2 * lanes, 2):  # L⁻¹ is a triangle
+            for f in range(0, k + 2 * wide, 2):  # L⁻¹ is a triangle
                 at = (slot * (1 + width) + 1 + f) * width + k
                 x, y = splat(deviation[f]), splat(deviation[f + 1])
                 a = fma(load(table, at), x, a)
-                b = fma(load(table, at + lanes), x, b)
+                b = fma(load(table, at + wide), x, b)
                 c = fma(load(table, at + width), y, c)
-                d = fma(load(table, at + width + lanes), y, d)
+                d = fma(load(table, at + width + wide), y, d)
             a, b = plus(a, c), plus(b, d)
             square += total(plus(times(a, a), times(b, b)))
         grades[n] = math.sqrt(square)

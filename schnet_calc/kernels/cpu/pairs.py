@@ -1,7 +1,7 @@
 """Compiled loops over the pairs of a structure: messages, and the forces that follow from them."""
 
-from schnet_calc.kernels.cpu.compiling import inner
-from schnet_calc.kernels.cpu.simd import VECTOR_BYTES, fma, load, plus, splat, store, times, total
+from schnet_calc.kernels.cpu.compiling import copied, inner
+from schnet_calc.kernels.cpu.simd import fma, lanes, load, splat, store, times, total
 
 
 @inner
@@ -38,20 +38,32 @@ def _rows(table, k, n_features):  # type: ignore[no-untyped-def]
 @inner
 def _weighted(w, t):  # type: ignore[no-untyped-def]
     """The sum of six vectors times their weights."""
-    low = fma(w[2], t[2], fma(w[1], t[1], times(w[0], t[0])))
-    high = fma(w[5], t[5], fma(w[4], t[4], times(w[3], t[3])))
-    return plus(low, high)
+    first = fma(w[2], t[2], fma(w[1], t[1], times(w[0], t[0])))
+    return fma(w[5], t[5], fma(w[4], t[4], fma(w[3], t[3], first)))
 
 
 @inner
 def convolve(near, knot, w, table, y, v):  # type: ignore[no-untyped-def]
     """Add ``conv(W, y)`` over the pairs (thesis Eq. 4.5) to v; y, v (N, K)."""
+    # Loops over a known number of features are unrolled.
+    if y.shape[1] == 128:
+        _convolve(near, knot, w, table, y, v, 128)
+    elif y.shape[1] == 96:
+        _convolve(near, knot, w, table, y, v, 96)
+    elif y.shape[1] == 64:
+        _convolve(near, knot, w, table, y, v, 64)
+    else:
+        _convolve(near, knot, w, table, y, v, y.shape[1])
+
+
+@copied
+def _convolve(near, knot, w, table, y, v, n_features):  # type: ignore[no-untyped-def]
+    """What :func:`convolve` does with y and v of so many features."""
     tf, yf, vf = table.reshape(-1), y.reshape(-1), v.reshape(-1)
-    n_features, lanes = y.shape[1], VECTOR_BYTES // y.itemsize
     for p in range(near.shape[0]):
         values = _splats(w, p, 0)
         row, i, j = knot[p] * n_features, near[p, 0] * n_features, near[p, 1] * n_features
-        for f in range(0, n_features, lanes):
+        for f in range(0, n_features, lanes(y)):
             filt = _weighted(values, _rows(tf, row + f, n_features))
             a, b = i + f, j + f
             # One after the other: an atom may be paired with its own image, i = j.
@@ -63,12 +75,12 @@ def convolve(near, knot, w, table, y, v):  # type: ignore[no-untyped-def]
 def convolve_adjoint(near, knot, w, table, y, g, u, s):  # type: ignore[no-untyped-def]
     """Add ``conv(W, g)`` to u, and ``sum_f W'_ij (y_i g_j + y_j g_i)`` to s_p, over the pairs."""
     tf, yf, gf, uf = table.reshape(-1), y.reshape(-1), g.reshape(-1), u.reshape(-1)
-    n_features, lanes = y.shape[1], VECTOR_BYTES // y.itemsize
+    n_features = y.shape[1]
     for p in range(near.shape[0]):
         values, slopes = _splats(w, p, 0), _splats(w, p, 6)
         row, i, j = knot[p] * n_features, near[p, 0] * n_features, near[p, 1] * n_features
         sums = splat(y.dtype.type(0.0))
-        for f in range(0, n_features, lanes):
+        for f in range(0, n_features, lanes(y)):
             rows = _rows(tf, row + f, n_features)
             filt, slope = _weighted(values, rows), _weighted(slopes, rows)
             a, b = i + f, j + f
@@ -83,12 +95,12 @@ def convolve_adjoint(near, knot, w, table, y, g, u, s):  # type: ignore[no-untyp
 def convolve_slopes(near, knot, w, table, y, g, s):  # type: ignore[no-untyped-def]
     """Only the second half of :func:`convolve_adjoint`: embeddings don't depend on positions."""
     tf, yf, gf = table.reshape(-1), y.reshape(-1), g.reshape(-1)
-    n_features, lanes = y.shape[1], VECTOR_BYTES // y.itemsize
+    n_features = y.shape[1]
     for p in range(near.shape[0]):
         slopes = _splats(w, p, 6)
         row, i, j = knot[p] * n_features, near[p, 0] * n_features, near[p, 1] * n_features
         sums = splat(y.dtype.type(0.0))
-        for f in range(0, n_features, lanes):
+        for f in range(0, n_features, lanes(y)):
             slope = _weighted(slopes, _rows(tf, row + f, n_features))
             a, b = i + f, j + f
             sums = fma(slope, fma(load(yf, a), load(gf, b), times(load(yf, b), load(gf, a))), sums)

@@ -1,5 +1,6 @@
 """Structures on one thread or several: one by all of them, or many that they take in turn."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -8,9 +9,14 @@ import numpy as np
 from schnet_calc.kernels.cpu.arrays import Array, PairedStructures, Results
 from schnet_calc.kernels.cpu.barrier import barrier
 from schnet_calc.kernels.cpu.dense import aligned
+from schnet_calc.kernels.cpu.geometry import words
 from schnet_calc.kernels.cpu.structure import evaluate, n_blocks_of
 from schnet_calc.kernels.cpu.threads import team
 from schnet_calc.kernels.cpu.weights import Weights
+
+MOST_KEPT = 2**23
+"""Numbers of eight bytes that a thread keeps in any case; more if its next structure needs half of it."""
+_LAST = threading.local()
 
 
 class Evaluated(NamedTuple):
@@ -46,7 +52,8 @@ def evaluate_one(
     results = _results(n_atoms, n_parts, n_parts, weights, features)
     starts = (np.array([0, n_atoms]), np.array([0, len(structure.i)]))
     shared = _shared(weights, n_parts, n_atoms)
-    if not _run(n_parts, starts, structure, weights, shared, results):
+    space = _space(n_parts, words.py_func(-(-len(structure.i) // n_parts), weights.embedding.itemsize))
+    if not _run(n_parts, starts, structure, weights, shared, space, results):
         return evaluate_one(structure, weights, 1, features)
     closest, shortest = min(results.nearest.tolist(), key=lambda pair: pair[1])
     forces, virial = results.forces[0], results.virials[0]
@@ -112,7 +119,7 @@ def evaluate_joined(
     """
     results = _results(len(joined.numbers), 1, len(starts[0]) - 1, weights, features)
     shared = _shared(weights, n_parts, 0)
-    if not _run(n_parts, starts, joined, weights, shared, results):
+    if not _run(n_parts, starts, joined, weights, shared, _space(1, 0), results):
         return evaluate_joined(joined, starts, weights, 1, features)
     return results
 
@@ -134,6 +141,15 @@ def _results(n_atoms: int, n_forces: int, n_virials: int, weights: Weights, feat
 def _shared(weights: Weights, n_parts: int, n_atoms: int) -> Array:
     n_blocks, n_filters = n_blocks_of.py_func(weights), weights.lifted.shape[1]
     return aligned((n_blocks + 1 + n_parts, n_atoms, n_filters), weights.embedding.dtype)
+
+
+def _space(n_parts: int, n_words: int) -> Array:
+    """Space (parts, words) for pairs, that of the thread's last call where it is large enough."""
+    kept: Array | None = getattr(_LAST, "space", None)
+    needed = n_parts * n_words
+    if kept is None or len(kept) < needed or len(kept) > max(2 * needed, MOST_KEPT):
+        kept = _LAST.space = np.empty(needed + needed // 8)
+    return kept[:needed].reshape(n_parts, n_words)
 
 
 def _run(n_parts: int, *arguments: Any) -> bool:

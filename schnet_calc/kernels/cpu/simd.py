@@ -50,6 +50,16 @@ class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
 
 
 @intrinsic
+def lanes(typingctx, array):  # type: ignore[no-untyped-def]
+    """How many numbers of an array a vector has: known when code is compiled, as ``array.itemsize`` is not."""
+
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return context.get_constant(types.intp, Vector(array.dtype).lanes)
+
+    return types.intp(array), codegen
+
+
+@intrinsic
 def load(typingctx, array, index):  # type: ignore[no-untyped-def]
     """The vector that begins at an index of a contiguous array (n,)."""
 

@@ -11,7 +11,7 @@ from schnet_calc.kernels.cpu.arrays import PairedStructures, Portion, Results
 from schnet_calc.kernels.cpu.barrier import take, wait
 from schnet_calc.kernels.cpu.compiling import inner, jit
 from schnet_calc.kernels.cpu.dense import dense, dense_adjoint
-from schnet_calc.kernels.cpu.geometry import geometry, shares
+from schnet_calc.kernels.cpu.geometry import carve, geometry, shares, words
 from schnet_calc.kernels.cpu.grading import grade
 from schnet_calc.kernels.cpu.pairs import convolve, convolve_adjoint, convolve_slopes, pull_together
 
@@ -185,12 +185,12 @@ def backwards(part, n_parts, arrivals, meetings, mine, weights, shared, x, slope
 
 
 @inner
-def evaluate_part(part, arrivals, structure, weights, shared, results):  # type: ignore[no-untyped-def]
+def evaluate_part(part, arrivals, structure, weights, shared, space, results):  # type: ignore[no-untyped-def]
     """What one of several threads does: a range of the pairs, and a range of the atoms.
 
     In common (T + 1 + n_parts, N, K) are the features before the convolutions, a gradient and each part's
-    sums. Arrays are filled, not returned: numba calls Python to make them, and a signal whose handler
-    raises there (Ctrl-C) is lost in a SystemError, or worse.
+    sums; space (words,) is for my pairs. Arrays are filled, not returned: numba calls Python to make them, and a
+    signal whose handler raises there (Ctrl-C) is lost in a SystemError, or worse.
     """
     numbers, positions, i, j, shifts = structure
     n_parts, n_blocks = results.forces.shape[0], n_blocks_of(weights)
@@ -198,9 +198,11 @@ def evaluate_part(part, arrivals, structure, weights, shared, results):  # type:
 
     # My pairs: distances, unit vectors, and where each looks into the filters' tables.
     here = slice(i.shape[0] * part // n_parts, i.shape[0] * (part + 1) // n_parts)
-    near, knot, w, unit, length, closest, shortest = geometry(
-        positions, i[here], j[here], shifts[here], weights
+    near, knot, w, unit, length, s = carve(space, here.stop - here.start, like)
+    n_pairs, closest, shortest = geometry(
+        positions, i[here], j[here], shifts[here], weights, near, knot, w, unit, length
     )
+    near, s = near[:n_pairs], s[:n_pairs]
     results.nearest[part, 0], results.nearest[part, 1] = here.start + closest, shortest
 
     # My atoms: embedding, and what the first layer makes of it.
@@ -221,7 +223,8 @@ def evaluate_part(part, arrivals, structure, weights, shared, results):  # type:
     graded = results.grades[first : last if results.grades.shape[0] > 0 else first]
     energies, summed = results.energies[first:last], results.summed[part]
     read_out(x, numbers[first:last], weights, energies, graded, summed)
-    s = np.zeros(near.shape[0], like.dtype)
+    for p in range(n_pairs):
+        s[p] = 0
     meetings = backwards(part, n_parts, arrivals, meetings, mine, weights, shared, x, slopes, s)
     if meetings < 0:
         return
@@ -234,15 +237,17 @@ def evaluate_part(part, arrivals, structure, weights, shared, results):  # type:
 
 
 @jit
-def evaluate(part, arrivals, turns, starts, structures, weights, shared, results):  # type: ignore[no-untyped-def]
+def evaluate(part, arrivals, turns, starts, structures, weights, shared, space, results):  # type: ignore[no-untyped-def]
     """One structure with all parts, or many, which share no atoms, that the parts take in turn.
 
-    Starts are two arrays (B + 1,): where the atoms and the pairs of each of the B structures begin.
+    Space (parts, words) is for the pairs of each part of one structure. Starts are two arrays (B + 1,): where the
+    atoms and the pairs of each of the B structures begin.
     """
     atoms, pairs = starts
     n_structures, n_blocks = atoms.shape[0] - 1, n_blocks_of(weights)
-    k, me, meeting, space, filled = 0, part, arrivals, shared, results
+    k, me, meeting, common, filled = 0, part, arrivals, shared, results
     together = shared.shape[1] > 0
+    pairs_space = space[part if together else 0]
     alone = np.zeros(1, np.int64)
     while True:
         if not together:
@@ -253,7 +258,8 @@ def evaluate(part, arrivals, turns, starts, structures, weights, shared, results
         if not together:
             n_filters = weights.lifted.shape[1]
             own = rows((n_blocks + 2) * (b - a), n_filters, weights.embedding)
-            me, meeting, space = 0, alone, own.reshape(n_blocks + 2, b - a, n_filters)
+            me, meeting, common = 0, alone, own.reshape(n_blocks + 2, b - a, n_filters)
+            pairs_space = np.empty(words(q - p, weights.embedding.itemsize))
             wanted = b if results.features.shape[0] > 0 else a
             graded = b if results.grades.shape[0] > 0 else a
             filled = Results(
@@ -273,7 +279,7 @@ def evaluate(part, arrivals, turns, starts, structures, weights, shared, results
             structures.shifts[p:q],
         )
         # Called in one place only: its code is copied to wherever it is called.
-        evaluate_part(me, meeting, structure, weights, space, filled)
+        evaluate_part(me, meeting, structure, weights, common, pairs_space, filled)
         if together:
             return
     wait(arrivals, 0, shared.shape[0] - n_blocks - 1)
