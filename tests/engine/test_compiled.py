@@ -1,5 +1,7 @@
 """The compiled engine against automatic differentiation; the lists that it keeps."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
@@ -40,6 +42,35 @@ def test_forces_are_those_of_the_oracle(models, dtype):
             scale = max(1.0, float(np.abs(a.forces).max()))
             assert abs(a.energy - b.energy) < energy * len(atoms) * scale
             np.testing.assert_allclose(b.forces, a.forces, atol=force * scale)
+
+
+@pytest.mark.parametrize("n_features", [48, 64, 96, 128])
+def test_loops_that_are_unrolled_and_those_that_are_not(tmp_path, n_features):
+    path = write_model(tmp_path / "model.pt", n_features=n_features)
+    atoms = bulk("Si", cubic=True) * (2, 2, 1)
+    atoms.rattle(0.1, seed=1)
+    oracle = SchNetCalculator(path, device="cpu", dtype="float64", engine="script")
+    compiled = SchNetCalculator(path, device="cpu", dtype="float64", engine="compiled")
+    for a, b in zip(oracle.evaluate([atoms]), compiled.evaluate([atoms]), strict=True):
+        np.testing.assert_allclose(b.forces, a.forces, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(b.stress, a.stress, rtol=0, atol=1e-7)
+
+
+def test_space_for_pairs_is_the_next_structures(models):
+    """Kept from call to call, by each thread: neither a larger nor a smaller structure leaves anything behind."""
+    calculator = SchNetCalculator(models["float64"], device="cpu")
+    structures = [bulk("Si", cubic=True) * (k, 1, 1) for k in (1, 4, 2, 9)]
+    for seed, atoms in enumerate(structures):
+        atoms.rattle(0.1, seed=seed)
+    alone = [calculator.evaluate([atoms])[0].forces for atoms in structures]
+    for order in ((3, 0, 2, 1), (0, 3, 1, 2)):
+        for k in order:
+            np.testing.assert_array_equal(calculator.evaluate([structures[k]])[0].forces, alone[k])
+    with ThreadPoolExecutor(2) as pool:
+        calculators = [SchNetCalculator(models["float64"], device="cpu") for _ in structures]
+        found = list(pool.map(lambda k: calculators[k].evaluate([structures[k]])[0].forces, range(4)))
+    for ours, forces in zip(found, alone, strict=True):
+        np.testing.assert_array_equal(ours, forces)
 
 
 def test_replicas_of_a_batch_have_lists_of_their_own(models):

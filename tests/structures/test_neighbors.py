@@ -51,6 +51,22 @@ def test_no_pair_is_missed_while_the_list_is_kept(atoms, monkeypatch):
         assert found == key_set(whole(*arrays, cutoff), atoms.positions, cutoff)
 
 
+def test_who_looks_less_far_gets_the_near_pairs_of_the_same_list():
+    """All that come so close before the list is made again, and few more: the guard looks at them in each step."""
+    lists, rng = NeighborLists(), np.random.default_rng(2)
+    atoms = bulk("Si", cubic=True) * (3, 3, 3)
+    for step in range(30):
+        atoms.positions += rng.normal(scale=0.04, size=atoms.positions.shape)
+        structure = Structure.from_atoms(atoms)
+        arrays = (atoms.positions, atoms.cell.array, atoms.pbc)
+        far, near = lists.pairs(0, structure, 8.0), lists.pairs(0, structure, 3.0)
+        assert lists.pairs(0, structure, 8.0) is far
+        for cutoff, pairs in ((8.0, far), (3.0, near)):
+            found = key_set(pairs, atoms.positions, cutoff)
+            assert found == key_set(half_pairs(*arrays, cutoff), atoms.positions, cutoff)
+        assert step == 0 or len(near.i) < len(far.i) / 5
+
+
 @pytest.mark.parametrize("pbc", [(0, 0, 1), (1, 1, 0), (1, 0, 0)], ids=str)
 def test_wires_and_slabs_are_not_taken_for_heaps(pbc, monkeypatch):
     """Along open directions atoms are as far apart as they are."""
