@@ -7,8 +7,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from schnet_calc.errors import BadStructureError, TooManyPairsError
+from schnet_calc.errors import TooManyPairsError
 from schnet_calc.memory import available_memory
+from schnet_calc.structures.boxes import checked_box
 from schnet_calc.structures.cell_lists import pairs_of_images, walled
 from schnet_calc.structures.structure import Structure
 from schnet_calc.structures.vacuum import Folded, fold
@@ -87,7 +88,7 @@ def half_pairs(
         They would not fit into memory: a tiny cell, or many atoms in one place.
     """
     periodic = bool(np.any(pbc))
-    box = _checked_box(cell, pbc, cutoff) if periodic else np.eye(3)
+    box = checked_box(cell, pbc, cutoff) if periodic else np.eye(3)
     if periodic or len(positions) > ALL_PAIRS_LIMIT:
         _check_number(positions, box, pbc, cutoff)
         if np.isfinite(cutoff):
@@ -247,24 +248,6 @@ class _Kept:
         )
 
 
-def _checked_box(cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float) -> NDArray[np.float64]:
-    """The cell, completed along open directions; errors where it is none."""
-    if not np.isfinite(cutoff):
-        raise BadStructureError("a periodic structure has no end of pairs: this model needs a cutoff")
-    box = np.array(cell, dtype=float)
-    lengths = np.linalg.norm(box, axis=1)
-    for axis in range(3):
-        if pbc[axis] and not lengths[axis] > 0:
-            raise BadStructureError(
-                f"the structure is periodic along axis {axis}, but that cell vector is zero"
-            )
-    box = _complete(box, pbc)
-    lengths = np.linalg.norm(box, axis=1)
-    if not abs(np.linalg.det(box / lengths[:, None])) > 1e-9:
-        raise BadStructureError(f"the lattice vectors of the cell do not span a volume: {box.tolist()}")
-    return box
-
-
 def _check_number(
     positions: NDArray[np.float64], box: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
 ) -> None:
@@ -300,16 +283,3 @@ def _with_cells(
         return found
     i, j, images = pairs_of_images(folded, surrounded, cutoff)
     return HalfPairs(i, j, (images + folded.home[i] - folded.home[j]) @ box)
-
-
-def _complete(box: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The cell with unit vectors, orthogonal to the periodic ones, along open directions."""
-    if np.all(pbc):
-        return box
-    completed = box.copy()
-    _, _, basis = np.linalg.svd(box[np.asarray(pbc, dtype=bool)])
-    spare = list(basis[int(np.sum(pbc)) :])
-    for axis in range(3):
-        if not pbc[axis]:
-            completed[axis] = spare.pop()
-    return completed

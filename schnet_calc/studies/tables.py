@@ -75,6 +75,13 @@ ROWS = {
         ),
         ThesisRow(
             "4.2",
+            "LUMO",
+            "qm9_lumo",
+            ("qm9/eight.toml", "qm9/orbitals.toml", "qm9/lumo.toml", "qm9/lumo_2.toml"),
+            {"lumo, kcal/mol": 0.78},
+        ),
+        ThesisRow(
+            "4.2",
             "sums and R²",
             "qm9_sums",
             ("qm9/sums.toml", "qm9/sums_2.toml"),
@@ -85,6 +92,13 @@ ROWS = {
                 "cv, cal/mol/K": 0.033,
             },
             "theirs one network each",
+        ),
+        ThesisRow(
+            "4.2",
+            "R²",
+            "qm9_r2",
+            ("qm9/sums.toml", "qm9/sums_2.toml", "qm9/r2.toml", "qm9/r2_2.toml"),
+            {"r2, Bohr²": 0.073},
         ),
     ),
     "materials": (

@@ -211,8 +211,7 @@ def evaluate_part(part, arrivals, structure, weights, shared, space, results):  
     slopes = rows(n_blocks * (last - first), n_features, like).reshape(n_blocks, last - first, n_features)
     look_up(weights.embedding, numbers[first:last], x)
     look_up(weights.lifted, numbers[first:last], shared[0, first:last])
-    share = shares(structure, weights, first, last)
-    mine = Portion(near, knot, w, share, first, last)
+    mine = Portion(near, knot, w, shares(structure, weights, first, last), first, last)
     meetings = forwards(part, n_parts, arrivals, mine, weights, shared, x, slopes)
     if meetings < 0:
         return
@@ -223,8 +222,7 @@ def evaluate_part(part, arrivals, structure, weights, shared, space, results):  
     graded = results.grades[first : last if results.grades.shape[0] > 0 else first]
     energies, summed = results.energies[first:last], results.summed[part]
     read_out(x, numbers[first:last], weights, energies, graded, summed)
-    for p in range(n_pairs):
-        s[p] = 0
+    clear(s.reshape(1, n_pairs))
     meetings = backwards(part, n_parts, arrivals, meetings, mine, weights, shared, x, slopes, s)
     if meetings < 0:
         return
