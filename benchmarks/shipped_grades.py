@@ -44,7 +44,7 @@ CONFIGS = {
     "qm9_h298": "qm9/h298.toml",
     "qm9_lumo": "qm9/lumo_2.toml",
     "qm9_orbitals": "qm9/orbitals.toml",
-    "qm9_r2": "qm9/r2_2.toml",
+    "qm9_r2": "qm9/r2_3.toml",
     "qm9_sums": "qm9/sums_2.toml",
     "qm9_u298": "qm9/u298.toml",
     "silicon": "silicon/train.toml",

@@ -20,9 +20,9 @@ SLACK = 1.5
 """The limit by the largest distance of any atom of training and validation frames. In up to 3,000 frames that a
 shipped model has not seen, at its training's temperature, the largest distance is 0.1 to 1.5 times that: it is the
 rarest atom of many."""
-WHOLE_SLACK = 1.1
-"""The same for the root mean square over a molecule, which scatters less: 0.2 to 1.2 times, and for two of
-thirteen models beyond 1.1 in one frame of 1,941."""
+WHOLE_SLACK = 1.25
+"""The same for the root mean square over a molecule, which scatters less: 0.2 to 1.2 times. Beads of C20 at 300 K,
+which move more than the data of 500 K, reach 1.16 times."""
 ENOUGH = 10
 """Atoms of an element by units of the layer from which on their covariance is taken as it is."""
 MOST_FRAMES = 10_000

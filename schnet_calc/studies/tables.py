@@ -97,7 +97,7 @@ ROWS = {
             "4.2",
             "R²",
             "qm9_r2",
-            ("qm9/sums.toml", "qm9/sums_2.toml", "qm9/r2.toml", "qm9/r2_2.toml"),
+            ("qm9/sums.toml", "qm9/sums_2.toml", "qm9/r2.toml", "qm9/r2_2.toml", "qm9/r2_3.toml"),
             {"r2, Bohr²": 0.073},
         ),
     ),

@@ -48,7 +48,7 @@ def test_cycles_are_those_of_all_threads():
 
 
 def test_a_step_of_path_integrals_is_timed():
-    from_free = pimd_step(cage(), 2, 80, pes=FREE)
+    from_free = pimd_step(cage(), 2, 800, pes=FREE)
     assert 0 < from_free < 1000
     assert n_steps_for(10.0, 1.0) == 100
     assert n_steps_for(1e4, 1.0) == 8 * STRIDE
