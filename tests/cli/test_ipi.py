@@ -19,6 +19,15 @@ pytestmark = pytest.mark.slow
 SHORT = ("--model", "c20", "--temperature", "300", "--beads", "2", "--device", "cpu")
 
 
+@pytest.fixture
+def cage(tmp_path):
+    """A cage whose beads the model knows."""
+    atoms = dodecahedron()
+    atoms.rattle(0.02, seed=0)
+    ase.io.write(tmp_path / "cage.xyz", atoms)
+    return tmp_path / "cage.xyz"
+
+
 def test_pimd(run, cage, tmp_path, figures):
     """The numbers of both transports agree; a run is not overwritten."""
     numbers = {}
