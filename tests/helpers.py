@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from schnet_calc.data.frames import Frames
 from schnet_calc.data.qm9 import COLUMNS, PARTS
 from schnet_calc.engine import make_engine
-from schnet_calc.guard.statistics import grades_of_data
+from schnet_calc.guard.statistics import statistics_of_data
 from schnet_calc.ipi.outputs import read_properties
 from schnet_calc.ipi.settings import PIMDSettings
 from schnet_calc.modelfile import load_potential, save_model
@@ -101,7 +101,7 @@ def graded_file(
     save_model(path, random_network(dtype, **options), REFERENCES)
     potential = load_potential(path)
     new = frames_of(unseen, energies) if unseen else None
-    grades = grades_of_data(make_engine([potential], device="cpu"), frames_of(images), new)
+    grades, _ = statistics_of_data(make_engine([potential], device="cpu"), frames_of(images), new)
     rewrite_model(path, potential, {}, grades)
     return path
 

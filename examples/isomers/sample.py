@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.data import Split
 from schnet_calc.data.qm9 import read_qm9
+from schnet_calc.folders import replaced
 from schnet_calc.references import reference_calculator
 from schnet_calc.studies.isomer_data import FORMULA, are_isomers
 
@@ -148,9 +149,8 @@ def _kept_or_computed(
     """Frames of a molecule; none, which is kept too, where the labels failed."""
     if not path.exists():
         found = move(atoms, calculator, seed, n_frames) or {key: np.zeros(0) for key in KEYS}
-        scratch = path.with_suffix(".tmp.npz")
-        np.savez(scratch, **found)  # type: ignore[arg-type]
-        scratch.replace(path)
+        with replaced(path) as scratch, scratch.open("wb") as stream:
+            np.savez(stream, **found)  # type: ignore[arg-type]
     with np.load(path) as archive:
         return {key: archive[key] for key in KEYS}
 
@@ -159,20 +159,19 @@ def _write(
     folder: Path, kept: list[dict[str, NDArray[np.float64]]], rows: list[int], n_frames: int
 ) -> tuple[Path, Path]:
     paths = folder / "frames.npz", folder / "split.npz"
-    scratch = folder / "frames.tmp.npz"
-    np.savez_compressed(
-        scratch,
-        z=np.repeat(sorted(FORMULA), [FORMULA[z] for z in sorted(FORMULA)]),
-        R=np.concatenate([f["R"] for f in kept]).astype(np.float32),
-        E=np.concatenate([f["E"] for f in kept]),
-        F=np.concatenate([f["F"] for f in kept]).astype(np.float32),
-        qm9_row=np.repeat(rows, n_frames),
-        name="iso17-xtb",
-        theory=THEORY,
-        e_unit="eV",
-        r_unit="Ang",
-    )
-    scratch.replace(paths[0])
+    with replaced(paths[0]) as scratch, scratch.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            z=np.repeat(sorted(FORMULA), [FORMULA[z] for z in sorted(FORMULA)]),
+            R=np.concatenate([f["R"] for f in kept]).astype(np.float32),
+            E=np.concatenate([f["E"] for f in kept]),
+            F=np.concatenate([f["F"] for f in kept]).astype(np.float32),
+            qm9_row=np.repeat(rows, n_frames),
+            name="iso17-xtb",
+            theory=THEORY,
+            e_unit="eV",
+            r_unit="Ang",
+        )
     split_isomers(len(kept), n_frames).save(paths[1])
     return paths
 

@@ -62,16 +62,6 @@ class Moments(NamedTuple):
         return cls(count, mean, total / count)
 
 
-def grades_of_data(
-    engine: Engine,
-    train: Frames,
-    unseen: Frames | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> Grades:
-    """Return the first of :func:`statistics_of_data`."""
-    return statistics_of_data(engine, train, unseen, progress)[0]
-
-
 def statistics_of_data(
     engine: Engine,
     train: Frames,

@@ -170,8 +170,7 @@ class SkinList:
     ) -> HalfPairs:
         kept = self._kept
         if kept is None or len(kept.positions) != len(positions):
-            pairs = half_pairs(positions, cell, pbc, self.cutoff)
-            kept = self._kept = _Kept(positions.copy(), cell.copy(), pbc.copy(), self.cutoff, 0.0, pairs)
+            kept = self._made(positions, cell, pbc, 0.0)
         return kept.pairs
 
 

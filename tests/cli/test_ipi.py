@@ -16,16 +16,9 @@ from schnet_calc.studies.c20 import dodecahedron
 
 pytestmark = pytest.mark.slow
 
+RATTLED = 0.02
+"""Å, of the cage: little enough that the model knows its beads."""
 SHORT = ("--model", "c20", "--temperature", "300", "--beads", "2", "--device", "cpu")
-
-
-@pytest.fixture
-def cage(tmp_path):
-    """A cage whose beads the model knows."""
-    atoms = dodecahedron()
-    atoms.rattle(0.02, seed=0)
-    ase.io.write(tmp_path / "cage.xyz", atoms)
-    return tmp_path / "cage.xyz"
 
 
 def test_pimd(run, cage, tmp_path, figures):

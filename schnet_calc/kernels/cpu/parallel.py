@@ -119,7 +119,8 @@ def evaluate_joined(
     """
     results = _results(len(joined.numbers), 1, len(starts[0]) - 1, weights, features)
     shared = _shared(weights, n_parts, 0)
-    if not _run(n_parts, starts, joined, weights, shared, _space(1, 0), results):
+    # Threads make room for the pairs of each structure; what is kept for a single one stays.
+    if not _run(n_parts, starts, joined, weights, shared, np.empty((1, 0)), results):
         return evaluate_joined(joined, starts, weights, 1, features)
     return results
 
