@@ -9,11 +9,11 @@ whatever its size. i-PI integrates as many oscillators of one kind as one system
 
 The quantities of one run share its fluctuations, so a run is judged as a whole: Hotelling's T² of the replicas'
 deviations from the exact values has a known distribution. Of single comparisons, some are beyond two standard
-errors by chance; how many, and how far the largest of so many may be, is printed below the table.
+errors by chance; how many, and how far the largest of so many may be, is printed below the table. ``--write`` puts
+these sentences into a page, and the table into ``docs/tables/pimd.csv``.
 """
 
 import argparse
-import re
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,6 +34,7 @@ from schnet_calc.ipi.input import INPUT, PIMDSettings, write_input
 from schnet_calc.ipi.outputs import read_properties
 from schnet_calc.ipi.server import Server
 from schnet_calc.simulate.ring_polymers import Bath, Integrator
+from verification.pages import fill
 from verification.rings import harmonic_gyration, trotter_averages, trotter_gyration
 
 KELVIN, QUANTUM, N_ATOMS, REPLICAS = 300.0, 0.1, 20, 24
@@ -53,7 +54,6 @@ CONSTANT_OF_ONE = NAMES[1:3] + NAMES[4:]
 """Of a single bead these don't fluctuate."""
 CERTAIN = 0.01
 """A verdict is wrong by chance so often."""
-BEGIN, END = "<!-- pimd_proofs -->", "<!-- end of pimd_proofs -->"
 PES = """
 import numpy as np
 __DRIVER_NAME__, __DRIVER_CLASS__ = "wells", "Wells"
@@ -232,31 +232,37 @@ def verdict(who: str, several: np.ndarray, freedom: float, largest: bool) -> str
     return text
 
 
-def in_cells(found: Estimate | None, exact: float) -> str:
+def in_cells(found: Estimate | None, exact: float) -> list[str]:
     """An average, and how far off it is in standard errors; without one where the run is too short for that."""
     if found is None or np.isnan(found.error):
-        return " | " if found is None else f"{found.value:.4g} | "
-    return f"{found} | {off(found, exact):+.1f}"
+        return ["" if found is None else f"{found.value:.4g}", ""]
+    return [str(found), f"{off(found, exact):+.1f}"]
 
 
-def report(rows: Sequence[Row], runs: Sequence[float]) -> str:
-    """The table, and what it says."""
+def table(rows: Sequence[Row]) -> list[list[str]]:
+    """The table, with its head."""
     beside = any(row.i_pi is not None for row in rows)
-    lines = ["| wells | beads | | exact | without i-PI | σ |" + " i-PI | σ |" * beside]
-    lines += ["|---" * (6 + 2 * beside) + "|"]
+    head = ["wells", "beads", "quantity", "exact", "without i-PI", "σ"]
+    lines = [head + ["i-PI", "σ of i-PI"] * beside]
     for row in sorted(rows, key=lambda r: list(WELLS).index(r.kind)):
-        first = f"| {row.kind} | {row.beads} | {row.name} | {row.exact:.5f} "
-        last = f"| {in_cells(row.i_pi, row.exact)} |" * beside
-        lines.append(f"{first}| {in_cells(row.ours, row.exact)} {last or '|'}")
+        first = [row.kind, str(row.beads), row.name, f"{row.exact:.5f}"]
+        lines.append(first + in_cells(row.ours, row.exact) + in_cells(row.i_pi, row.exact) * beside)
+    return lines
+
+
+def conclusion(rows: Sequence[Row], runs: Sequence[float]) -> str:
+    """What the table says."""
+    lines = []
     for who, freedom in (("ours", REPLICAS - 1.0), ("i_pi", np.inf)):
         found = np.array([off(getattr(row, who), row.exact) for row in rows])
         if np.any(found):
             name = "Without i-PI" if who == "ours" else "i-PI"
-            lines += ["", verdict(name, found[found != 0], freedom, who == "ours") + "."]
+            lines.append(f"- {verdict(name, found[found != 0], freedom, who == 'ours')}.")
     together = stats.combine_pvalues(runs, method="fisher").pvalue
-    text = f"The {len(runs)} runs as wholes (Hotelling's T²): the least probable has p = {min(runs):.2g}, "
-    lines += ["", text + f"all together (Fisher) p = {together:.2g}."]
-    return "\n".join(lines)
+    text = (
+        f"- The {len(runs)} runs as wholes (Hotelling's T²): the least probable has p = {min(runs):.2g}, "
+    )
+    return "\n".join([*lines, text + f"all together (Fisher) p = {together:.2g}."])
 
 
 def main() -> None:
@@ -278,16 +284,8 @@ def main() -> None:
             runs.append(probability)
             print(f"{kind}, {beads} beads: p = {probability:.2g}", flush=True)
             if options.write is not None:
-                write(report(rows, runs), options.write)
-    print(report(rows, runs))
-
-
-def write(text: str, path: Path) -> None:
-    """Put the table into a page, between its two marks."""
-    page, pattern = path.read_text(), re.escape(BEGIN) + ".*" + re.escape(END)
-    if not re.search(pattern, page, re.DOTALL):
-        raise SystemExit(f"{path} has no place for the table: {BEGIN} ... {END}")
-    path.write_text(re.sub(pattern, lambda _: f"{BEGIN}\n{text}\n{END}", page, flags=re.DOTALL))
+                fill(options.write, "pimd_proofs", conclusion(rows, runs), table(rows))
+    print(*(" | ".join(line) for line in table(rows)), conclusion(rows, runs), sep="\n")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
     python benchmarks/verify.py [--only WORD] [--quick] [--keep FILE] [--write docs/verification.md]
 
-The rows stand in ``benchmarks/verification/``. With ``--keep``, what was found stays in a file as soon as it is
+``--write`` puts the table into ``docs/tables/verification.csv`` and its summary into the page. The rows stand in
+``benchmarks/verification/``. With ``--keep``, what was found stays in a file as soon as it is
 known, and rows whose module is the same as then aren't run again: a run that was stopped goes on, and sections that
 were run one by one (``--only``) make one page. Remove the file when the package has changed.
 
@@ -21,10 +22,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from verification import Outcome, Row, all_rows
+from verification.pages import fill
 
-START, END = "<!-- rows -->", "<!-- end of rows -->"
-"""Between them the page has the table."""
-HEAD = "| quantity | compared with | ours | theirs | tolerance |\n|---|---|---|---|---|"
+HEAD = ["section", "quantity", "numbers", "compared with", "ours", "theirs", "tolerance"]
 
 
 def number(value: float, tolerance: float) -> str:
@@ -38,19 +38,35 @@ def number(value: float, tolerance: float) -> str:
     return text if tolerance else text.rstrip("0").rstrip(".")
 
 
-def line(row: Row, outcome: Outcome | None) -> str:
-    """Write a row of the page's table."""
+def cells(row: Row, outcome: Outcome | None) -> list[str]:
+    """Write a row of the table."""
     tolerance = f"{100 * row.tolerance:g} %" if row.relative else f"{row.tolerance:g}"
-    unit = f" {row.unit}" if row.unit else ""
-    quantity = f"{row.quantity},{unit}" if unit else row.quantity
+    quantity = f"{row.quantity}, {row.unit}" if row.unit else row.quantity
     if outcome is None:
-        return f"| {quantity} | {row.against} | | | {tolerance}, **not run** |"
-    if outcome.count > 1:
-        quantity += f" ({outcome.count})"
+        return [row.section, quantity, "", row.against, "", "", f"{tolerance}, not run"]
     size = row.tolerance * (abs(outcome.theirs) if row.relative else 1.0)
     ours, theirs = (number(x, size) for x in (outcome.ours, outcome.theirs))
-    failed = "" if outcome.passed else ", **failed**"
-    return f"| {quantity} | {row.against} | {ours} | {theirs} | {tolerance}{failed} |"
+    failed = "" if outcome.passed else ", failed"
+    return [row.section, quantity, str(outcome.count), row.against, ours, theirs, f"{tolerance}{failed}"]
+
+
+def share(entry: list[str]) -> float:
+    """Return the deviation of a row of the table as a share of its tolerance."""
+    ours, theirs, tolerance = entry[-3:]
+    words = tolerance.split(",")[0].split()
+    allowed = float(words[0]) * (0.01 * abs(float(theirs)) if words[1:] else 1.0) if ours else 0.0
+    return abs(float(ours) - float(theirs)) / allowed if allowed else 0.0
+
+
+def summary(table: list[list[str]]) -> str:
+    """Say how many comparisons the rows of a table make, and which differs most."""
+    good = sum("," not in entry[-1] for entry in table)
+    compared = sum(int(entry[2] or 0) for entry in table)
+    worst = max(table, key=share)
+    return (
+        f"{good} of {len(table)} rows pass; they compare {compared:,} numbers. The largest deviation is "
+        f"{100 * share(worst):.0f} % of the\ntolerance: {worst[1]}: {worst[4]} beside {worst[5]}."
+    )
 
 
 def try_row(row: Row) -> Outcome | None:
@@ -103,7 +119,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="rows whose section or quantity has this word")
     parser.add_argument("--quick", action="store_true", help="without the slow rows")
     parser.add_argument("--keep", type=Path, help="a file of what was found; rows in it aren't run again")
-    parser.add_argument("--write", type=Path, help="a page whose table is replaced")
+    parser.add_argument("--write", type=Path, help="a page whose summary and table are replaced")
     options = parser.parse_args()
     word = options.only.lower()
     rows = [r for r in all_rows() if word in f"{r.section} {r.quantity}".lower()]
@@ -112,30 +128,27 @@ def main() -> int:
         parser.error(f"no row has the word {options.only!r}")
     if options.write and (word or options.quick):
         parser.error("--write is for all rows, without --only and --quick; --keep joins parts")
-    total, text, good = run_all(rows, Kept(options.keep))
-    print(f"\n{total}")
+    table, good = run_all(rows, Kept(options.keep))
+    print(f"\n{summary(table)}")
     if options.write:
-        page = options.write.read_text()
-        before, after = page.split(START)[0], page.split(END)[1]
-        options.write.write_text(f"{before}{START}\n{total}\n{text}\n{END}{after}")
+        fill(options.write, "rows", summary(table), [HEAD, *table])
     return 0 if good else 1
 
 
-def run_all(rows: list[Row], kept: Kept) -> tuple[str, str, bool]:
-    """Run what isn't kept; a sentence, the page's table, and whether all rows pass."""
-    text, section, good = "", "", 0
+def run_all(rows: list[Row], kept: Kept) -> tuple[list[list[str]], bool]:
+    """Run what isn't kept; the table, and whether all rows pass."""
+    table: list[list[str]] = []
+    good = 0
     for row in rows:
-        if row.section != section:
-            section = row.section
-            text += f"\n## {section}\n\n{HEAD}\n"
-            print(f"\n{section}", flush=True)
+        if not table or row.section != table[-1][0]:
+            print(f"\n{row.section}", flush=True)
         outcome = kept.of(row)
         if outcome is None and (outcome := try_row(row)) is not None:
             kept.add(row, outcome)
         good += outcome is not None and outcome.passed
-        text += line(row, outcome) + "\n"
-        print(line(row, outcome), flush=True)
-    return f"{good} of {len(rows)} rows pass.", text, good == len(rows)
+        table.append(cells(row, outcome))
+        print(" | ".join(table[-1][1:]), flush=True)
+    return table, good == len(rows)
 
 
 if __name__ == "__main__":
