@@ -12,8 +12,8 @@ from schnet_calc.cli.console import print_table, stages_shown, write_json
 from schnet_calc.cli.data import LabelOptions
 from schnet_calc.cli.doubts import tell_doubts
 from schnet_calc.cli.options import (
-    EvaluationOptions,
     Flat,
+    FrameOptions,
     ModelName,
     OutputOptions,
     OutputPath,
@@ -50,14 +50,6 @@ def info(model: ModelName, *, card: bool = False, json: Path | None = None) -> N
                 {"file": found.path, **rows_of(found.metadata), **described(found.metadata.training)},
             )
         write_json(json, found.metadata.raw)
-
-
-@dataclass(frozen=True)
-class FrameOptions(EvaluationOptions):
-    """How labelled frames are evaluated, whose errors are wanted whether the model knows them or not."""
-
-    on_doubt: str = "ignore"
-    """For structures outside of what the model knows: warn, ignore, stop, or an .extxyz file to write them to."""
 
 
 def _labels_of_training(model: str, data: Path) -> Labels | None:

@@ -60,6 +60,14 @@ class EvaluationOptions:
 
 
 @dataclass(frozen=True)
+class FrameOptions(EvaluationOptions):
+    """How frames are evaluated of which all results are wanted, whether the model knows them or not."""
+
+    on_doubt: str = "ignore"
+    """For frames outside of what the model knows: warn, ignore, stop, or an .extxyz file to write them to."""
+
+
+@dataclass(frozen=True)
 class _Named:
     model: str
     """A model file, or the name of a shipped model; several joined by + make a committee."""

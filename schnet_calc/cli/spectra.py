@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from schnet_calc.cli.console import command_line, listed, print_table, stages_shown, write_json
 from schnet_calc.cli.options import (
-    EvaluationOptions,
     Flat,
+    FrameOptions,
     OutputOptions,
     OutputPath,
     check_files,
@@ -35,14 +35,6 @@ class Beside:
     """JSON of the command modes, to draw the harmonic lines too."""
     experiment: Path | None = None
     """Measured lines or curve, as for the command modes."""
-
-
-@dataclass(frozen=True)
-class FrameOptions(EvaluationOptions):
-    """How the dipoles of frames are computed, which the guard has seen when they were made."""
-
-    on_doubt: str = "ignore"
-    """For frames outside of what the model knows: warn, ignore, stop, or an .extxyz file to write them to."""
 
 
 @dataclass(frozen=True)

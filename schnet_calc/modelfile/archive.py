@@ -93,11 +93,15 @@ def read_archive(path: Path) -> Archive:
 
 def contents_sha256(entries: dict[str, bytes]) -> str:
     """Return the hash of all entries of an archive, by their names within its folder, but the metadata."""
+    return entries_sha256({name: x for name, x in entries.items() if name != f"extra/{METADATA}"})
+
+
+def entries_sha256(entries: dict[str, bytes]) -> str:
+    """Return the hash of entries by name."""
     digest = hashlib.sha256()
     for name in sorted(entries):
-        if name != f"extra/{METADATA}":
-            digest.update(f"{name} {len(entries[name])}\n".encode())
-            digest.update(entries[name])
+        digest.update(f"{name} {len(entries[name])}\n".encode())
+        digest.update(entries[name])
     return digest.hexdigest()
 
 

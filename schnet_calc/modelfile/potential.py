@@ -9,7 +9,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from schnet_calc.errors import ModelFileError
-from schnet_calc.modelfile.archive import Archive
+from schnet_calc.modelfile.archive import Archive, entries_sha256
 from schnet_calc.modelfile.grades import Grades
 from schnet_calc.modelfile.metadata import Metadata
 from schnet_calc.nn import ARCHITECTURES, Network, upgraded_weights
@@ -124,13 +124,4 @@ def weights_sha256(weights: dict[str, torch.Tensor]) -> str:
         tensor = weights[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
-
-
-def entries_sha256(entries: dict[str, bytes]) -> str:
-    """Return the hash of the entries of a file."""
-    digest = hashlib.sha256()
-    for name in sorted(entries):
-        digest.update(f"{name} {len(entries[name])}\n".encode())
-        digest.update(entries[name])
     return digest.hexdigest()

@@ -1,9 +1,11 @@
 """Rows of the thesis's tables beside shipped models: QM9 (4.2), crystals (4.3), C20 (5.6)."""
 
+import tomllib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,97 +46,17 @@ UNITS = {
     "Bohr²": 1.0,
     "cal/mol/K": 1.0,
 }
-ROWS = {
-    "qm9": (
-        ThesisRow(
-            "4.2",
-            "QM9, N = 110,000, T = 6",
-            "qm9",
-            ("qm9/u0.toml", "qm9/u0_2.toml"),
-            {"energy, kcal/mol": 0.32},
-            "U0; molecules at their minima",
-        ),
-        ThesisRow("4.2", "U at 298 K", "qm9_u298", ("qm9/u298.toml",), {"energy, kcal/mol": 0.44}),
-        ThesisRow("4.2", "H", "qm9_h298", ("qm9/h298.toml",), {"energy, kcal/mol": 0.32}),
-        ThesisRow("4.2", "G", "qm9_g298", ("qm9/g298.toml", "qm9/g298_2.toml"), {"energy, kcal/mol": 0.32}),
-        ThesisRow(
-            "4.2",
-            "dipole, latent charges",
-            "qm9_dipole",
-            ("qm9/dipole.toml", "qm9/dipole_2.toml"),
-            {"dipole_length, D": 0.033},
-        ),
-        ThesisRow("4.2", "gap", "qm9_gap", ("qm9/gap.toml",), {"gap, kcal/mol": 1.45}),
-        ThesisRow(
-            "4.2",
-            "HOMO, LUMO and gap in one network",
-            "qm9_orbitals",
-            ("qm9/eight.toml", "qm9/orbitals.toml"),
-            {"homo, kcal/mol": 0.95, "lumo, kcal/mol": 0.78, "gap, kcal/mol": 1.45},
-            "theirs one network each",
-        ),
-        ThesisRow(
-            "4.2",
-            "LUMO",
-            "qm9_lumo",
-            ("qm9/eight.toml", "qm9/orbitals.toml", "qm9/lumo.toml", "qm9/lumo_2.toml"),
-            {"lumo, kcal/mol": 0.78},
-        ),
-        ThesisRow(
-            "4.2",
-            "sums and R²",
-            "qm9_sums",
-            ("qm9/sums.toml", "qm9/sums_2.toml"),
-            {
-                "zpve, kcal/mol": 0.039,
-                "polarizability, Bohr³": 0.235,
-                "r2, Bohr²": 0.073,
-                "cv, cal/mol/K": 0.033,
-            },
-            "theirs one network each",
-        ),
-        ThesisRow(
-            "4.2",
-            "R²",
-            "qm9_r2",
-            ("qm9/sums.toml", "qm9/sums_2.toml", "qm9/r2.toml", "qm9/r2_2.toml", "qm9/r2_3.toml"),
-            {"r2, Bohr²": 0.073},
-        ),
-    ),
-    "materials": (
-        ThesisRow(
-            "4.3",
-            "crystals, N = 3,000",
-            "materials_3000",
-            ("materials/3000.toml",),
-            {"formation_energy, eV/atom": 0.127},
-        ),
-        ThesisRow(
-            "4.3",
-            "crystals, N = 30,000",
-            "materials",
-            ("materials/30000.toml",),
-            {"formation_energy, eV/atom": 0.035},
-            "theirs at N = 60,000",
-        ),
-    ),
-    "c20": (
-        ThesisRow(
-            "5.6",
-            "T = 3, F = 128",
-            "c20",
-            tuple(f"c20/{part}.toml" for part in ("1_adam", "2_soap", "3_cosine", "4_cosine", "5_cosine")),
-            {"energy, kcal/mol": 0.188, "forces, kcal/mol/Å": 0.197},
-        ),
-        ThesisRow(
-            "5.6",
-            "T = 6, F = 128",
-            "c20_accurate",
-            ("c20/accurate.toml", *(f"c20/accurate_{k}.toml" for k in (2, 3, 4, 5))),
-            {"energy, kcal/mol": 0.100, "forces, kcal/mol/Å": 0.120},
-        ),
-    ),
-}
+
+
+def _rows() -> dict[str, tuple[ThesisRow, ...]]:
+    tables = tomllib.loads((resources.files("schnet_calc.studies") / "thesis_rows.toml").read_text("utf-8"))
+    return {
+        name: tuple(ThesisRow(**{**row, "configs": tuple(row["configs"])}) for row in rows)
+        for name, rows in tables.items()
+    }
+
+
+ROWS = _rows()
 """What is in the tables; for C20 the thesis's labels are PBE+vdW-TS, ours a surface fitted to it."""
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from h2co_card import with_error
-from schnet_calc import load_model
 from schnet_calc.analysis.averages import Estimate
 from schnet_calc.analysis.spectrum import Spectrum
 from schnet_calc.simulate.spectrum import DynamicSpectra
@@ -97,8 +96,7 @@ def test_the_study_from_start_to_end(tmp_path, monkeypatch):
         run().to_dict()["molecules"]["D2CO"]["classical"]
         == (first.to_dict()["molecules"]["D2CO"]["classical"])
     )
-    metadata = load_model("h2co").potential.metadata.raw
-    page = write_h2co_report(first, StudyPage(tmp_path, metadata, "h2co", "schnet-calc h2co")).read_text()
+    page = write_h2co_report(first, StudyPage(tmp_path, "h2co", "schnet-calc h2co")).read_text()
     assert "without thermostat; TRPMD" in page
     assert (tmp_path / "D2CO_spectra.pdf").exists() or (tmp_path / "D2CO_spectra.png").exists()
 

@@ -22,15 +22,13 @@ def c20(*, settings: Annotated[C20Settings, Flat] = C20Settings(), out: C20Outpu
     """The C20 study: relaxation, bonds, normal modes and MD, with figures and a page."""
     output = out.output
     check_model(settings.model)
-    from schnet_calc.modelfile import load_potential
     from schnet_calc.studies.c20 import study_c20
     from schnet_calc.studies.c20_page import write_c20_report
     from schnet_calc.studies.study_page import StudyPage
 
     with stages_shown() as stages:
         study = study_c20(output, settings, stages)
-    metadata = load_potential(settings.model).metadata.raw
-    page = write_c20_report(study, StudyPage(output, metadata, settings.model, command_line()))
+    page = write_c20_report(study, StudyPage(output, settings.model, command_line()))
     lengths = ", ".join(f"{c.mean:.3f} Å ({len(c.members)})" for c in study.bond_classes)
     print_table(
         "C20",

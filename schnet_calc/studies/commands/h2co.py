@@ -28,15 +28,13 @@ def h2co(
     """
     output = out.output
     check_model(settings.model)
-    from schnet_calc.modelfile import load_potential
     from schnet_calc.studies.h2co import MEASURED, study_h2co, whole
     from schnet_calc.studies.h2co_page import write_h2co_report
     from schnet_calc.studies.study_page import StudyPage
 
     with stages_shown() as stages:
         study = study_h2co(output, settings, stages)
-    metadata = load_potential(settings.model).metadata.raw
-    page = write_h2co_report(study, StudyPage(output, metadata, settings.model, command_line()))
+    page = write_h2co_report(study, StudyPage(output, settings.model, command_line()))
     rows = {}
     for m in study.molecules:
         for name, values in (

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from cyclopts import Parameter
+
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
 from schnet_calc.cli.options import Flat, OutputPath
 from schnet_calc.studies.commands.columns import print_columns
@@ -22,38 +24,21 @@ class TableOptions:
 
 
 Options = Annotated[TableOptions, Flat]
+TrainedPath = Annotated[OutputPath, Parameter(help="Folder of the trainings.")]
 
 
-def qm9(*, options: Options = TableOptions(), output: OutputPath = Path("runs/qm9")) -> None:
-    """Table 4.2: molecules of QM9, U0.
-
-    Parameters
-    ----------
-    output
-        Folder of the trainings.
-    """
+def qm9(*, options: Options = TableOptions(), output: TrainedPath = Path("runs/qm9")) -> None:
+    """Table 4.2: molecules of QM9, U0."""
     _repeat("qm9", options, output)
 
 
-def materials(*, options: Options = TableOptions(), output: OutputPath = Path("runs/materials")) -> None:
-    """Table 4.3: formation energies of crystals.
-
-    Parameters
-    ----------
-    output
-        Folder of the trainings.
-    """
+def materials(*, options: Options = TableOptions(), output: TrainedPath = Path("runs/materials")) -> None:
+    """Table 4.3: formation energies of crystals."""
     _repeat("materials", options, output)
 
 
-def c20(*, options: Options = TableOptions(), output: OutputPath = Path("runs/c20")) -> None:
-    """Table 5.6: energies and forces of C20.
-
-    Parameters
-    ----------
-    output
-        Folder of the trainings.
-    """
+def c20(*, options: Options = TableOptions(), output: TrainedPath = Path("runs/c20")) -> None:
+    """Table 5.6: energies and forces of C20."""
     _repeat("c20", options, output)
 
 

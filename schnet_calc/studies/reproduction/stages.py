@@ -189,8 +189,7 @@ def c20(pieces: Pieces, data: Path | None, progress: Progress) -> None:
     """Run the C20 study; nothing else is needed; arguments as for :func:`inside`."""
     place = pieces.folder / "c20"
     study = study_c20(place, progress=progress)
-    metadata = load_potential("c20").metadata.raw
-    write_c20_report(study, StudyPage(place, metadata, "c20", "schnet-calc c20"))
+    write_c20_report(study, StudyPage(place, "c20", "schnet-calc c20"))
     for figure, name, caption in (
         ("5.4", "cage", "Bonds of equal length share a colour; 1.41, 1.45 and 1.52 Å in the thesis."),
         ("5.5", "spectrum", "The model above, the surface of the labels below."),
