@@ -27,6 +27,7 @@ from schnet_calc.engine import make_engine
 from schnet_calc.guard.statistics import statistics_of_data
 from schnet_calc.ipi.outputs import read_properties
 from schnet_calc.ipi.settings import PIMDSettings
+from schnet_calc.ipi.wire import Request, header
 from schnet_calc.modelfile import load_potential, save_model
 from schnet_calc.modelfile.archive import METADATA
 from schnet_calc.modelfile.saving import rewrite_model
@@ -331,3 +332,11 @@ def write_qm9(folder: Path, molecules: Sequence[ase.Atoms]) -> Path:
                     row[column] = str(-1.0 - 0.1 * j - 0.01 * len(atoms))
                 writer.writerow(row)
     return folder
+
+
+def encode_request(request: Request) -> bytes:
+    """POSDATA as i-PI sends it."""
+    count = np.int32(request.positions.shape[1]).tobytes()
+    cells = np.stack((request.cells, np.linalg.inv(request.cells)), axis=1)
+    parts = (count, cells.tobytes()) if len(request.cells) > 1 else (cells.tobytes(), count)
+    return header("POSDATA") + b"".join(parts) + request.positions.tobytes()

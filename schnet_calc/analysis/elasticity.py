@@ -90,7 +90,8 @@ def elastic_averages(constants: NDArray[np.float64]) -> ElasticAverages:
     lowest = float(np.linalg.eigvalsh(c)[0])
     bounds = []
     for matrix, voigt in ((c, True), (np.linalg.inv(c), False)):
-        straight, across, shear = matrix[:3, :3].trace(), _off_diagonal(matrix), matrix[3:, 3:].trace()
+        across = float(matrix[0, 1] + matrix[0, 2] + matrix[1, 2])
+        straight, shear = matrix[:3, :3].trace(), matrix[3:, 3:].trace()
         if voigt:
             bounds.append(((straight + 2 * across) / 9, (straight - across + 3 * shear) / 15))
         else:
@@ -100,7 +101,3 @@ def elastic_averages(constants: NDArray[np.float64]) -> ElasticAverages:
     young = 9 * bulk * shear / (3 * bulk + shear)
     poisson = (3 * bulk - 2 * shear) / (6 * bulk + 2 * shear)
     return ElasticAverages(bulk, shear, young, poisson, lowest, hydrostatic)
-
-
-def _off_diagonal(matrix: Any) -> float:
-    return float(matrix[0, 1] + matrix[0, 2] + matrix[1, 2])

@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.markup import escape
 
@@ -33,7 +32,7 @@ TRACEBACK = "--traceback"
 def main() -> None:
     """Entry point: expected errors become one line and exit code 1; SIGTERM and SIGHUP end like Ctrl-C."""
     for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, _interrupt)
+        signal.signal(name, signal.default_int_handler)
     with _logging():
         _run()
 
@@ -82,7 +81,3 @@ def _expected() -> tuple[type[Exception], ...]:
     """:data:`EXPECTED`, and what reading a damaged file of weights raises, if any was read."""
     found = getattr(sys.modules.get("safetensors"), "SafetensorError", None)
     return EXPECTED if found is None else (*EXPECTED, found)
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt

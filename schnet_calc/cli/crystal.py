@@ -50,9 +50,7 @@ def crystal(
         found = crystal_properties(atoms, calculator, *astuple(settings))
     output.mkdir(parents=True, exist_ok=True)
     ase.io.write(output / "relaxed.extxyz", found.atoms)
-    figure, axes = plots.new_figure(5.5, 3.6)
-    plots.draw_equation_of_state(axes, found.volumes, found.energies)
-    plots.save_figure(figure, output / "equation_of_state")
+    plots.draw_to(output / "equation_of_state", plots.draw_equation_of_state, found.volumes, found.energies)
     rows = _rows(found)
     if found.phonons is not None:
         lowest, highest = found.phonons.lowest, found.phonons.frequencies.max()
@@ -60,12 +58,8 @@ def crystal(
             "all real" if found.phonons.stable else f"imaginary ones down to {-lowest:.0f}i cm⁻¹"
         )
         rows |= _corners(found.phonons)
-        figure, axes = plots.new_figure(5.5, 3.6)
-        dispersion = found.phonons
-        plots.draw_phonons(
-            axes, dispersion.distances, dispersion.frequencies, dispersion.corners, dispersion.exact
-        )
-        plots.save_figure(figure, output / "phonons")
+        lines = (found.phonons.distances, found.phonons.frequencies, found.phonons.corners)
+        plots.draw_to(output / "phonons", plots.draw_phonons, *lines, found.phonons.exact)
     print_table(f"crystal of {found.atoms.get_chemical_formula()}", {**rows, "folder": output})
     write_json(
         out.json or output / "crystal.json", {"task": "crystal", **calculator.todict(), **found.to_dict()}

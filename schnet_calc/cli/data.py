@@ -62,13 +62,13 @@ def data(
     rows = _rows(frames, found)
     for warning in dict.fromkeys([*found.warnings, *label_warnings(frames)]):
         err.print(f"[yellow]warning:[/yellow] {escape(told(warning))}", soft_wrap=True)
-    figure, axes = plots.new_figure(11, 3.2, 3)
-    plots.draw_overview(axes, found)
-    files = plots.save_figure(figure, out.output)
-    figure, ax = plots.new_figure(4.5, 4.5, subplot_kw={"projection": "3d"})
+    files = plots.draw_to(out.output, plots.draw_overview, found, size=(11, 3.2), columns=3)
     k = frame % len(frames)
-    plots.draw_frame(ax, frames.atoms(k), np.nan_to_num(frames.forces[frames.rows(k)]))
-    files += plots.save_figure(figure, f"{out.output}_frame{k}")
+    arrows = np.nan_to_num(frames.forces[frames.rows(k)])
+    drawn: Any = (plots.draw_frame, frames.atoms(k), arrows)
+    files += plots.draw_to(
+        f"{out.output}_frame{k}", *drawn, size=(4.5, 4.5), subplot_kw={"projection": "3d"}
+    )
     print_table(file.name, rows | {"files": listed(*files)})
     write_json(out.json, values)
 

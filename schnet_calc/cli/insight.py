@@ -149,9 +149,7 @@ def _sensitivity(potential: "Potential", symbols: list[str], output: Path) -> Fi
         name = "-".join(pair)
         found[name] = distance_sensitivity(potential, pair, distances)
         yield f"sensitivity_{name}", found[name], ""
-    figure, axes = plots.new_figure(6, 4)
-    plots.draw_sensitivity(axes, distances, found)
-    plots.save_figure(figure, output / "sensitivity")
+    plots.draw_to(output / "sensitivity", plots.draw_sensitivity, distances, found, size=(6, 4))
     yield "sensitivity_distances", distances, ""
 
 
@@ -160,9 +158,7 @@ def _embeddings(potential: "Potential", output: Path) -> Findings:
     from schnet_calc.insight import embedding_components
 
     components = embedding_components(potential)
-    figure, axes = plots.new_figure(4.6, 4)
-    plots.draw_embeddings(axes, components)
-    plots.save_figure(figure, output / "embeddings")
+    plots.draw_to(output / "embeddings", plots.draw_embeddings, components, size=(4.6, 4))
     share = f"{100 * components.explained[:2].sum():.0f} % of the variance in two components"
     yield "embeddings", components.values, share
 
@@ -172,9 +168,8 @@ def _contributions(potential: "Potential", images: "list[ase.Atoms]", ring: int,
     from schnet_calc.insight import atom_contributions, ring_energies
 
     contributions = atom_contributions(potential, images)
-    figure, axes = plots.new_figure(6, 1.2 + 0.8 * len(contributions.by_element()))
-    plots.draw_contributions(axes, contributions)
-    plots.save_figure(figure, output / "contributions")
+    size = (6, 1.2 + 0.8 * len(contributions.by_element()))
+    plots.draw_to(output / "contributions", plots.draw_contributions, contributions, size=size)
     means = ", ".join(
         f"{k} {e.mean():.3f} ± {e.std():.3f} eV" for k, e in contributions.by_element().items()
     )
@@ -185,9 +180,7 @@ def _contributions(potential: "Potential", images: "list[ase.Atoms]", ring: int,
     rings = ring_energies(potential, images[0], ring, None)
     yield "ring_energies", rings.energies, f"{len(rings.energies)} rings of {ring}"
     if len(rings.energies):
-        figure, axes = plots.new_figure(5, 4)
-        plots.draw_rings(axes, images[0], rings)
-        plots.save_figure(figure, output / "rings")
+        plots.draw_to(output / "rings", plots.draw_rings, images[0], rings, size=(5, 4))
         yield "rings", rings.members, ""
 
 
@@ -196,9 +189,7 @@ def _attribution(potential: "Potential", atoms: "ase.Atoms", output: Path) -> Fi
     from schnet_calc.insight import attribute
 
     shares = attribute(potential, atoms)
-    figure, axes = plots.new_figure(5, 4)
-    plots.draw_attribution(axes, atoms, shares)
-    plots.save_figure(figure, output / "attribution")
+    plots.draw_to(output / "attribution", plots.draw_attribution, atoms, shares, size=(5, 4))
     text = (
         f"{shares.pairs.sum():.4f} eV of pairs, {shares.energy - shares.baseline:.4f} eV from the baseline"
     )

@@ -98,9 +98,7 @@ def pimd(
     chosen, bias = with_beads(settings, beads, atoms, model.model, model.to_dict())
     run = _run(atoms, model, chosen, out.output, count, resume)
     table, result = run.table(), run.estimators()
-    figure, axes = plots.new_figure(9, 3.2, 2)
-    plots.draw_pimd(axes, table)
-    plots.save_figure(figure, out.output / "pimd")
+    plots.draw_to(out.output / "pimd", plots.draw_pimd, table, size=(9, 3.2), columns=2)
     rows = {
         "time": f"{table['time'][-1]:.3f} ps, {chosen.beads} beads"
         + (f", {count} replicas" if count else ""),

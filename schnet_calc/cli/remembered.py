@@ -13,7 +13,8 @@ NAME = "settings.json"
 def remember(settings: RunConfig, folder: Path) -> None:
     """Write the settings of a run that begins or goes on; those of another run in the folder stay."""
     path = folder / NAME
-    if path.exists() and remembered(folder) != settings and not _begun(folder):
+    begun = any(folder.rglob("checkpoint.safetensors"))
+    if path.exists() and remembered(folder) != settings and not begun:
         path.unlink()
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +35,3 @@ def remembered_labels(model: Path, data: Path) -> Labels | None:
     if settings is None or Path(settings.data.file).absolute() != data.absolute():
         return None
     return settings.data.labels
-
-
-def _begun(folder: Path) -> bool:
-    return any(folder.rglob("checkpoint.safetensors"))

@@ -72,9 +72,7 @@ def relax(
     with stages_shown():
         result = run(atoms, calculator, **{**asdict(settings), "pressure": settings.pressure * GPa})
     ase.io.write(output, result.atoms)
-    figure, axes = plots.new_figure(5.5, 3.6)
-    plots.draw_relaxation(axes, result.energies)
-    figures = plots.save_figure(figure, output.with_suffix(""))
+    figures = plots.draw_to(output.with_suffix(""), plots.draw_relaxation, result.energies)
     rows = {
         "converged": result.converged,
         "steps": result.steps,
@@ -139,9 +137,7 @@ def neb(
         band = relax_band(*ends, calculator, settings.images, settings.fmax, settings.steps)
     path = Path(f"{out.output}.traj")
     ase.io.write(path, band.images)
-    figure, axes = plots.new_figure(5.5, 3.6)
-    plots.draw_band(axes, band.images)
-    figures = plots.save_figure(figure, out.output)
+    figures = plots.draw_to(out.output, plots.draw_band, band.images)
     values = band.to_dict()
     print_table(
         f"{first.name} to {last.name}",
@@ -207,9 +203,8 @@ def md(
         else:
             run = run_md(atoms, calculator, settings, out.output, resume, progress)
             means = run.averages()
-    figure, axes = plots.new_figure(9, 3.2, 2)
-    plots.draw_energy_and_temperature(axes, run.table())
-    figures = plots.save_figure(figure, out.output / "md")
+    drawn = (plots.draw_energy_and_temperature, run.table())
+    figures = plots.draw_to(out.output / "md", *drawn, size=(9, 3.2), columns=2)
     rows, numbers = _told(run, means, settings, len(atoms), replicas)
     told = {"speed": speed(settings.n_steps), "doubtful_structures": calculator.guard.count}
     rows |= {name.replace("_", " "): value for name, value in told.items()}

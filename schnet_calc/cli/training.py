@@ -113,9 +113,7 @@ def _show(run: "Run", test: "Evaluation | None", out: TrainOutput) -> None:
     from schnet_calc import plots
 
     output = out.output
-    figure, axes = plots.new_figure(5.5, 3.6)
-    plots.draw_learning_curve(axes, output / "metrics.csv")
-    figures = plots.save_figure(figure, output / "learning_curve")
+    figures = plots.draw_to(output / "learning_curve", plots.draw_learning_curve, output / "metrics.csv")
     files = listed(output / "model.pt", output / "metrics.csv", *figures)
     rows = {"steps": run.step, "time of the steps": clock(run.seconds)}
     if test is not None:

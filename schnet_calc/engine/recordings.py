@@ -237,7 +237,7 @@ class Recording:
     def _load_pairs(self, pairs: Sequence[HalfPairs], sizes: Sequence[int]) -> None:
         batch, starts = self.batch, np.cumsum([0, *sizes])
         first_atoms = np.append(starts, np.full(len(batch.first_atoms) - len(starts), starts[-1]))
-        self._copy("first_atoms", first_atoms)
+        batch.first_atoms.copy_(torch.from_numpy(first_atoms.astype(np.int32)))
         receivers, senders, shifts = self._directed(pairs, starts)
         n_atoms, n_pairs = len(batch.numbers), len(receivers)
         batch.receivers.fill_(n_atoms)
@@ -268,7 +268,3 @@ class Recording:
         half = [torch.from_numpy(x.astype(np.int32)).to(device) for x in (i, j)]
         receivers, order = torch.sort(torch.cat(half), stable=True)
         return receivers, torch.cat(half[::-1])[order], torch.cat((shifts, -shifts))[order]
-
-    def _copy(self, name: str, values: NDArray) -> None:
-        target: Tensor = getattr(self.batch, name)
-        target.copy_(torch.from_numpy(values.astype(np.int32)))

@@ -189,14 +189,6 @@ def header(name: str) -> bytes:
     return name.ljust(HEADER).encode("ascii")
 
 
-def encode_request(request: Request) -> bytes:
-    """POSDATA as i-PI sends it; for tests and for servers."""
-    count = np.int32(request.positions.shape[1]).tobytes()
-    cells = np.stack((request.cells, np.linalg.inv(request.cells)), axis=1)
-    parts = (count, cells.tobytes()) if len(request.cells) > 1 else (cells.tobytes(), count)
-    return header("POSDATA") + b"".join(parts) + request.positions.tobytes()
-
-
 def encode_reply(reply: Reply) -> bytes:
     """FORCEREADY with its data; the same layout for one structure and for a batch."""
     parts = [

@@ -109,7 +109,9 @@ class LabelStore:
                 if key in self.entries or key in added:
                     continue
                 values = {"key": key, "kind": kind, "round": round_, "status": PLANNED}
-                row = database.write(_bare(atoms), values, data={"info": _plain_info(atoms)})
+                # What calculators may look for: charge, spin ...
+                plain = {k: v for k, v in atoms.info.items() if isinstance(v, (bool, int, float, str))}
+                row = database.write(_bare(atoms), values, data={"info": plain})
                 added[key] = StoredLabel(row, kind, round_, PLANNED)
         self.entries |= added
         return keys
@@ -237,11 +239,6 @@ def _bare(atoms: ase.Atoms) -> ase.Atoms:
 
 
 KEPT = ("initial_charges", "initial_magmoms", "masses")
-
-
-def _plain_info(atoms: ase.Atoms) -> dict[str, Any]:
-    """What calculators may look for: charge, spin ..."""
-    return {k: v for k, v in atoms.info.items() if isinstance(v, (bool, int, float, str))}
 
 
 def _restored(row: Any) -> ase.Atoms:

@@ -1,10 +1,9 @@
 """Hyperparameters in a model file: of the types that a network's have, and no larger than networks are."""
 
-from collections.abc import Callable
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-from schnet_calc.modelfile.kinds import is_number, is_text, is_whole
+from schnet_calc.modelfile.kinds import Check, is_number, is_text, is_whole, object_of
 from schnet_calc.nn import NetworkConfig
 
 LIMITS = {"n_features": 8192, "n_filters": 8192, "n_gaussians": 10_000, "n_interactions": 100}
@@ -23,7 +22,7 @@ def hyperparameter_fault(kind: type[NetworkConfig], values: dict[str, Any]) -> s
         if name not in values or (value is None and optional):
             continue
         plain = next((t for t in (hint, *get_args(hint)) if t in KINDS), None)
-        fits, rule = SEVERAL.get(name) or KINDS.get(plain, (_any, ""))
+        fits, rule = SEVERAL.get(name) or KINDS.get(plain, (lambda _: True, ""))
         if name in LIMITS:
             fits, rule = _whole_up_to(LIMITS[name]), f"a whole number up to {LIMITS[name]}"
         if not fits(value):
@@ -32,34 +31,25 @@ def hyperparameter_fault(kind: type[NetworkConfig], values: dict[str, Any]) -> s
     return None
 
 
-def _whole_up_to(most: int) -> Callable[[Any], bool]:
+def _whole_up_to(most: int) -> Check:
     return lambda x: is_whole(x) and 0 < x <= most
-
-
-def _any(_: Any) -> bool:
-    return True
 
 
 def _are_widths(x: Any) -> bool:
     return isinstance(x, list) and len(x) <= MOST_LAYERS and all(map(_whole_up_to(LIMITS["n_features"]), x))
 
 
-def _are_heads(x: Any) -> bool:
-    return (
-        isinstance(x, dict)
-        and len(x) <= MOST_HEADS
-        and all(is_text(k) and is_text(v) for k, v in x.items())
-    )
-
-
-KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
+KINDS: dict[Any, tuple[Check, str]] = {
     bool: (lambda x: isinstance(x, bool), "true or false"),
     int: (is_whole, "a whole number"),
     float: (is_number, "a finite number"),
     str: (is_text, "a name"),
 }
-SEVERAL: dict[str, tuple[Callable[[Any], bool], str]] = {
+SEVERAL: dict[str, tuple[Check, str]] = {
     "output_layers": (_are_widths, f"at most {MOST_LAYERS} widths"),
-    "heads": (_are_heads, f"at most {MOST_HEADS} reductions by name"),
+    "heads": (
+        lambda x: object_of(is_text)(x) and len(x) <= MOST_HEADS,
+        f"at most {MOST_HEADS} reductions by name",
+    ),
 }
 """Rules of what is no single value, by name."""

@@ -1,7 +1,10 @@
 """Kinds of plain values in files from elsewhere."""
 
 import math
+from collections.abc import Callable
 from typing import Any
+
+Check = Callable[[Any], bool]
 
 LONGEST_TEXT = 10_000
 """Characters of a name or sentence."""
@@ -23,3 +26,13 @@ def is_whole(x: Any) -> bool:
 def is_text(x: Any) -> bool:
     """Return whether it is a text that is not too long."""
     return isinstance(x, str) and len(x) <= LONGEST_TEXT
+
+
+def is_object(x: Any) -> bool:
+    """Return whether it is an object of JSON."""
+    return isinstance(x, dict)
+
+
+def object_of(fits: Check, key: Check = is_text) -> Check:
+    """Return what tells whether something is an object whose keys and values are of their kinds."""
+    return lambda x: isinstance(x, dict) and all(key(k) and fits(v) for k, v in x.items())

@@ -9,7 +9,7 @@ from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.archive import METADATA
 from schnet_calc.modelfile.bounded_json import parse_bounded
 from schnet_calc.modelfile.hyperparameters import hyperparameter_fault
-from schnet_calc.modelfile.kinds import is_number, is_text, is_whole
+from schnet_calc.modelfile.kinds import is_number, is_object, is_text, is_whole, object_of
 from schnet_calc.modelfile.training_record import training_fault
 from schnet_calc.nn import ARCHITECTURES, MAX_ATOMIC_NUMBER, NetworkConfig, network_config
 
@@ -158,14 +158,6 @@ def _are_energies(x: Any) -> bool:
     )
 
 
-def _are_elements(x: Any) -> bool:
-    return isinstance(x, list) and bool(x) and all(map(_is_atomic_number, x))
-
-
-def _are_outputs(x: Any) -> bool:
-    return isinstance(x, dict) and all(is_text(k) and is_text(v) for k, v in x.items())
-
-
 RULES: dict[str, Any] = {
     "format_version": (lambda x: is_whole(x) and x > 0, "a whole number above zero"),
     "architecture": (lambda x: is_text(x) and len(x) <= 100, "a name"),
@@ -173,13 +165,16 @@ RULES: dict[str, Any] = {
         lambda x: x is None or (is_number(x) and 0 < x <= CUTOFFS[1]),
         f"a positive number of Å up to {CUTOFFS[1]:g}, or null",
     ),
-    "elements": (_are_elements, "a list with at least one atomic number"),
+    "elements": (
+        lambda x: isinstance(x, list) and bool(x) and all(map(_is_atomic_number, x)),
+        "a list with at least one atomic number",
+    ),
     "reference_energies_ev": (_are_energies, "finite energies by atomic number"),
     "dtype": (lambda x: x in ("float32", "float64"), "float32 or float64"),
     "units": (lambda x: x == UNITS, f"{UNITS}, the only units here"),
-    "hyperparameters": (lambda x: isinstance(x, dict), "an object"),
-    "training": (lambda x: isinstance(x, dict), "an object"),
-    "outputs": (_are_outputs, "units by name"),
+    "hyperparameters": (is_object, "an object"),
+    "training": (is_object, "an object"),
+    "outputs": (object_of(is_text), "units by name"),
     "contents_sha256": (lambda x: x is None or isinstance(x, str), "a hash"),
     "weights_sha256": (lambda x: x is None or isinstance(x, str), "a hash"),
 }

@@ -1,13 +1,10 @@
 """What a model file says of its training: all that others read of it, checked."""
 
-from collections.abc import Callable
 from typing import Any
 
 from ase.data import atomic_numbers
 
-from schnet_calc.modelfile.kinds import is_number, is_text, is_whole
-
-Check = Callable[[Any], bool]
+from schnet_calc.modelfile.kinds import Check, is_number, is_object, is_text, is_whole, object_of
 
 
 def training_fault(training: dict[str, Any]) -> str | None:
@@ -22,16 +19,8 @@ def training_fault(training: dict[str, Any]) -> str | None:
     return None
 
 
-def _object_of(fits: Check, key: Check = is_text) -> Check:
-    return lambda x: isinstance(x, dict) and all(key(k) and fits(v) for k, v in x.items())
-
-
 def _is_count(x: Any) -> bool:
     return is_whole(x) and 0 <= x < 2**60
-
-
-def _is_duration(x: Any) -> bool:
-    return is_number(x) and x >= 0
 
 
 def _is_range(x: Any) -> bool:
@@ -56,30 +45,30 @@ def _are_texts(x: Any) -> bool:
 
 
 RULES: dict[str, tuple[Check, str]] = {
-    "data": (lambda x: is_text(x) or _object_of(is_text)(x), "texts of at most 10,000 characters by name"),
+    "data": (lambda x: is_text(x) or object_of(is_text)(x), "texts of at most 10,000 characters by name"),
     "n_train": (_is_count, "a whole number"),
     "steps": (_is_count, "a whole number"),
-    "seconds": (_is_duration, "a number that is not negative"),
+    "seconds": (lambda x: is_number(x) and x >= 0, "a number that is not negative"),
     "command": (is_text, "a text of at most 10,000 characters"),
-    "validation_errors": (_object_of(_is_error), "numbers by name"),
-    "test_errors": (_object_of(_is_error), "numbers by name"),
+    "validation_errors": (object_of(_is_error), "numbers by name"),
+    "test_errors": (object_of(_is_error), "numbers by name"),
     "distance_range_ang": (_is_range, "two numbers of Å"),
-    "config": (lambda x: isinstance(x, dict), "an object"),
+    "config": (is_object, "an object"),
     "domain": (
         lambda x: isinstance(x, dict) and None not in (x.get("shortest_ang"), x.get("coordination")),
         "an object with shortest_ang and coordination",
     ),
-    "source": (lambda x: isinstance(x, dict), "an object"),
+    "source": (is_object, "an object"),
 }
 """Of the values that are there and not null."""
 DOMAIN_RULES: dict[str, tuple[Check, str]] = {
-    "shortest_ang": (_object_of(is_number, _is_pair), "numbers of Å by pairs of symbols"),
-    "coordination": (_object_of(_is_range, _is_symbol), "two numbers by symbol"),
-    "neighbors": (_object_of(_object_of(_is_range, _is_symbol), _is_symbol), "two numbers by two symbols"),
+    "shortest_ang": (object_of(is_number, _is_pair), "numbers of Å by pairs of symbols"),
+    "coordination": (object_of(_is_range, _is_symbol), "two numbers by symbol"),
+    "neighbors": (object_of(object_of(_is_range, _is_symbol), _is_symbol), "two numbers by two symbols"),
     "formulas": (_are_texts, "a list of compositions"),
     "fragments": (_is_count, "a whole number"),
     "most_atoms": (_is_count, "a whole number"),
     "fewest_atoms": (_is_count, "a whole number"),
-    "energies_ev": (_object_of(_is_range), "two numbers of eV/atom by composition"),
+    "energies_ev": (object_of(_is_range), "two numbers of eV/atom by composition"),
     "environments": (_are_texts, "a list of neighbours of atoms"),
 }

@@ -71,12 +71,7 @@ class Architecture:
         return type(config) is self._config
 
 
-def _installed() -> dict[str, Architecture]:
-    """Networks of other packages, none of them imported."""
-    return {point.name: Architecture(None, point.value) for point in entry_points(group=GROUP)}
-
-
-ARCHITECTURES = _installed() | {
+ARCHITECTURES = {p.name: Architecture(None, p.value) for p in entry_points(group=GROUP)} | {
     "SchNet": Architecture(SchNetConfig, "schnet_calc.nn.schnet:SchNet"),
     "MeanSchNet": Architecture(MeanSchNetConfig, "schnet_calc.nn.mean_schnet:MeanSchNet"),
     "DTNN": Architecture(DTNNConfig, "schnet_calc.nn.dtnn:DTNN"),

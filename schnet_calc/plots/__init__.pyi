@@ -38,6 +38,7 @@ from .structures import (
 from .style import (
     COLORS as COLORS,
     class_color as class_color,
+    draw_to as draw_to,
     new_figure as new_figure,
     save_figure as save_figure,
 )

@@ -1,5 +1,6 @@
 """Figures and their looks."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,33 @@ def save_figure(figure: Figure, stem: str | Path) -> list[Path]:
         for path in paths:
             figure.savefig(path, dpi=160)
     return paths
+
+
+def draw_to(
+    stem: str | Path,
+    draw: Callable[..., Any],
+    *data: Any,
+    size: tuple[float, float] = (5.5, 3.6),
+    **how: Any,
+) -> list[Path]:
+    """Draw on the axes of a new figure, and save it.
+
+    Parameters
+    ----------
+    stem : path
+        Of the files, which get the endings of :func:`save_figure`.
+    draw : callable
+        Takes the axes and data.
+    *data
+        What is drawn.
+    size : tuple of float
+        Inches.
+    **how
+        As for :func:`new_figure`.
+    """
+    figure, axes = new_figure(*size, **how)
+    draw(axes, *data)
+    return save_figure(figure, stem)
 
 
 def class_color(k: int) -> str:

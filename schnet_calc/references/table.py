@@ -42,10 +42,6 @@ def _plugin(name: str) -> Any:
     return None if found is None else found.load()(method)
 
 
-def _pyscf(name: str) -> Any:
-    return PySCF(name) if "/" in name else None
-
-
 def _ase(name: str) -> Any:
     if name not in calculator_names:
         return None
@@ -61,7 +57,9 @@ def _ase(name: str) -> Any:
 REFERENCES: dict[str, Callable[[str], Any]] = {
     f"a method of tblite ({', '.join(XTB)})": _xtb,
     "a name of another package's, as NAME or NAME:METHOD": _plugin,
-    "a functional and a basis of PySCF, as in PBE/def2-SVP": _pyscf,
+    "a functional and a basis of PySCF, as in PBE/def2-SVP": lambda name: (
+        PySCF(name) if "/" in name else None
+    ),
     "the name of an ASE calculator": _ase,
 }
 """Kinds of names in words, and what makes a calculator of a name, or None where it is another kind's."""

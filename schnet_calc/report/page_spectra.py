@@ -58,11 +58,6 @@ def _drawn(both: dict[str, Any]) -> SimpleNamespace:
     return SimpleNamespace(**spectra)
 
 
-def _banded(one: dict[str, Any]) -> bool:
-    """Whether a spectrum has errors: that of a single run has none."""
-    return bool(np.any(np.array(one["error"])))
-
-
 def _dynamic(record: dict[str, Any], vibrations: dict[str, Any], stem: Path, name: str) -> Picture:
     infrared = any(both["infrared"] for both in record.values())
     figure, axes = plots.new_figure(10 if infrared else 7, 3.6, 1 + infrared, squeeze=False)
@@ -70,6 +65,7 @@ def _dynamic(record: dict[str, Any], vibrations: dict[str, Any], stem: Path, nam
         axes[0], {kind: _drawn(both) for kind, both in record.items()}, vibrations or None
     )
     each = [one for both in record.values() for one in (both["vibrational"], both["infrared"]) if one]
-    bands = "Bands are jackknife errors over replicas; dotted" if any(map(_banded, each)) else "Dotted"
+    banded = any(np.any(one["error"]) for one in each)  # a single run has none
+    bands = "Bands are jackknife errors over replicas; dotted" if banded else "Dotted"
     caption = f"From {name}. {bands}, the harmonic lines."
     return save_picture(figure, stem, "Spectra of the dynamics", caption)

@@ -126,7 +126,7 @@ def spectra(
         series, first.atoms.get_masses(), timestep, positions=by_positions, resolution=resolution
     )
     notes = dict.fromkeys(check_ensemble(run, density.resolution) for run in runs)
-    reached = _temperature(runs)
+    reached = mean_of_independent(np.concatenate([run.temperatures() for run in runs]))
     absorption = None
     if model is not None and "dipole" in model.outputs:
         dipoles = _dipoles([(run.atoms, beads) for run in runs for beads in run.beads], model)
@@ -139,11 +139,6 @@ def spectra(
         absorption = infrared_spectrum(dipoles, timestep, reached.value, quantum, resolution=resolution)
     kept = tuple(note for note in notes if note)
     return DynamicSpectra(density, absorption, reached, first.asked, kept)
-
-
-def _temperature(runs: Sequence[Dynamics]) -> Estimate:
-    """Of all replicas; its error from their scatter."""
-    return mean_of_independent(np.concatenate([run.temperatures() for run in runs]))
 
 
 def _dipoles(replicas: Sequence[tuple[ase.Atoms, Sequence[FloatArray]]], model: Model) -> list[FloatArray]:

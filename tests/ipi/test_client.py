@@ -13,6 +13,7 @@ import ase.io
 import numpy as np
 import pytest
 
+from helpers import encode_request
 from schnet_calc.ipi import (
     Address,
     Client,
@@ -23,7 +24,7 @@ from schnet_calc.ipi import (
     StructureError,
     WorkerError,
 )
-from schnet_calc.ipi.wire import Reply, Request, encode_request, header
+from schnet_calc.ipi.wire import Reply, Request, header
 
 N = 2
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from helpers import encode_request
 from schnet_calc.ipi.errors import ProtocolError
 from schnet_calc.ipi.wire import (
     Exit,
@@ -13,7 +14,6 @@ from schnet_calc.ipi.wire import (
     Request,
     Status,
     encode_reply,
-    encode_request,
     header,
 )
 

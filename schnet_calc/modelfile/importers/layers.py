@@ -1,5 +1,7 @@
 """Layers that both generations of SchNetPack, and PyTorch Geometric, have in common."""
 
+from torch import Tensor
+
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.importers import activations
 from schnet_calc.modelfile.importers.modules import Module
@@ -17,6 +19,11 @@ CUTOFFS = {
 def linear(layer: Module) -> Linear:
     """Return the weights of a dense layer."""
     return Linear(layer.tensor("weight"), layer.tensor("bias") if layer.has("bias") else None)
+
+
+def atomrefs(owner: Module) -> Tensor | None:
+    """Return the energies of elements (Z,), in the unit of the file, if a module has them as ``atomref``."""
+    return owner.child("atomref").tensor("weight").double() if owner.has("atomref") else None
 
 
 def read_cutoff(module: Module, function: str | None) -> Cutoff:

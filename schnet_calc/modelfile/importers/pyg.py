@@ -11,7 +11,7 @@ import torch
 
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.importers import activations
-from schnet_calc.modelfile.importers.layers import linear
+from schnet_calc.modelfile.importers.layers import atomrefs, linear
 from schnet_calc.modelfile.importers.modules import Module
 from schnet_calc.modelfile.importers.options import (
     UNKNOWN,
@@ -136,7 +136,7 @@ def _offsets(model: Module, parts: Parts, options: Options) -> None:
     mean, std, scale = (_number(name, model, options) for name in ("mean", "std", "scale"))
     if mean is not None and std is not None:
         parts.scale, parts.shift = std, mean
-    parts.atomrefs = model.child("atomref").tensor("weight").double() if model.has("atomref") else None
+    parts.atomrefs = atomrefs(model)
     if scale is not None:
         parts.scale, parts.shift = parts.scale * scale, parts.shift * scale
         parts.atomrefs = None if parts.atomrefs is None else parts.atomrefs * scale

@@ -14,11 +14,9 @@ all pairs count that they are given. The charge of ``charged_systems`` was witho
 
 from typing import Any
 
-from torch import Tensor
-
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.importers import activations
-from schnet_calc.modelfile.importers.layers import linear, read_cutoff, shared_activation
+from schnet_calc.modelfile.importers.layers import atomrefs, linear, read_cutoff, shared_activation
 from schnet_calc.modelfile.importers.modules import Module
 from schnet_calc.modelfile.importers.options import UNKNOWN, Options, read_flag, read_pooling
 from schnet_calc.modelfile.importers.parts import Block, Cutoff, Gaussians, Parts
@@ -55,7 +53,7 @@ def read_model(model: Module, options: Options) -> Parts:
         pooling=options.settle("pooling", _pooling(head), "sum", read_pooling),
         scale=head.child("standardize").number("stddev"),
         shift=head.child("standardize").number("mean"),
-        atomrefs=_atomrefs(head),
+        atomrefs=atomrefs(head),
         assumed=options.assumed,
     )
     if len(layers) > 1:
@@ -175,7 +173,3 @@ def _pooling(head: Module) -> Any:
             f"energies of atoms pooled by {pool.kind}: only sum and average are known here"
         )
     return "mean" if pool.value("average") else "sum"
-
-
-def _atomrefs(head: Module) -> Tensor | None:
-    return head.child("atomref").tensor("weight").double() if head.has("atomref") else None

@@ -98,7 +98,7 @@ def _key(key: Any) -> Any:
     return key if simple else Inert("key", (key,))
 
 
-def _put_items(target: Any, flat: list[Any]) -> None:
+def _put_items(flat: list[Any], target: Any) -> None:
     if len(flat) % 2:
         raise ValueError("a key without a value")
     if isinstance(target, Inert) and target.items is None:
@@ -109,7 +109,7 @@ def _put_items(target: Any, flat: list[Any]) -> None:
     items.update((_key(k), v) for k, v in zip(flat[::2], flat[1::2], strict=True))
 
 
-def _append(target: Any, values: list[Any]) -> None:
+def _append(values: list[Any], target: Any) -> None:
     if isinstance(target, Inert) and target.entries is None:
         target.entries = []
     entries = target.entries if isinstance(target, Inert) else target
@@ -148,33 +148,8 @@ def _tuple(n: int) -> Callable[[Unpickler], None]:
 
 def _dict(machine: Unpickler) -> None:
     flat, made = machine.pop_marked(), {}  # type: ignore[var-annotated]
-    _put_items(made, flat)
+    _put_items(flat, made)
     machine.push(made)
-
-
-def _set_item(machine: Unpickler) -> None:
-    value, key = machine.pop(), machine.pop()
-    _put_items(machine.top(), [key, value])
-
-
-def _stack_global(machine: Unpickler) -> None:
-    name, module = machine.pop(), machine.pop()
-    _named(machine, module, name)
-
-
-def _append_one(machine: Unpickler) -> None:
-    value = machine.pop()
-    _append(machine.top(), [value])
-
-
-def _append_marked(machine: Unpickler) -> None:
-    values = machine.pop_marked()
-    _append(machine.top(), values)
-
-
-def _set_marked(machine: Unpickler) -> None:
-    flat = machine.pop_marked()
-    _put_items(machine.top(), flat)
 
 
 def _remember(machine: Unpickler, index: int) -> None:
@@ -224,24 +199,25 @@ OPERATIONS: dict[int, Callable[[Unpickler], Any]] = {
     pickle.EMPTY_LIST[0]: lambda m: m.push([]),
     pickle.EMPTY_SET[0]: lambda m: m.push([]),
     pickle.LIST[0]: lambda m: m.push(m.pop_marked()),
-    pickle.APPEND[0]: _append_one,
-    pickle.APPENDS[0]: _append_marked,
-    pickle.ADDITEMS[0]: _append_marked,
+    pickle.APPEND[0]: lambda m: _append([m.pop()], m.top()),
+    pickle.APPENDS[0]: lambda m: _append(m.pop_marked(), m.top()),
+    pickle.ADDITEMS[0]: lambda m: _append(m.pop_marked(), m.top()),
     pickle.EMPTY_DICT[0]: lambda m: m.push({}),
     pickle.DICT[0]: _dict,
-    pickle.SETITEM[0]: _set_item,
-    pickle.SETITEMS[0]: _set_marked,
+    pickle.SETITEM[0]: lambda m: _put_items([m.pop(), m.pop()][::-1], m.top()),
+    pickle.SETITEMS[0]: lambda m: _put_items(m.pop_marked(), m.top()),
     pickle.BINGET[0]: lambda m: m.push(m.memo[m.number("<B")]),
     pickle.LONG_BINGET[0]: lambda m: m.push(m.memo[m.number("<I")]),
     pickle.BINPUT[0]: lambda m: _remember(m, m.number("<B")),
     pickle.LONG_BINPUT[0]: lambda m: _remember(m, m.number("<I")),
     pickle.MEMOIZE[0]: lambda m: _remember(m, len(m.memo)),
     pickle.GLOBAL[0]: lambda m: _named(m, m.line(), m.line()),
-    pickle.STACK_GLOBAL[0]: _stack_global,
+    pickle.STACK_GLOBAL[0]: lambda m: _named(m, name=m.pop(), module=m.pop()),
     pickle.REDUCE[0]: _reduce,
     pickle.NEWOBJ[0]: _reduce,
     pickle.NEWOBJ_EX[0]: _new_with_keywords,
     pickle.BUILD[0]: _build,
     pickle.BINPERSID[0]: lambda m: m.push(m.persistent(m.pop())),
 }
-"""What every instruction does. Those of protocol 0, whose texts Python would evaluate, are not among them."""
+"""What every instruction does, arguments taken off the stack in turn. Those of protocol 0, whose texts Python would
+evaluate, are not among them."""

@@ -73,9 +73,7 @@ def bench(*, what: Annotated[What, Flat] = What(), out: BenchOutput = BenchOutpu
     atoms = what.atoms or (64, 216, 1000, 4000, 20000)
     found = run_bench(atoms, peer, what.seconds, what.beads, err.print, what.model)
     _print_steps(found, peer is not None, max(atoms))
-    figure, axes = plots.new_figure(11, 3.6, len(panels(found)))
-    draw_bench(axes, found)
-    plots.save_figure(figure, out.output)
+    plots.draw_to(out.output, draw_bench, found, size=(11, 3.6), columns=len(panels(found)))
     write_json(out.json, {**found.to_dict(), "crystals": crystals})
 
 

@@ -51,7 +51,5 @@ def learning_curve(
     print_columns(
         title, ("network", "T", "training molecules", "ours", "thesis"), [p.cells() for p in points]
     )
-    figure, axes = plots.new_figure(5.5, 4)
-    draw_data_efficiency(axes, points, PUBLISHED)
-    plots.save_figure(figure, output / "learning_curve")
+    plots.draw_to(output / "learning_curve", draw_data_efficiency, points, PUBLISHED, size=(5.5, 4))
     write_json(json, {"points": [p.to_dict() for p in points]})

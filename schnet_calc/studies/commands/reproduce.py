@@ -150,18 +150,12 @@ def md17(
             if settings.physics:
                 checks[rows[-1].name] = _physics(config, model, place, settings, stages)
     if curves:
-        _draw_curves(curves, output / "learning_curves")
+        from schnet_calc import plots
+
+        plots.draw_to(output / "learning_curves", plots.draw_learning_curves, curves, size=(6.5, 4.2))
     print_rows(rows, checks)
     physical = {key: {"physics": check.to_dict()} for key, check in checks.items()}
     write_json(out.json, {r.name: r.to_dict() | physical.get(r.name, {}) for r in rows})
-
-
-def _draw_curves(curves: dict[str, Path], path: Path) -> None:
-    from schnet_calc import plots
-
-    figure, axes = plots.new_figure(6.5, 4.2)
-    plots.draw_learning_curves(axes, curves)
-    plots.save_figure(figure, path)
 
 
 def _physics(config: Any, model: str | Path, place: Path, settings: MD17Settings, stages: Stages) -> Any:
@@ -219,7 +213,5 @@ def ablation(
         found = run_ablation(config, output, command_line(), Stages(bar))
     rows = [[v.name, *(f"{x:.3f}" for x in MeanErrors.of(v.errors))] for v in found]
     print_columns(f"{name}, mean absolute errors", ("", "energy, kcal/mol", "force, kcal/mol/Å"), rows)
-    figure, axes = plots.new_figure(8, 3.4, 2)
-    draw_ablation(axes, found)
-    plots.save_figure(figure, output / "ablation")
+    plots.draw_to(output / "ablation", draw_ablation, found, size=(8, 3.4), columns=2)
     write_json(json, {v.name: v.to_dict() for v in found})
