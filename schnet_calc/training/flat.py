@@ -2,6 +2,10 @@
 
 Layers of one kind lie side by side, block after block, so that all blocks' weights are one tensor without a
 copy (:func:`schnet_calc.kernels.torch.stacks.stacked`), and so are matrices of one shape, for SOAP.
+
+An embedding is no matrix here: a batch has few of the elements that its rows belong to. Eigenvectors mix all
+rows, so the second moments of a rare element's gradients are made of other elements', and a single step may
+take its row a hundred times as far as any other.
 """
 
 import re
@@ -26,7 +30,7 @@ class FlatWeights:
     """(n,) of a loss by them, where gradients are added up."""
 
     def __init__(self, network: nn.Module) -> None:
-        self._weights = _in_order(network)
+        self._shapes, self._weights = _in_order(network)
         self.values = torch.cat([p.detach().reshape(-1) for p in self._weights])
         self.gradient = torch.zeros_like(self.values)
         sizes = [p.numel() for p in self._weights]
@@ -42,8 +46,8 @@ class FlatWeights:
     def by_shape(self) -> list[Tensor]:
         """Matrices of weights of each shape (n, rows, columns), and others (n,), with their gradients."""
         parts, end = [], 0
-        for shape, group in groupby(self._weights, _shape):
-            weights = list(group)
+        for shape, group in groupby(zip(self._shapes, self._weights, strict=True), lambda item: item[0]):
+            weights = [p for _, p in group]
             start, end = end, end + sum(p.numel() for p in weights)
             parts.append(self._part(start, end, (len(weights), *shape) if shape else (end - start,)))
         return parts
@@ -54,11 +58,19 @@ class FlatWeights:
         return part
 
 
-def _in_order(network: nn.Module) -> list[nn.Parameter]:
-    """Matrices first, by shape and kind; a kind is a name without the number of the block."""
-    named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-    named.sort(key=lambda item: (not _shape(item[1]), _shape(item[1]), re.sub(r"\.\d+\.", ".", item[0])))
-    return [p for _, p in named]
+def _in_order(network: nn.Module) -> tuple[list[tuple[int, ...]], list[nn.Parameter]]:
+    """Weights and their shapes as matrices, nothing for others; matrices first, by shape and kind.
+
+    A kind is a name without the number of the block.
+    """
+    tables = {id(m.weight) for m in network.modules() if isinstance(m, nn.Embedding)}
+    named = [
+        (() if id(p) in tables else _shape(p), re.sub(r"\.\d+\.", ".", name), p)
+        for name, p in network.named_parameters()
+        if p.requires_grad
+    ]
+    named.sort(key=lambda item: (not item[0], *item[:2]))
+    return [shape for shape, _, _ in named], [p for _, _, p in named]
 
 
 def _shape(weights: Tensor) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ class SOAP(torch.optim.Optimizer):
     frequency : int
         Steps between two updates of the eigenvectors.
     largest : int
-        Matrices with a longer side (the embedding) are left to plain Adam.
+        Matrices with a longer side are left to plain Adam.
     """
 
     def __init__(
