@@ -1,5 +1,6 @@
 """The training run: a state that can stop after any step and go on as if it had not."""
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -28,6 +29,10 @@ from schnet_calc.training.run_data import RunData
 from schnet_calc.training.setup import check_same_config
 from schnet_calc.training.subnormals import no_subnormals
 from schnet_calc.training.validation import validate
+
+DIVERGED = 25.0
+"""Times the best validation loss: errors are five times what they were."""
+logger = logging.getLogger("schnet_calc")
 
 
 class Run:
@@ -175,9 +180,17 @@ class Run:
             now.constant = float(-off.differences["energy"].sum() / off.n_atoms.sum())
         found = validate(fit.average, data.validation, *how)
         now.errors = found.errors(now.constant)
-        if now.improved(found.score(data.terms, now.constant)):
+        score, rate = found.score(data.terms, now.constant), learning_rate(training, now.step - 1)
+        if now.improved(score):
             save_checkpoint(self.directory / "best.safetensors", fit.averages(), self._state())
-        rate = learning_rate(training, now.step - 1)
+        elif score > DIVERGED * now.best:
+            logger.warning(
+                "the validation loss is %.0f times its best: the training diverges; "
+                "lower learning_rate (%.1e at this step) or clip (%g)",
+                score / now.best,
+                rate,
+                training.clip,
+            )
         append_row(self._metrics, now.step, rate, now.loss, now.errors, now.seconds)
         now.loss_sum, now.loss_steps = 0.0, 0
         self._save()

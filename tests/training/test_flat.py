@@ -115,3 +115,21 @@ def test_an_optimiser_of_another_layout_is_refused(config, data, tmp_path: Path,
         ValueError, match=r"checkpoint\.safetensors has an optimiser's state of another layout"
     ):
         Run(config(data, steps=20, optimizer=optimizer), tmp_path / "run", resume=True)
+
+
+def test_soap_leaves_an_embedding_to_adam():
+    """A step moves an element's row by the rate times a few at most, however seldom a batch has the element."""
+    network = random_network()
+    table = network.embedding.weight.detach().clone().requires_grad_()
+    flat = FlatWeights(network)
+    optimizers = SOAP(flat.by_shape(), lr=1e-3), torch.optim.Adam([table], lr=1e-3, betas=(0.95, 0.99))
+    random = torch.Generator().manual_seed(0)
+    for step in range(100):
+        flat.gradient.zero_()
+        gradient = network.embedding.weight.grad
+        here = [1, 6, 7] if step % 30 else [8]
+        gradient[here] = torch.randn(gradient[here].shape, generator=random, dtype=gradient.dtype)
+        table.grad = gradient.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    torch.testing.assert_close(network.embedding.weight, table, rtol=1e-12, atol=1e-12)

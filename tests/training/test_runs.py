@@ -132,6 +132,15 @@ def test_divergence_is_an_error(config, data, tmp_path):
         run.run()
 
 
+def test_validation_that_gets_worse_by_far_is_told(config, data, tmp_path, caplog):
+    Run(config(data, steps=20), tmp_path / "one").run()
+    assert "diverges" not in caplog.text
+    run = Run(config(data, steps=20), tmp_path / "other")
+    run.progress.best = 1e-9  # as if an earlier validation had been far better
+    run.run()
+    assert "times its best: the training diverges; lower learning_rate" in caplog.text
+
+
 def test_frames_with_elements_that_no_training_frame_has_are_left_out_and_named(config, tmp_path):
     images = [molecule("H2O") for _ in range(40)]
     images[7] = molecule("CH4")
