@@ -28,6 +28,8 @@ extensions = [
 html_theme = "furo"
 html_title = "schnet_calc"
 html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 # What commands print in the tutorials; one thread, since two tutorials may share a machine with tests.
