@@ -93,8 +93,12 @@ class Model:
     def parameters(self) -> dict[str, Any]:
         """What it was made with: model, or a list of them, and settings; names and plain values."""
         names = [_name(p) for p in self.potentials]
+        return {"model": names[0] if len(names) == 1 else names, **self._every_setting}
+
+    @property
+    def _every_setting(self) -> dict[str, Any]:
         guard = {"on_doubt": str(self.guard.on_doubt), "max_forces_std": self.guard.max_forces_std}
-        return {"model": names[0] if len(names) == 1 else names, **self.settings, **guard}
+        return {**self.settings, **guard}
 
     @property
     def has_energy(self) -> bool:
@@ -212,11 +216,7 @@ class Model:
         ValueError
             A model was not loaded from a file.
         """
-        settings = {
-            **self.settings,
-            "on_doubt": str(self.guard.on_doubt),
-            "max_forces_std": self.guard.max_forces_std,
-        }
+        settings = self._every_setting
         if skip_default:
             settings = {k: v for k, v in settings.items() if v != DEFAULTS[k]}
         return {"model": [_entry(potential) for potential in self.potentials], **settings}

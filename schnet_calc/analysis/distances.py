@@ -1,7 +1,7 @@
 """Distributions of distances along a trajectory (thesis Fig. 5.6), with errors from block averages."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ase
@@ -136,11 +136,4 @@ def radial_distribution(
     plain = distribution(distances, 0.0, high, bins, n_blocks)
     edges = np.linspace(0.0, high, bins + 1)
     scale = (n_atoms - 1) * np.diff(edges) / (4.0 / 3.0 * np.pi * np.diff(edges**3))
-    return Distribution(
-        plain.centers,
-        plain.density * scale,
-        plain.error * scale,
-        plain.mean,
-        plain.mean_error,
-        plain.spread,
-    )
+    return replace(plain, density=plain.density * scale, error=plain.error * scale)

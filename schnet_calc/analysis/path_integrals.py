@@ -39,6 +39,16 @@ class PathIntegralEstimators(NamedTuple):
     temperature: Estimate
     """K: of the beads' momenta; says how well the thermostat works, not what the quantum system has."""
 
+    def described(self) -> dict[str, str]:
+        """Return what tables say of them."""
+        return {
+            "kinetic energy, centroid virial": f"{self.kinetic_virial} eV",
+            "kinetic energy, thermodynamic": f"{self.kinetic_thermodynamic} eV",
+            "heat capacity": f"{self.heat_capacity} k_B",
+            "radius of gyration": f"{self.radius_of_gyration} Å",
+            "temperature of the beads": f"{self.temperature} K",
+        }
+
     def to_dict(self) -> dict[str, dict[str, float]]:
         """Plain values for JSON."""
         return {

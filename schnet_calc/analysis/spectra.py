@@ -5,6 +5,7 @@ differences of frames, which would lose high frequencies: by (sin(omega dt) / (o
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -206,9 +207,7 @@ def infrared_spectrum(
     if quantum == "none":
         ratio = np.maximum(found.wavenumbers * units.invcm / (units.kB * temperature), 1e-12)
         factor = factor * -np.expm1(-ratio) / ratio
-    return Spectrum(
-        found.wavenumbers, found.densities * factor, found.weights, found.contributions, found.resolution
-    )
+    return replace(found, densities=found.densities * factor)
 
 
 def broadened(

@@ -78,6 +78,11 @@ def print_table(title: str, rows: Mapping[str, Any]) -> None:
     out.print(table)
 
 
+def warn(text: str) -> None:
+    """Print a warning."""
+    err.print(f"[yellow]warning:[/yellow] {escape(text)}", soft_wrap=True)
+
+
 def listed(*paths: Path) -> str:
     """Return the names of files, one a line; those that differ in their endings alone, as figures do, on one."""
     stems: dict[Path, list[str]] = {}

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
-from rich.markup import escape
 
-from schnet_calc.cli.console import err, listed, print_table, stages_shown, write_json
+from schnet_calc.cli.console import listed, print_table, stages_shown, warn, write_json
 from schnet_calc.cli.options import OutputOptions, OutputPath, check_data
 from schnet_calc.cli.words import told
 from schnet_calc.data.labels import Labels
@@ -29,11 +28,7 @@ class DataOutput(OutputOptions):
 
 
 def data(
-    file: Path,
-    *,
-    frame: int = 0,
-    labels: LabelOptions | None = None,
-    out: DataOutput = DataOutput(),
+    file: Path, *, frame: int = 0, labels: LabelOptions | None = None, out: DataOutput = DataOutput()
 ) -> None:
     """What a data set holds, and whether its labels fit its structures.
 
@@ -61,7 +56,7 @@ def data(
     values = found.to_dict()
     rows = _rows(frames, found)
     for warning in dict.fromkeys([*found.warnings, *label_warnings(frames)]):
-        err.print(f"[yellow]warning:[/yellow] {escape(told(warning))}", soft_wrap=True)
+        warn(told(warning))
     files = plots.draw_to(out.output, plots.draw_overview, found, size=(11, 3.2), columns=3)
     k = frame % len(frames)
     arrows = np.nan_to_num(frames.forces[frames.rows(k)])

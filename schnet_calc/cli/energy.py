@@ -28,8 +28,7 @@ def energy(structure: Path, *, model: PreciseModelOptions, json: Path | None = N
     results = {name: x for name, x in calculator.results_of(found).items() if name in known}
     print_table(f"{structure.name} as it stands", _rows(calculator.model, results))
     write_json(
-        json,
-        {"task": "energy", **calculator.todict(), **_plain(results), "command": command_line()},
+        json, {"task": "energy", **calculator.todict(), **_plain(results), "command": command_line()}
     )
     tell_doubts(calculator)
 

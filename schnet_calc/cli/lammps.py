@@ -78,10 +78,7 @@ def run(
     lmp = open_lammps(arguments)
     comm = lmp.get_mpi_comm()
     try:
-        opened = agreed(
-            comm,
-            lambda: Model(sources, **model.to_dict()),
-        )
+        opened = agreed(comm, lambda: Model(sources, **model.to_dict()))
         coupling = run_input(lmp, input, opened, elements, skin)
     except Exception:  # on all ranks
         if comm.rank:

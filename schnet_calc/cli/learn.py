@@ -83,29 +83,14 @@ def learn(
 
 def summary(result: "LearnResult") -> dict[str, str]:
     """Return the rows of the table."""
-    last, proof = result.rounds[-1], result.proof
+    from schnet_calc.learn.result import worth_of
+
     minutes = {name: f"{seconds / 60:.1f}" for name, seconds in result.seconds.items()}
-    rows = {
+    return {
         "trusted": "yes" if result.trusted else "no",
         "labels": f"{result.labels} in {len(result.rounds)} rounds; {result.calculations} calculations in "
         f"all, {result.failures} failed",
         "minutes": ", ".join(f"{name} {value}" for name, value in minutes.items()),
-        "validation": f"force MAE {1e3 * last.force_mae:.1f} meV/Å",
+        "validation": f"force MAE {1e3 * result.rounds[-1].force_mae:.1f} meV/Å",
+        **worth_of(result.proof),
     }
-    dynamics, modes = proof["dynamics"], proof["frequencies"]
-    if "force_mae_mev_ang" in dynamics:
-        rows[f"{dynamics['n_frames']} new structures"] = (
-            f"force MAE {dynamics['force_mae_mev_ang']:.1f} meV/Å, "
-            f"energy MAE {1e3 * dynamics.get('energy_mae_ev', float('nan')):.1f} meV; error and spread "
-            f"correlate by {dynamics['rank_correlation']:.2f}, ratio {dynamics['error_per_spread']:.1f}"
-        )
-    if modes and "mean_error_cm1" in modes:
-        rows["frequencies"] = (
-            f"off by {modes['mean_error_cm1']:.1f} cm⁻¹, at most {modes['largest_error_cm1']:.1f}"
-        )
-    stability = proof["stability"]
-    if stability["stable"]:
-        rows["without thermostat"] = f"drift {stability['drift_ev_atom_ps']:.1e} eV/atom/ps"
-    else:
-        rows["without thermostat"] = f"not stable: {stability['reason']}"
-    return rows

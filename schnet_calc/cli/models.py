@@ -95,9 +95,7 @@ def evaluate(
     with stages_shown() as stages:
         frames = read_frames(data, labels or _labels_of_training(model, data))
         if split is not None:
-            chosen = Split.load(split)
-            chosen.check(len(frames), split)
-            frames = frames.select(chosen.test)
+            frames = frames.select(Split.load(split, len(frames)).test)
         from schnet_calc import plots
         from schnet_calc.training.evaluation import evaluate as run
 

@@ -4,7 +4,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from schnet_calc.cli.console import command_line, err, listed, print_table, stages_shown
+from schnet_calc.cli.console import command_line, listed, print_table, stages_shown, warn
 from schnet_calc.cli.doubts import tell_doubts
 from schnet_calc.cli.options import Flat, ModelOptions, OutputOptions, OutputPath, check_files, read
 from schnet_calc.simulate.settings import GasSettings
@@ -80,7 +80,7 @@ def modes(
         compared = compare_modes(result, known)
         record["comparison"] = {"reference": reference, **compared.to_dict()}
     if result.fmax > 1e-2:
-        err.print(f"[yellow]warning: the largest force is {result.fmax:.1e} eV/Å; relax first")
+        warn(f"the largest force is {result.fmax:.1e} eV/Å; relax first")
     rows: dict[str, Any] = {
         "frequencies": ", ".join(f"{f:.1f}" for f in result.frequencies) + " cm⁻¹",
         "imaginary": result.n_imaginary,
@@ -129,9 +129,7 @@ def _further(
         found = thermochemistry(result, energy, *astuple(gas))
         rows["point group"] = f"{found.group.name}, symmetry number {found.symmetry}, spin {found.spin:g}"
         if found.nearly is not None and gas.symmetry is None:
-            err.print(
-                f"[yellow]warning: {found.group.name} is nearly {found.nearly}: relax further, or say --symmetry"
-            )
+            warn(f"{found.group.name} is nearly {found.nearly}: relax further, or say --symmetry")
         at = f"{found.temperature:g} K, {found.pressure:g} Pa"
         rows[f"Gibbs energy, {at}"] = f"{found.gibbs - energy:+.4f} eV to the minimum"
         rows[f"entropy, {at}"] = f"{found.entropy_j:.2f} J/mol/K"

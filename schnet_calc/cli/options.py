@@ -23,6 +23,7 @@ Flat = Parameter(name="*")
 Several = Parameter(consume_multiple=True, negative="")
 """For a list: ``--elements H C O``."""
 OutputPath = Annotated[Path, Parameter(name=["--output", "-o"])]
+JsonPath = Annotated[Path | None, Parameter(help="Where to write the numbers.")]
 DType = Literal["float32", "float64"]
 MODEL_HELP = "A model file, or the name of a shipped model; several joined by + make a committee."
 ModelName = Annotated[str, Parameter(help=MODEL_HELP)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from schnet_calc.cli.console import Speed, err, noting, print_table, stages_shown, write_json
+from schnet_calc.cli.console import Speed, err, noting, print_table, stages_shown, warn, write_json
 from schnet_calc.cli.doubts import tell_doubtful
 from schnet_calc.cli.options import Flat, ModelOptions, OutputOptions, OutputPath, read
 from schnet_calc.ipi.settings import PIMDSettings
@@ -14,7 +14,6 @@ from schnet_calc.ipi.settings import PIMDSettings
 if TYPE_CHECKING:
     import ase
 
-    from schnet_calc.analysis.path_integrals import PathIntegralEstimators
     from schnet_calc.simulate.bias import Bias
     from schnet_calc.simulate.pimd_folder import PIMDRun
 
@@ -54,10 +53,9 @@ class Ensemble:
         if self.driver == "batch" or (self.driver is None and (trpmd or several)):
             return self.replicas or (16 if trpmd else 1)
         if trpmd:
-            err.print(
-                "[yellow]warning: i-PI's TRPMD starts from the structure, not from thermalised ring polymers; "
-                "--driver batch does, with replicas for errors",
-                soft_wrap=True,
+            warn(
+                "i-PI's TRPMD starts from the structure, not from thermalised ring polymers; --driver batch "
+                "does, with replicas for errors"
             )
         return None
 
@@ -99,11 +97,13 @@ def pimd(
     run = _run(atoms, model, chosen, out.output, count, resume)
     table, result = run.table(), run.estimators()
     plots.draw_to(out.output / "pimd", plots.draw_pimd, table, size=(9, 3.2), columns=2)
+    if result is None:
+        err.print("[yellow]too short for estimators with errors")
     rows = {
         "time": f"{table['time'][-1]:.3f} ps, {chosen.beads} beads"
         + (f", {count} replicas" if count else ""),
         "conserved quantity": f"changed by {table['conserved'][-1] - table['conserved'][0]:.1e} eV",
-        **_estimates(result),
+        **(result.described() if result else {}),
         **_biases(bias),
         "doubtful structures": run.doubts.count,
     }
@@ -117,11 +117,7 @@ def pimd(
 
 
 def with_beads(
-    settings: Simulation,
-    beads: int | Literal["auto"],
-    atoms: "ase.Atoms",
-    model: str,
-    how: dict[str, Any],
+    settings: Simulation, beads: int | Literal["auto"], atoms: "ase.Atoms", model: str, how: dict[str, Any]
 ) -> tuple[PIMDSettings, "Bias | None"]:
     """Return settings with a number of beads, after a word where these or the time step are too coarse.
 
@@ -156,7 +152,7 @@ def with_beads(
         chosen = replace(chosen, beads=bias.enough_beads())
         bias = replace(bias, beads=chosen.beads)
     for text in [] if bias is None else bias.warnings():
-        err.print(f"[yellow]warning:[/yellow] {text}", soft_wrap=True)
+        warn(text)
     return chosen, bias
 
 
@@ -198,20 +194,6 @@ def _biases(bias: "Bias | None") -> dict[str, str]:
     return {
         "expected bias, beads": f"{bias.of_beads:+.1%} of the vibrations' kinetic energy",
         "expected bias, timestep": f"{bias.of_timestep:+.1%} of the vibrations' energy",
-    }
-
-
-def _estimates(result: "PathIntegralEstimators | None") -> dict[str, str]:
-    """What the table says of averages with errors."""
-    if result is None:
-        err.print("[yellow]too short for estimators with errors")
-        return {}
-    return {
-        "kinetic energy, virial": f"{result.kinetic_virial} eV",
-        "kinetic energy, thermodynamic": f"{result.kinetic_thermodynamic} eV",
-        "heat capacity": f"{result.heat_capacity} k_B",
-        "radius of gyration": f"{result.radius_of_gyration} Å",
-        "temperature of the beads": f"{result.temperature} K",
     }
 
 

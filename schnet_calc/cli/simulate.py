@@ -8,22 +8,15 @@ from typing import Annotated, Any
 from schnet_calc.cli.console import (
     Speed,
     command_line,
-    err,
     listed,
     noting,
     print_table,
     stages_shown,
+    warn,
     write_json,
 )
 from schnet_calc.cli.doubts import tell_doubts
-from schnet_calc.cli.options import (
-    Flat,
-    ModelOptions,
-    OutputOptions,
-    OutputPath,
-    PreciseModelOptions,
-    read,
-)
+from schnet_calc.cli.options import Flat, ModelOptions, OutputOptions, OutputPath, PreciseModelOptions, read
 from schnet_calc.simulate.settings import BandSettings, MDSettings, RelaxSettings
 from schnet_calc.stages import WithEquilibration
 
@@ -228,7 +221,7 @@ def _bias(atoms: Any, calculator: Any, settings: MDSettings) -> Any:
     alone = Model(calculator.potentials, **calculator.model.settings, on_doubt="ignore")
     bias = expected_bias(atoms, alone, settings.temperature, 1, settings.timestep)
     for text in [] if bias is None else bias.warnings(quantum=False):
-        err.print(f"[yellow]warning:[/yellow] {text}", soft_wrap=True)
+        warn(text)
     return bias
 
 

@@ -5,14 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from schnet_calc.cli.console import command_line, listed, print_table, stages_shown, write_json
-from schnet_calc.cli.options import (
-    Flat,
-    FrameOptions,
-    OutputOptions,
-    OutputPath,
-    check_files,
-    check_model,
-)
+from schnet_calc.cli.options import Flat, FrameOptions, OutputOptions, OutputPath, check_files, check_model
 
 
 @dataclass(frozen=True)

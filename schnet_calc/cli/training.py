@@ -5,8 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.markup import escape
-
 from schnet_calc.cli.console import (
     Stages,
     clock,
@@ -15,6 +13,7 @@ from schnet_calc.cli.console import (
     listed,
     print_table,
     stages_shown,
+    warn,
     write_json,
 )
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_data, check_files
@@ -133,7 +132,7 @@ def _check_labels(run: "Run", strict: bool) -> None:
         return
     found = label_warnings(run.frames)
     for text in found:
-        err.print(f"[yellow]warning:[/yellow] {escape(told(text))}", soft_wrap=True)
+        warn(told(text))
     if found and strict:
         raise ValueError(
             f"{run.config.data.file}: {len(found)} doubts about the labels, and --strict was given"

@@ -23,8 +23,21 @@ class Split(NamedTuple):
             np.savez_compressed(stream, **self._asdict())  # type: ignore[arg-type]
 
     @classmethod
-    def load(cls, path: str | Path) -> "Split":
-        """Read what :meth:`save` wrote; the indices of a part must not occur in another."""
+    def load(cls, path: str | Path, n_frames: int | None = None) -> "Split":
+        """Read what :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        n_frames : int, optional
+            Of the data that it is for.
+
+        Raises
+        ------
+        ValueError
+            It is no split, a frame occurs twice, or lies beyond those that there are.
+        """
         archive = load_arrays(path)
         missing = [name for name in cls._fields if name not in archive]
         if missing:
@@ -33,13 +46,10 @@ class Split(NamedTuple):
         together = np.concatenate(split)
         if len(np.unique(together)) != len(together):
             raise ValueError(f"{path}: a frame occurs twice in this split")
-        return split
-
-    def check(self, n_frames: int, path: str | Path) -> None:
-        """Raise ``ValueError`` if an index lies beyond the frames that there are."""
-        last = max((int(part.max()) for part in self if len(part)), default=-1)
-        if last >= n_frames:
+        last = int(together.max(initial=-1))
+        if n_frames is not None and last >= n_frames:
             raise ValueError(f"the split {path} names frame {last}, but the data hold {n_frames} frames")
+        return split
 
 
 def split_frames(

@@ -1,7 +1,4 @@
-from .client import (
-    Client as Client,
-    Served as Served,
-)
+from .client import Client as Client, Served as Served
 from .connection import Address as Address
 from .errors import (
     ProtocolError as ProtocolError,
@@ -9,7 +6,4 @@ from .errors import (
     StructureError as StructureError,
     WorkerError as WorkerError,
 )
-from .worker import (
-    ModelSpec as ModelSpec,
-    ProcessWorker as ProcessWorker,
-)
+from .worker import ModelSpec as ModelSpec, ProcessWorker as ProcessWorker

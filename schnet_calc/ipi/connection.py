@@ -7,17 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from schnet_calc.ipi.errors import ProtocolError
-from schnet_calc.ipi.wire import (
-    Exit,
-    GetForce,
-    Init,
-    Parser,
-    Reply,
-    Request,
-    Status,
-    encode_reply,
-    header,
-)
+from schnet_calc.ipi.wire import Exit, GetForce, Init, Parser, Reply, Request, Status, encode_reply, header
 
 CHUNK = 1 << 18
 DRAIN = 2.0

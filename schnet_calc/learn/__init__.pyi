@@ -1,7 +1,4 @@
 from .diversity import choose_diverse as choose_diverse
 from .loop import learn as learn
-from .result import (
-    LearnResult as LearnResult,
-    Round as Round,
-)
+from .result import LearnResult as LearnResult, Round as Round
 from .settings import LearnSettings as LearnSettings

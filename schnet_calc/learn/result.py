@@ -1,5 +1,6 @@
 """What a run of learning leaves behind."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,3 +94,29 @@ class LearnResult:
 def committee_text(models: Sequence[Path]) -> str:
     """Return what ``--model`` takes: the files joined by ``+``."""
     return "+".join(str(path) for path in models)
+
+
+def worth_of(proof: dict[str, Any]) -> dict[str, str]:
+    """Return in words what a proof says of errors, calibration, stability and frequencies."""
+    found, stability, modes = (proof[name] for name in ("dynamics", "stability", "frequencies"))
+    rows = {"new structures of its dynamics": str(found["n_frames"])}
+    if "force_mae_mev_ang" in found:
+        members = ", ".join(f"{1e3 * m:.1f}" for m in found["members_force_mae_ev_ang"])
+        rows |= {
+            "frames of it in doubt": f"{found['doubtful_frames']} of {found['frames']}",
+            "force MAE there": f"{found['force_mae_mev_ang']:.1f} meV/Å (members: {members})",
+            "energy MAE there": f"{1e3 * found.get('energy_mae_ev', math.nan):.1f} meV",
+            "disagreement and error": f"of the force on an atom: ranks correlate by "
+            f"{found['rank_correlation']:.2f}; the error is {found['error_per_spread']:.1f} times the standard "
+            "deviation",
+        }
+    if stability["stable"]:
+        told = f"{stability['time_ps']:g} ps, drift {stability['drift_ev_atom_ps']:.1e} eV/atom/ps"
+    else:
+        told = f"not stable: {stability['reason']}"
+    rows["without thermostat"] = told
+    if modes and "mean_error_cm1" in modes:
+        off = f"off by {modes['mean_error_cm1']:.1f} cm⁻¹ on average, at most {modes['largest_error_cm1']:.1f}"
+        zero = (modes["zero_point_energy_ev"], modes["reference_zero_point_energy_ev"])
+        rows |= {"frequencies": off, "zero-point energy": f"{zero[0]:.4f} eV (reference: {zero[1]:.4f})"}
+    return rows

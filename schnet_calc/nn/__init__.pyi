@@ -1,7 +1,4 @@
-from .activation import (
-    ACTIVATIONS as ACTIVATIONS,
-    ShiftedSoftplus as ShiftedSoftplus,
-)
+from .activation import ACTIVATIONS as ACTIVATIONS, ShiftedSoftplus as ShiftedSoftplus
 from .basis import (
     BesselBasis as BesselBasis,
     CutoffFunction as CutoffFunction,
@@ -14,10 +11,7 @@ from .config import (
     NetworkConfig as NetworkConfig,
     SchNetConfig as SchNetConfig,
 )
-from .dtnn import (
-    DTNN as DTNN,
-    TensorLayer as TensorLayer,
-)
+from .dtnn import DTNN as DTNN, TensorLayer as TensorLayer
 from .heads import AtomwiseHead as AtomwiseHead
 from .mean_schnet import MeanSchNet as MeanSchNet
 from .network import (

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from schnet_calc import plots
 from schnet_calc.folders import commands_noted
+from schnet_calc.learn.result import worth_of
 from schnet_calc.report.molecule import bond_classes, molecule_data
 from schnet_calc.report.page import Commands, Page, Part, Section, Table, Text, save_picture, write_page
 from schnet_calc.report.sections import mode_parts, structure_parts
@@ -50,7 +51,7 @@ def write_learn_report(directory: str | Path) -> Path:
         modes = NormalModes.from_dict(recorded)
         atoms = modes.atoms
     sections = [
-        Section("What it is worth", [Table(_worth(result, state["reference"]))]),
+        Section("What it is worth", [Table([*worth_of(result["proof"]).items()])]),
         Section("How it came about", _history(result, directory)),
     ]
     molecule: dict[str, Any] = {}
@@ -89,41 +90,6 @@ def _headline(result: dict[str, Any]) -> list[tuple[str, str]]:
         values.append((f"{modes['mean_error_cm1']:.1f} cm⁻¹", "mean error of frequencies"))
     values.append((f"{sum(result['seconds'].values()) / 60:.0f} min", "in all"))
     return [*values, ("yes" if result["trusted"] else "not yet", "dynamics without doubt")]
-
-
-def _worth(result: dict[str, Any], theory: str) -> list[tuple[str, str]]:
-    """Rows about errors, calibration, stability and frequencies."""
-    found, stability, modes = (result["proof"][k] for k in ("dynamics", "stability", "frequencies"))
-    rows = [
-        (f"structures of its own dynamics, labelled by {theory} for this alone", str(found["n_frames"]))
-    ]
-    if "force_mae_mev_ang" in found:
-        members = ", ".join(f"{1e3 * m:.1f}" for m in found["members_force_mae_ev_ang"])
-        rows += [
-            ("frames of that dynamics in doubt", f"{found['doubtful_frames']} of {found['frames']}"),
-            ("force MAE there", f"{found['force_mae_mev_ang']:.1f} meV/Å (members: {members})"),
-            ("energy MAE there", f"{1e3 * found['energy_mae_ev']:.1f} meV"),
-            (
-                "disagreement and error of the force on an atom",
-                f"ranks correlate by {found['rank_correlation']:.2f}; the error is "
-                f"{found['error_per_spread']:.1f} times the standard deviation",
-            ),
-        ]
-    if stability["stable"]:
-        rows.append(
-            (
-                f"{stability['time_ps']:g} ps without thermostat",
-                f"drift {stability['drift_ev_atom_ps']:.1e} eV/atom/ps",
-            )
-        )
-    else:
-        rows.append(("without thermostat", f"not stable: {stability['reason']}"))
-    if modes and "mean_error_cm1" in modes:
-        off = f"{modes['mean_error_cm1']:.1f} cm⁻¹ on average, at most {modes['largest_error_cm1']:.1f}"
-        rows.append(("errors of harmonic frequencies", off))
-        zero = (modes["zero_point_energy_ev"], modes["reference_zero_point_energy_ev"])
-        rows.append(("zero-point energy", f"{zero[0]:.4f} eV ({theory}: {zero[1]:.4f})"))
-    return rows
 
 
 def _history(result: dict[str, Any], directory: Path) -> list[Part]:

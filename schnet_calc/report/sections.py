@@ -15,15 +15,7 @@ from schnet_calc.analysis.fullerene import Distributions
 from schnet_calc.analysis.molecules import BondDistributions
 from schnet_calc.analysis.path_integrals import PathIntegralEstimators
 from schnet_calc.report.molecule import BondClasses
-from schnet_calc.report.page import (
-    Modes3D,
-    Part,
-    Section,
-    Structure3D,
-    Table,
-    Text,
-    save_picture,
-)
+from schnet_calc.report.page import Modes3D, Part, Section, Structure3D, Table, Text, save_picture
 from schnet_calc.simulate.md_files import MDRun
 from schnet_calc.simulate.modes import NormalModes, rigid_motions
 from schnet_calc.simulate.pimd import PIMDRun
@@ -146,17 +138,10 @@ def path_integral_parts(
         return [*parts, Text("Too short a run for estimators with errors.", soft=True)]
     n_atoms, n_rigid = len(atoms), len(rigid_motions(atoms))
     classical = 1.5 * n_atoms * units.kB * run.settings.temperature
-    rows = [
-        ("kinetic energy, centroid virial", f"{estimators.kinetic_virial} eV (classical: {classical:.4f})"),
-        ("kinetic energy, thermodynamic", f"{estimators.kinetic_thermodynamic} eV"),
-        (
-            "heat capacity",
-            f"{estimators.heat_capacity} k_B (classical harmonic: {3 * n_atoms - 0.5 * n_rigid:g})",
-        ),
-        ("radius of gyration", f"{estimators.radius_of_gyration} Å"),
-        ("temperature of the beads", f"{estimators.temperature} K"),
-    ]
-    return [*parts, Table(rows)]
+    rows = estimators.described()
+    rows["kinetic energy, centroid virial"] += f" (classical: {classical:.4f})"
+    rows["heat capacity"] += f" (classical harmonic: {3 * n_atoms - 0.5 * n_rigid:g})"
+    return [*parts, Table([*rows.items()])]
 
 
 def distribution_parts(

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,24 +187,36 @@ def write_modes(
     Path(path).write_text(json.dumps(values, indent=1) + "\n")
 
 
-class _Told(Vibrations):
-    """Says how many displacements are done."""
+class Told:
+    """What makes one of ASE's runs of displaced structures say how many are done."""
+
+    stage: str
+    each: int
+    """Displacements of an atom."""
+    indices: Sequence[int]
+    done = -1
 
     def calculate(self, atoms: ase.Atoms, disp: Any) -> Any:
-        self.done = getattr(self, "done", -1) + 1
-        tell("differences of forces", self.done, 12 * len(self.atoms) + 1)
-        return super().calculate(atoms, disp)
+        """Tell one more."""
+        self.done += 1
+        tell(self.stage, self.done, self.each * len(self.indices) + 1)
+        return super().calculate(atoms, disp)  # type: ignore[misc]
 
     def run(self) -> None:
-        super().run()
-        tell("differences of forces", self.done + 1, self.done + 1)
+        """Tell the end."""
+        super().run()  # type: ignore[misc]
+        tell(self.stage, self.done + 1, self.done + 1)
+
+
+class _ToldVibrations(Told, Vibrations):
+    stage, each = "differences of forces", 12
 
 
 def _numerical_hessian(atoms: ase.Atoms, calculator: Any) -> NDArray[np.float64]:
     moving = atoms.copy()
     moving.calc = calculator
     with tempfile.TemporaryDirectory() as folder:
-        vibrations = _Told(moving, name=str(Path(folder) / "forces"), delta=DISPLACEMENT, nfree=4)
+        vibrations = _ToldVibrations(moving, name=str(Path(folder) / "forces"), delta=DISPLACEMENT, nfree=4)
         vibrations.run()
         hessian: NDArray[np.float64] = vibrations.get_vibrations().get_hessian_2d()
     return hessian

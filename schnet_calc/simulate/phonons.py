@@ -17,8 +17,7 @@ from ase.phonons import Phonons
 from ase.units import invcm
 from numpy.typing import NDArray
 
-from schnet_calc.simulate.modes import MODE_UNIT
-from schnet_calc.stages import tell
+from schnet_calc.simulate.modes import MODE_UNIT, Told
 
 FloatArray = NDArray[np.float64]
 SHORTEST_SUPERCELL, MULTIPLE = 20.0, 4
@@ -115,7 +114,8 @@ def phonon_frequencies(
         (points, 3) in terms of the reciprocal lattice vectors.
     """
     with tempfile.TemporaryDirectory() as folder:
-        phonons = _Told(crystal, calculator, supercell=supercell, delta=DISPLACEMENT, name=f"{folder}/p")
+        name = f"{folder}/p"
+        phonons = _ToldPhonons(crystal, calculator, supercell=supercell, delta=DISPLACEMENT, name=name)
         phonons.run()
         phonons.read(acoustic=True)
         cells = phonons.compute_lattice_vectors().T
@@ -134,17 +134,8 @@ def phonon_frequencies(
     return np.array(found) * MODE_UNIT / invcm
 
 
-class _Told(Phonons):
-    """Says how many displacements are done."""
-
-    def calculate(self, atoms_N: ase.Atoms, disp: Any) -> Any:
-        self.done = getattr(self, "done", -1) + 1
-        tell("phonons", self.done, 6 * len(self.indices) + 1)
-        return super().calculate(atoms_N, disp)
-
-    def run(self) -> None:
-        super().run()
-        tell("phonons", self.done + 1, self.done + 1)
+class _ToldPhonons(Told, Phonons):
+    stage, each = "phonons", 6
 
 
 def _shortest(

@@ -4,6 +4,7 @@ import ase
 import numpy as np
 from ase import units
 
+from schnet_calc.analysis.finite_beads import quantum_energies
 from schnet_calc.simulate.modes import MODE_UNIT, NormalModes
 
 
@@ -41,7 +42,7 @@ def sample_modes(
     quanta = modes.frequencies * units.invcm
     energies = np.full_like(quanta, units.kB * temperature)
     if quantum:
-        energies = 0.5 * quanta / np.tanh(0.5 * quanta / (units.kB * temperature))
+        energies = quantum_energies(quanta, temperature)
     spreads = np.sqrt(energies) / (quanta / MODE_UNIT)
     rng = np.random.default_rng(seed)
     steps = np.einsum("sk,kni->sni", rng.normal(size=(n_samples, len(spreads))) * spreads, modes.modes)

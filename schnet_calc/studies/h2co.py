@@ -17,14 +17,7 @@ from schnet_calc.simulate.infrared import infrared_intensities, set_isotopes
 from schnet_calc.simulate.modes import NormalModes, normal_modes
 from schnet_calc.simulate.relax import Relaxation, relax
 from schnet_calc.simulate.vpt2 import Anharmonic, quartic_field, vpt2
-from schnet_calc.studies.h2co_dynamics import (
-    HIGHEST,
-    Band,
-    Moving,
-    read_moving,
-    run_classical,
-    run_trpmd,
-)
+from schnet_calc.studies.h2co_dynamics import HIGHEST, Band, Moving, read_moving, run_classical, run_trpmd
 from schnet_calc.studies.kept import Progress
 from schnet_calc.studies.settings import H2COSettings
 

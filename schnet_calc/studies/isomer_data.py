@@ -35,8 +35,8 @@ def held_out_isomers(data: str | Path, split: str | Path) -> dict[str, Frames]:
     data, split : path
         As ``examples/isomers/sample.py`` writes them.
     """
-    frames, chosen = read_frames(data), Split.load(split)
-    chosen.check(len(frames), split)
+    frames = read_frames(data)
+    chosen = Split.load(split, len(frames))
     with np.load(data) as archive:
         molecule = archive["qm9_row"]
     known = np.isin(molecule[chosen.test], molecule[chosen.train])

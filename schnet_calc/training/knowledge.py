@@ -47,17 +47,14 @@ def frames_of_training(
     if Path(data).suffix == ".toml":
         config = RunConfig.from_toml(data).changed(changes or {})
         frames = read_data(config)
-        named = config.data.split
-        chosen = new_split(config.data, frames) if named in ("random", "blocks") else Split.load(named)
-        if split is not None:
-            chosen = Split.load(split)
-        chosen.check(len(frames), split or named)
+        named = split or config.data.split
+        drawn = named in ("random", "blocks")
+        chosen = new_split(config.data, frames) if drawn else Split.load(named, len(frames))
         return frames.select(training_frames(config, chosen)), frames.select(chosen.validation)
     frames = read_frames(data, labels)
     if split is None:
         return frames, None
-    chosen = Split.load(split)
-    chosen.check(len(frames), split)
+    chosen = Split.load(split, len(frames))
     return frames.select(chosen.train), frames.select(chosen.validation)
 
 

@@ -121,9 +121,9 @@ def choose_split(config: RunConfig, frames: Frames, directory: Path, resumed: bo
     """
     saved, data = directory / "split.npz", config.data
     if resumed:
-        return _checked(Split.load(saved), frames, saved)
+        return Split.load(saved, len(frames))
     if data.split not in ("random", "blocks"):
-        split = _checked(Split.load(data.split), frames, Path(data.split))
+        split = Split.load(data.split, len(frames))
     else:
         split = new_split(data, frames)
     split.save(saved)
@@ -181,11 +181,6 @@ def training_frames(config: RunConfig, split: Split) -> NDArray[np.int64]:
         return split.train
     rng = np.random.default_rng([config.training.seed, len(split.train)])
     return np.sort(rng.choice(split.train, len(split.train)))
-
-
-def _checked(split: Split, frames: Frames, path: Path) -> Split:
-    split.check(len(frames), path)
-    return split
 
 
 def check_same_config(saved: RunConfig, asked: RunConfig, path: Path, step: int) -> None:

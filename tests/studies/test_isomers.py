@@ -123,7 +123,7 @@ def test_shipped_data_and_models_give_the_table(run, tmp_path):
 def test_small_trainings_end_in_rows(run, qm9, tmp_path, monkeypatch):
     monkeypatch.setattr(sampling, "reference_calculator", lambda name: Well())
     paths = sampling.sample_isomers(tmp_path / "data", qm9, n_molecules=5, n_frames=12)
-    Split.load(paths[1]).check(60, paths[1])
+    Split.load(paths[1], 60)
     rows = isomer_rows(tmp_path / "data", tmp_path / "runs", steps=3)
     assert [r.trained_on for r in rows] == ["energies alone"] * 2 + ["energies and forces"] * 2 + [
         "mean predictor"

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from schnet_calc.cli.console import Stages, progress_bar, write_json
-from schnet_calc.cli.options import OutputPath, Several
+from schnet_calc.cli.options import JsonPath, OutputPath, Several
 from schnet_calc.studies.commands.columns import print_columns
 
 
@@ -14,7 +14,7 @@ def c20_selection(
     steps: int = 20_000,
     data: Path | None = None,
     output: OutputPath = Path("runs/c20_selection"),
-    json: Path | None = None,
+    json: JsonPath = None,
 ) -> None:
     """Table 5.6 in small: depth, width and the weight of energies on C20.
 
@@ -28,8 +28,6 @@ def c20_selection(
         The frames of C20, where they are not where the configuration says.
     output
         Folder with a training each; what is there is continued.
-    json
-        Where to write the numbers.
     """
     from schnet_calc.studies.c20_selection import PAPER, run_selection
 

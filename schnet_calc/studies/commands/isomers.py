@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
-from schnet_calc.cli.options import OutputPath
+from schnet_calc.cli.options import JsonPath, OutputPath
 from schnet_calc.studies.commands.columns import print_columns
 
 
@@ -13,7 +13,7 @@ def isomers(
     evaluate_only: bool = True,
     steps: int | None = None,
     output: OutputPath = Path("runs/isomers"),
-    json: Path | None = None,
+    json: JsonPath = None,
 ) -> None:
     """Table 5.5 in small: energies alone against energies and forces on isomers, known and unknown (iso17-xtb).
 
@@ -30,8 +30,6 @@ def isomers(
         In place of the configurations'.
     output
         Folder of the trainings.
-    json
-        Where to write the numbers.
     """
     from schnet_calc.studies.isomers import isomer_rows
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from schnet_calc.cli.console import Stages, progress_bar, write_json
-from schnet_calc.cli.options import OutputPath, Several
+from schnet_calc.cli.options import JsonPath, OutputPath, Several
 from schnet_calc.studies.commands.columns import print_columns
 
 
@@ -16,7 +16,7 @@ def learning_curve(
     steps: int = 20_000,
     data: Path | None = None,
     output: OutputPath = Path("runs/learning_curve"),
-    json: Path | None = None,
+    json: JsonPath = None,
 ) -> None:
     """Figure 4.6: errors on QM9 against the number of training molecules and of interactions.
 
@@ -34,8 +34,6 @@ def learning_curve(
         QM9, where it is not the installed package.
     output
         Folder with a training each, and the figure; what is there is continued.
-    json
-        Where to write the numbers.
     """
     from schnet_calc import plots
     from schnet_calc.studies.figures import draw_data_efficiency

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from schnet_calc.cli.console import Stages, print_table, progress_bar, write_json
-from schnet_calc.cli.options import OutputPath
+from schnet_calc.cli.options import JsonPath, OutputPath
 
 
 def insight(
@@ -13,7 +13,7 @@ def insight(
     molecules: int | None = None,
     sample: int = 5000,
     output: OutputPath = Path("runs/insight"),
-    json: Path | None = None,
+    json: JsonPath = None,
 ) -> None:
     """Figures 4.8 and 4.10 to 4.14: contributions, potentials, breaking bonds, stability of rings, on QM9.
 
@@ -29,8 +29,6 @@ def insight(
         Molecules, drawn at random, for contributions and pair distributions.
     output
         Folder of the figures.
-    json
-        Where to write the numbers.
     """
     from schnet_calc.data.qm9 import read_qm9
     from schnet_calc.studies.qm9_figures import draw_qm9_figures

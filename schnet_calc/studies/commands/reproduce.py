@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import App
 
 from schnet_calc.cli.console import Stages, command_line, out as console, progress_bar, write_json
-from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, Several
+from schnet_calc.cli.options import Flat, JsonPath, OutputOptions, OutputPath, Several
 from schnet_calc.studies.commands.columns import print_columns
 from schnet_calc.studies.commands.reproduce_tables import print_rows
 
@@ -177,7 +177,7 @@ def ablation(
     n_train: int = 1000,
     steps: int | None = None,
     output: OutputPath = Path("runs/ablation"),
-    json: Path | None = None,
+    json: JsonPath = None,
 ) -> None:
     """Energies and forces against energies alone, and the weight rho: Tables 5.3 and 5.6 in small.
 
@@ -195,8 +195,6 @@ def ablation(
         In place of the configuration's.
     output
         Folder with a run per variant and the figure; runs that are there are continued.
-    json
-        Where to write the numbers.
     """
     from schnet_calc import plots
     from schnet_calc.studies.ablation import run_ablation

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
-from schnet_calc.cli.options import Flat, OutputPath
+from schnet_calc.cli.options import Flat, JsonPath, OutputPath
 from schnet_calc.studies.commands.columns import print_columns
 
 
@@ -19,8 +19,7 @@ class TableOptions:
     """The data, where they are not where the configuration says."""
     evaluate_only: bool = True
     """Test the shipped models; otherwise train, or go on with, models of the same configuration."""
-    json: Path | None = None
-    """Where to write the numbers."""
+    json: JsonPath = None
 
 
 Options = Annotated[TableOptions, Flat]
