@@ -58,7 +58,7 @@ def relax(
     from ase.units import GPa
 
     from schnet_calc import plots
-    from schnet_calc.simulate.relax import relax as run
+    from schnet_calc.simulate.relax import check_converged, relax as run
 
     calculator = model.calculator()
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -82,15 +82,8 @@ def relax(
         {"task": "relaxation", **calculator.todict(), **result.to_dict(), "command": command_line()},
     )
     if settings.steps:  # none asks for a look at where it stands
-        _check_converged(result)
+        check_converged(result, "the relaxation")
     tell_doubts(calculator)
-
-
-def _check_converged(result: Any) -> None:
-    if not result.converged:
-        raise RuntimeError(
-            f"not converged after {result.steps} steps: largest force {result.fmax:.2e} eV/Å"
-        )
 
 
 @dataclass(frozen=True)
@@ -123,6 +116,7 @@ def neb(
 
     from schnet_calc import plots
     from schnet_calc.simulate.neb import relax_band
+    from schnet_calc.simulate.relax import check_converged
 
     calculator = model.calculator()
     out.output.parent.mkdir(parents=True, exist_ok=True)
@@ -143,7 +137,7 @@ def neb(
         },
     )
     write_json(out.json, values)
-    _check_converged(band)
+    check_converged(band, "the band")
     tell_doubts(calculator)
 
 

@@ -40,6 +40,11 @@ def check_lammps(lmp: Any, elements: Sequence[str]) -> NDArray[np.int64]:
         raise LammpsError(
             f"there are {n_types} atom types, but {len(elements)} elements: {' '.join(elements)}"
         )
+    return numbers_of(elements)
+
+
+def numbers_of(elements: Sequence[str]) -> NDArray[np.int64]:
+    """Return atomic numbers (n,) of symbols; :class:`LammpsError` for what is none."""
     for symbol in elements:
         if not atomic_numbers.get(symbol):
             raise LammpsError(f"{symbol!r} is no element")

@@ -91,7 +91,7 @@ class Coupling:
             end_all(self._comm, error)
 
     def _evaluate(self, n_own: int) -> RankResults:
-        lmp, reasons = self._lmp, []
+        lmp, reasons = self._lmp, list[str]()
         n_all = lmp.extract_setting("nall")
         positions = _array(lmp, "x", n_all, 3, np.float64)
         if self._around is None or lmp.extract_setting("neigh_ago") == 0:
@@ -101,10 +101,9 @@ class Coupling:
         around = self._moved(positions)
         share = self.evaluator.evaluate(around, self._exchange)
         self.evaluations += 1
-        if self.guard.active and self.stopped is None:
+        if self.stopped is None:
             try:
-                reasons += self.guard.reasons(around, share) + self.guard.energies(self.ranks, share)
-                self.guard.act(self.ranks, reasons)
+                self.guard.look(self.ranks, around, share, reasons)
             except DoubtfulStructureError as error:  # on all ranks
                 self.stopped = error
                 lmp.force_timeout()
@@ -121,10 +120,7 @@ class Coupling:
         i, j = find_pairs(positions, exchange.home, n_own, self.reach, before)
         numbers = self._numbers[types[exchange.where]]
         self._around = Surroundings(positions, exchange.home, exchange.where, numbers, tags, n_own, i, j)
-        if not self.guard.active:
-            return []
-        counts = self.ranks.total(self.guard.counts(numbers[:n_own]))
-        return self.guard.compositions(counts, self._periodic)
+        return self.guard.compositions(self.ranks, numbers[:n_own], self._periodic)
 
     def _moved(self, positions: NDArray[np.float64]) -> Surroundings:
         """The same atoms in other places; with new pairs should LAMMPS allow steps beyond half the skin."""

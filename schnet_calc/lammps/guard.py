@@ -91,8 +91,11 @@ class RankGuard:
                 )
         return found
 
-    def compositions(self, counts: NDArray[np.float64], periodic: bool) -> list[str]:
-        """The same for the numbers (elements,) of atoms of each of the elements, in order, on all ranks."""
+    def compositions(self, ranks: Ranks, numbers: NDArray[np.int64], periodic: bool) -> list[str]:
+        """The same for the composition of all ranks, which call it together, from own atomic numbers (n,)."""
+        if not self.active:
+            return []
+        counts = ranks.total(np.array([(numbers == z).sum() for z in self._elements], float))
         self._name, self._count = "", int(counts.sum())
         if self.domain is None or self.domain.formulas is None or not self._count:
             return []
@@ -115,9 +118,10 @@ class RankGuard:
             return []
         return [energy_in_words(domain, self._name, energy / self._count)]
 
-    def counts(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the numbers (elements,) of atoms of each of the elements."""
-        return np.array([(numbers == z).sum() for z in self._elements], float)
+    def look(self, ranks: Ranks, around: Surroundings, share: RankResults, reasons: list[str]) -> None:
+        """Act on what there is to say of a step and on earlier reasons; as for :meth:`reasons` and :meth:`act`."""
+        if self.active:
+            self.act(ranks, [*reasons, *self.reasons(around, share), *self.energies(ranks, share)])
 
     def act(self, ranks: Ranks, reasons: list[str]) -> None:
         """Warn once for all ranks, or stop all of them.

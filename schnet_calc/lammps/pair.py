@@ -6,10 +6,10 @@ from ctypes import POINTER, c_char_p, c_double, c_int, c_int64, c_void_p
 from typing import Any
 
 import numpy as np
-from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from schnet_calc.errors import DoubtfulStructureError, SchNetCalcError
+from schnet_calc.lammps.checks import numbers_of
 from schnet_calc.lammps.errors import LammpsError
 from schnet_calc.lammps.evaluator import DistributedEvaluator, Surroundings
 from schnet_calc.lammps.guard import RankGuard
@@ -108,10 +108,7 @@ class PairSchNet:
         self.ranks = ranks
         options, _, rest = ranks.call("schnet_arguments").decode().partition("--\n")
         text, *elements = rest.split()
-        for symbol in elements:
-            if not atomic_numbers.get(symbol):
-                raise LammpsError(f"{symbol!r} is no element")
-        numbers = np.array([atomic_numbers[symbol] for symbol in elements], np.int64)
+        numbers = numbers_of(elements)
         self._numbers = np.concatenate([[0], numbers])
         model = Model(model_sources(text), device="cpu", **parse_options(options.split()))
         self.evaluator = DistributedEvaluator(model)
@@ -146,9 +143,7 @@ class PairSchNet:
         assert self._around is not None
         around = self._around._replace(positions=positions)
         share = self.evaluator.evaluate(around, self.ranks)
-        if self.guard.active:
-            reasons += self.guard.reasons(around, share) + self.guard.energies(self.ranks, share)
-            self.guard.act(self.ranks, reasons)
+        self.guard.look(self.ranks, around, share, reasons)
 
         # LAMMPS sums over ranks, and wants -sum r (x) dE/dr in the order xx, yy, zz, xy, xz, yz.
         virial = -0.5 * (share.virial + share.virial.T)
@@ -169,10 +164,7 @@ class PairSchNet:
         i, j = find_pairs(positions, home, n_own, self.reach + step.skin, before)
         where = np.arange(n_all)
         self._around = Surroundings(positions, home, where, numbers, tags, n_own, i, j)
-        if not self.guard.active:
-            return []
-        counts = self.ranks.total(self.guard.counts(numbers[:n_own]))
-        return self.guard.compositions(counts, bool(step.periodic))
+        return self.guard.compositions(self.ranks, numbers[:n_own], bool(step.periodic))
 
 
 def images_home(tags: NDArray[np.int64], n_own: int) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from schnet_calc.analysis.elasticity import STEPS, ElasticAverages, elastic_averages, elastic_constants
 from schnet_calc.simulate.phonons import Dispersion, phonon_dispersion
 from schnet_calc.simulate.records import describe
-from schnet_calc.simulate.relax import relax
+from schnet_calc.simulate.relax import check_converged, relax
 from schnet_calc.stages import in_turn
 
 FloatArray = NDArray[np.float64]
@@ -97,8 +97,7 @@ def crystal_properties(
     if not atoms.pbc.all():
         raise ValueError(f"a crystal is periodic along all directions, pbc is {atoms.pbc.tolist()}")
     found = relax(atoms, calculator, fmax, cell=True)
-    if not found.converged:
-        raise RuntimeError(f"the crystal did not relax: largest force {found.fmax:.1e} eV/Å")
+    check_converged(found, "the crystal")
     crystal = found.atoms.copy()
     results = {
         name: found.atoms.calc.get_property(name, found.atoms) for name in ("energy", "forces", "stress")

@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
 from schnet_calc.simulate.modes import NormalModes, normal_modes
-from schnet_calc.simulate.relax import relax
+from schnet_calc.simulate.relax import check_converged, relax
 
 DEGENERATE = 1.0
 """cm⁻¹; modes this close together may be mixed at will."""
@@ -66,10 +66,7 @@ def reference_modes(atoms: ase.Atoms, calculator: Any, fmax: float = 1e-3, steps
         The relaxation did not converge.
     """
     found = relax(atoms, calculator, fmax, steps)
-    if not found.converged:
-        raise RuntimeError(
-            f"the reference's relaxation did not converge: {found.fmax:.1e} eV/Å after {found.steps} steps"
-        )
+    check_converged(found, "the reference's relaxation")
     modes = normal_modes(found.atoms, calculator)
     if modes.fmax > 10 * fmax:
         raise RuntimeError(

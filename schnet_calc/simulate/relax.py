@@ -52,6 +52,14 @@ class Relaxation:
         }
 
 
+def check_converged(found: Any, what: str) -> None:
+    """Raise ``RuntimeError`` for a :class:`Relaxation` or a band that has not converged, and say what it is."""
+    if not found.converged:
+        raise RuntimeError(
+            f"{what} has not converged after {found.steps} steps: largest force {found.fmax:.2e} eV/Å"
+        )
+
+
 def relax(
     atoms: ase.Atoms,
     calculator: Any,

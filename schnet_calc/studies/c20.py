@@ -22,7 +22,7 @@ from schnet_calc.simulate.md import run_md
 from schnet_calc.simulate.md_files import MDRun, MDSettings
 from schnet_calc.simulate.modes import NormalModes, normal_modes
 from schnet_calc.simulate.pimd import PIMDRun, run_pimd
-from schnet_calc.simulate.relax import Relaxation, relax
+from schnet_calc.simulate.relax import Relaxation, check_converged, relax
 from schnet_calc.studies.kept import Progress
 from schnet_calc.studies.settings import C20Settings
 
@@ -233,8 +233,5 @@ def _relax_from(seed: int, calculator: SchNetCalculator) -> Relaxation:
     start = dodecahedron()
     start.rattle(0.05, seed=seed)
     relaxation = relax(start, calculator, fmax=THESIS_FMAX, steps=2000)
-    if not relaxation.converged:
-        raise RuntimeError(
-            f"the relaxation did not converge: {relaxation.fmax:.1e} eV/Å after {relaxation.steps} steps"
-        )
+    check_converged(relaxation, "the relaxation")
     return relaxation

@@ -15,7 +15,7 @@ from schnet_calc.analysis.spectrum import LOWEST
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.simulate.infrared import infrared_intensities, set_isotopes
 from schnet_calc.simulate.modes import NormalModes, normal_modes
-from schnet_calc.simulate.relax import Relaxation, relax
+from schnet_calc.simulate.relax import Relaxation, check_converged, relax
 from schnet_calc.simulate.vpt2 import Anharmonic, quartic_field, vpt2
 from schnet_calc.studies.h2co_dynamics import HIGHEST, Band, Moving, read_moving, run_classical, run_trpmd
 from schnet_calc.studies.kept import Progress
@@ -131,8 +131,7 @@ def study_h2co(
     # Frames have been judged when they were made.
     seen = SchNetCalculator(how.model, device=how.device, on_doubt="ignore").model
     relaxation = relax(molecule("H2CO"), precise, fmax=1e-5, steps=500)
-    if not relaxation.converged:
-        raise RuntimeError(f"the relaxation did not converge: {relaxation.fmax:.1e} eV/Å")
+    check_converged(relaxation, "the relaxation")
     ase.io.write(directory / "relaxed.xyz", relaxation.atoms)
     found = []
     for name, masses in ISOTOPES.items():

@@ -209,7 +209,7 @@ def test_wild_energies_are_doubted_on_all_ranks(models):
     def call(world, rank, energies):
         guard = RankGuard(load_model(models["float64"], device="cpu"), np.array([14]))
         guard.domain, ranks = domain, StandInRanks(world, rank)
-        guard.compositions(ranks.total(guard.counts(atoms.numbers[:4])), periodic=True)
+        guard.compositions(ranks, atoms.numbers[:4], periodic=True)
         share = RankResults(np.full(4, energies[rank]), np.zeros((4, 3)), np.zeros((3, 3)), None)
         return guard.energies(ranks, share)
 
@@ -225,7 +225,11 @@ def test_compositions(guarded):
     model, domain = guarded
     guard = RankGuard(model, np.array([6, 14]))
     guard.domain = domain
-    assert guard.compositions(np.array([0.0, 1000.0]), periodic=True) == []
-    assert guard.compositions(np.array([500.0, 500.0]), periodic=True) == [
-        "CSi, periodic, but the model was trained on Si, periodic only"
-    ]
+    found = on_ranks(
+        2,
+        lambda world, rank: [
+            guard.compositions(StandInRanks(world, rank), np.array(numbers), periodic=True)
+            for numbers in ([14] * 500, [[6], [14]][rank] * 500)
+        ],
+    )
+    assert found == 2 * [[[], ["CSi, periodic, but the model was trained on Si, periodic only"]]]
