@@ -120,7 +120,7 @@ class Child:
 
 def serve(kinds: list[str]) -> None:
     """Run the cases that arrive on standard input."""
-    from schnet_calc.studies.bench.memory import held_at_most
+    from schnet_calc.studies.bench.timing import held_at_most
 
     fuzzer = Fuzzer(kinds)
     allowed = held_at_most() + 1024

@@ -24,7 +24,7 @@ from schnet_calc.data import Split
 from schnet_calc.data.qm9 import read_qm9
 from schnet_calc.folders import replaced
 from schnet_calc.references import reference_calculator
-from schnet_calc.studies.isomer_data import FORMULA, are_isomers
+from schnet_calc.studies.isomers import FORMULA, are_isomers
 
 N_MOLECULES, N_KNOWN = 129, 103
 """As in ISO17; four in five are trained on."""

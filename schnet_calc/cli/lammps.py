@@ -67,7 +67,7 @@ def run(
     """
     check_files(input)
     sources = check_model(model.model)
-    from schnet_calc.lammps.ranks import agreed
+    from schnet_calc.lammps.exchange import agreed
     from schnet_calc.lammps.script import open_lammps, run_input
     from schnet_calc.model import Model
 

@@ -8,16 +8,16 @@ import torch
 
 from schnet_calc.checks import check_choice
 from schnet_calc.device import choose_device
-from schnet_calc.engine.base import Engine
+from schnet_calc.engine.base import Engine as Engine
 from schnet_calc.engine.chunks import is_out_of_memory
-from schnet_calc.engine.committee import Committee
-from schnet_calc.engine.compiled import CompiledEngine
+from schnet_calc.engine.committee import Committee as Committee
+from schnet_calc.engine.compiled import CompiledEngine as CompiledEngine
 from schnet_calc.engine.crossover import CrossoverEngine
-from schnet_calc.engine.cuda import CudaEngine
+from schnet_calc.engine.cuda import CudaEngine as CudaEngine
 from schnet_calc.engine.device_lists import DeviceSearch
-from schnet_calc.engine.prediction import Prediction, Totals
+from schnet_calc.engine.prediction import Prediction as Prediction, Totals as Totals
 from schnet_calc.engine.support import supports
-from schnet_calc.engine.torchscript import TorchScriptEngine
+from schnet_calc.engine.torchscript import TorchScriptEngine as TorchScriptEngine
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile import Potential
 from schnet_calc.structures.neighbors import NeighborLists
@@ -113,15 +113,3 @@ def _single(
         return TorchScriptEngine(potential, device, dtype, lists)
     kind = CompiledEngine if device.type == "cpu" else CudaEngine
     return kind(potential, device, dtype, lists)
-
-
-__all__ = [
-    "Committee",
-    "CompiledEngine",
-    "CudaEngine",
-    "Engine",
-    "Prediction",
-    "TorchScriptEngine",
-    "Totals",
-    "make_engine",
-]

@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from schnet_calc.lammps.errors import LammpsError
+from schnet_calc.lammps.checks import LammpsError
 
 SOURCE = Path(__file__).parent / "plugin" / "pair_schnet.cpp"
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

@@ -7,7 +7,12 @@ import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
-from schnet_calc.lammps.errors import LammpsError
+from schnet_calc.errors import SchNetCalcError
+
+
+class LammpsError(SchNetCalcError, RuntimeError):
+    """A LAMMPS that the model can't be attached to, or an error of its own."""
+
 
 OLDEST = 20250722
 """Version of LAMMPS that this was tested with; older ones don't tell the age of their lists."""

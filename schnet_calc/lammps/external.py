@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from schnet_calc.errors import DoubtfulStructureError, SchNetCalcError
 from schnet_calc.lammps.checks import check_lammps
 from schnet_calc.lammps.evaluator import DistributedEvaluator, RankResults, Surroundings
-from schnet_calc.lammps.exchange import RankExchange
+from schnet_calc.lammps.exchange import MPIRanks, RankExchange
 from schnet_calc.lammps.guard import RankGuard
 from schnet_calc.lammps.pairs import find_pairs
-from schnet_calc.lammps.ranks import MPIRanks
 from schnet_calc.model import Model, Source, as_model
 
 FIX = "schnet"

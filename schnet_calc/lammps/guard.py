@@ -92,7 +92,7 @@ class RankGuard:
         return found
 
     def compositions(self, ranks: Ranks, numbers: NDArray[np.int64], periodic: bool) -> list[str]:
-        """The same for the composition of all ranks, which call it together, from own atomic numbers (n,)."""
+        """The same as :meth:`reasons` for the composition of all ranks, from own atomic numbers (n,)."""
         if not self.active:
             return []
         counts = ranks.total(np.array([(numbers == z).sum() for z in self._elements], float))

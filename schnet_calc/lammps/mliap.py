@@ -17,7 +17,7 @@ from ase.data import atomic_numbers
 from torch import Tensor
 
 from schnet_calc.kernels.torch.ops import neighbor_shares
-from schnet_calc.lammps.errors import LammpsError
+from schnet_calc.lammps.checks import LammpsError
 from schnet_calc.modelfile import Potential, load_potential
 from schnet_calc.nn import Interaction, SchNet
 

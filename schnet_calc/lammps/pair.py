@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schnet_calc.errors import DoubtfulStructureError, SchNetCalcError
-from schnet_calc.lammps.checks import numbers_of
-from schnet_calc.lammps.errors import LammpsError
+from schnet_calc.lammps.checks import LammpsError, numbers_of
 from schnet_calc.lammps.evaluator import DistributedEvaluator, Surroundings
 from schnet_calc.lammps.guard import RankGuard
 from schnet_calc.lammps.pairs import find_pairs

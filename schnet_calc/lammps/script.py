@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from schnet_calc.lammps.errors import LammpsError
+from schnet_calc.lammps.checks import LammpsError
+from schnet_calc.lammps.exchange import agreed
 from schnet_calc.lammps.external import Coupling, attach, end_all
-from schnet_calc.lammps.ranks import agreed
 from schnet_calc.model import Model
 
 MARK = "# schnet"

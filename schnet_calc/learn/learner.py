@@ -15,7 +15,6 @@ from schnet_calc.folders import check_same, replace_json
 from schnet_calc.learn.doubt import Judge
 from schnet_calc.learn.dynamics import Exploration, Say, explore
 from schnet_calc.learn.labelling import Progress, Reference
-from schnet_calc.learn.outlook import after_round, before_training
 from schnet_calc.learn.proof import (
     LastDynamics,
     check_frequencies,
@@ -23,7 +22,7 @@ from schnet_calc.learn.proof import (
     check_stability,
     try_on_dynamics,
 )
-from schnet_calc.learn.result import LearnResult, Round, committee_text
+from schnet_calc.learn.result import LearnResult, Round, after_round, before_training, committee_text
 from schnet_calc.learn.settings import GRADE, LearnSettings
 from schnet_calc.learn.start import Minimum, find_minima, label_start_set
 from schnet_calc.learn.store import DOUBT, FAILED, PLANNED, TRAINED_ON, LabelStore

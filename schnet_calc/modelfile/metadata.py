@@ -8,9 +8,15 @@ from typing import Any
 from schnet_calc.errors import ModelFileError
 from schnet_calc.modelfile.archive import METADATA
 from schnet_calc.modelfile.bounded_json import parse_bounded
-from schnet_calc.modelfile.hyperparameters import hyperparameter_fault
-from schnet_calc.modelfile.kinds import is_number, is_object, is_text, is_whole, object_of
-from schnet_calc.modelfile.training_record import training_fault
+from schnet_calc.modelfile.kinds import (
+    hyperparameter_fault,
+    is_number,
+    is_object,
+    is_text,
+    is_whole,
+    object_of,
+    training_fault,
+)
 from schnet_calc.nn import ARCHITECTURES, MAX_ATOMIC_NUMBER, NetworkConfig, network_config
 
 FORMAT_VERSION = 1

@@ -1,5 +1,4 @@
 from .crystals import draw_equation_of_state as draw_equation_of_state, draw_phonons as draw_phonons
-from .datasets import draw_overview as draw_overview
 from .dynamics import (
     draw_distribution as draw_distribution,
     draw_energy_and_temperature as draw_energy_and_temperature,
@@ -46,4 +45,5 @@ from .training import (
     draw_errors as draw_errors,
     draw_learning_curve as draw_learning_curve,
     draw_learning_curves as draw_learning_curves,
+    draw_overview as draw_overview,
 )

@@ -1,4 +1,4 @@
-"""Learning curves and errors."""
+"""Data sets, learning curves and errors."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from ase.units import GPa
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from schnet_calc.data.overview import Overview
 from schnet_calc.plots.style import COLORS, plain
 
 
@@ -65,4 +66,30 @@ def draw_errors(axes: Sequence[Axes], differences: Mapping[str, NDArray[np.float
         ax.hist(scaled, bins=80, range=(-reach, reach), color=COLORS[0], alpha=0.8)
         ax.axvline(0, color="0.3", lw=0.8)
         ax.set(xlabel=f"model − label: {label}", ylabel="count")
+        plain(ax)
+
+
+def draw_overview(axes: Sequence[Axes], found: Overview) -> None:
+    """Histograms of energies, of the forces on each element, and of all distances."""
+    energies = 1e3 * (found.energies_per_atom - found.energies_per_atom.mean())
+    axes[0].hist(energies, bins=60, color=COLORS[0], alpha=0.8)
+    axes[0].set(xlabel="energy per atom − mean, meV", ylabel="frames")
+    top = max(float(np.quantile(norms, 0.995)) for norms in found.force_norms.values()) or 1.0
+    for k, (symbol, norms) in enumerate(found.force_norms.items()):
+        color = COLORS[k % len(COLORS)]
+        axes[1].hist(
+            norms, bins=60, range=(0, top), density=True, histtype="step", color=color, label=symbol
+        )
+    axes[1].set(xlabel="force on an atom, eV/Å", ylabel="density")
+    axes[1].legend(frameon=False)
+    edges = found.edges()
+    middles = 0.5 * (edges[1:] + edges[:-1])
+    for k, (pair, (counts, _)) in enumerate(found.distances.items()):
+        style = ("-", "--", ":")[k // len(COLORS) % 3]
+        axes[2].plot(
+            middles, counts / len(energies), style, color=COLORS[k % len(COLORS)], label=pair, lw=1.2
+        )
+    axes[2].set(xlabel="distance, Å", ylabel="pairs per frame and 0.05 Å", ylim=(0, None))
+    axes[2].legend(frameon=False, fontsize="small", ncols=2)
+    for ax in axes:
         plain(ax)

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure as Drawing
 
 from schnet_calc import __version__, plots
-from schnet_calc.analysis.bonds import clusters
+from schnet_calc.analysis.bonding import clusters
 from schnet_calc.folders import replace_text
 
 PACKAGES = ("torch", "ase", "numpy", "numba", "ipi")

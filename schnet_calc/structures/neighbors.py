@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from schnet_calc.errors import TooManyPairsError
 from schnet_calc.memory import available_memory
-from schnet_calc.structures.boxes import checked_box
 from schnet_calc.structures.cell_lists import pairs_of_images, walled
 from schnet_calc.structures.structure import Structure
-from schnet_calc.structures.vacuum import Folded, fold
+from schnet_calc.structures.vacuum import Folded, checked_box, fold
 
 ALL_PAIRS_LIMIT = 100
 """Up to this many atoms, comparing all pairs of a molecule is faster than a cell list."""

@@ -20,11 +20,10 @@ from schnet_calc.training.checkpoint import Due, load_checkpoint, save_checkpoin
 from schnet_calc.training.config import RunConfig
 from schnet_calc.training.distributed import join_world, local_device
 from schnet_calc.training.interruption import Interruptions
-from schnet_calc.training.log import append_row, forget_after
 from schnet_calc.training.loss import learning_rate
 from schnet_calc.training.optimisation import Optimisation
 from schnet_calc.training.prefetch import Ahead
-from schnet_calc.training.progress import Progress
+from schnet_calc.training.progress import Progress, append_row, forget_after
 from schnet_calc.training.run_data import RunData
 from schnet_calc.training.setup import check_same_config
 from schnet_calc.training.subnormals import no_subnormals

@@ -31,7 +31,7 @@ class World:
 
 
 class StandInRanks:
-    """As :class:`schnet_calc.lammps.ranks.MPIRanks`."""
+    """As :class:`schnet_calc.lammps.exchange.MPIRanks`."""
 
     def __init__(self, world: World, rank: int) -> None:
         self._world, self.rank, self.size = world, rank, world.size

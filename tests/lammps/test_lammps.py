@@ -16,7 +16,7 @@ from ase.build import bulk
 from helpers import ROOT, write_model
 from schnet_calc import SchNetCalculator
 from schnet_calc.lammps.building import build_plugin, headers
-from schnet_calc.lammps.errors import LammpsError
+from schnet_calc.lammps.checks import LammpsError
 from schnet_calc.lammps.script import split_input
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -10,7 +10,7 @@ from ase.build import bulk
 
 from helpers import VARIANTS, write_model
 from schnet_calc import load_model
-from schnet_calc.lammps.errors import LammpsError
+from schnet_calc.lammps.checks import LammpsError
 from schnet_calc.lammps.mliap import SchNetMLIAP, export_mliap
 from schnet_calc.modelfile import load_potential
 

@@ -1,7 +1,6 @@
 """What is said of the time a run takes."""
 
-from schnet_calc.learn.outlook import after_round, before_training
-from schnet_calc.learn.result import Round
+from schnet_calc.learn.result import Round, after_round, before_training
 from schnet_calc.learn.settings import LearnSettings
 
 

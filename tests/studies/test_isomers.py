@@ -13,8 +13,7 @@ from ase.calculators.calculator import CalculationFailed, Calculator, all_change
 from helpers import write_qm9
 from schnet_calc.data import Split, read_frames
 from schnet_calc.studies.configs import config_folder
-from schnet_calc.studies.isomer_data import KINDS, held_out_isomers
-from schnet_calc.studies.isomers import isomer_rows
+from schnet_calc.studies.isomers import KINDS, held_out_isomers, isomer_rows
 
 SPEC = spec_from_file_location("sample", Path(__file__).parents[2] / "examples" / "isomers" / "sample.py")
 sampling = module_from_spec(SPEC)

@@ -5,12 +5,12 @@ from functools import partial
 import pytest
 
 from schnet_calc import plots
-from schnet_calc.studies.catalogue import CATALOGUE
 from schnet_calc.studies.reproduction import (
     page as page_module,
     stages as stages_module,
     write_reproduction,
 )
+from schnet_calc.studies.reproduction.page import CATALOGUE
 from schnet_calc.studies.reproduction.pieces import Stage
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 from schnet_calc.errors import ModelFileError
-from schnet_calc.modelfile.importers import activations
-from schnet_calc.modelfile.importers.layers import atomrefs, linear
+from schnet_calc.modelfile.importers.layers import atomrefs, linear, of_module
 from schnet_calc.modelfile.importers.modules import Module
 from schnet_calc.modelfile.importers.options import (
     UNKNOWN,
@@ -69,7 +68,7 @@ def _block(interaction: Module) -> Block:
 def _activation(owners: list[Module]) -> str:
     """Return the one activation of modules that have it as ``act``, or in the middle of three."""
     acts = [owner.child(name) for owner in owners for name in ("act", "1") if owner.has(name)]
-    found = {activations.of_module(act) for act in acts if act.kind} or {"ssp"}
+    found = {of_module(act) for act in acts if act.kind} or {"ssp"}
     if len(found) > 1:
         raise ModelFileError(
             f"the activations {', '.join(sorted(found))} within one model can't be expressed here"

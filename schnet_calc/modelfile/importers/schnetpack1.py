@@ -15,8 +15,14 @@ all pairs count that they are given. The charge of ``charged_systems`` was witho
 from typing import Any
 
 from schnet_calc.errors import ModelFileError
-from schnet_calc.modelfile.importers import activations
-from schnet_calc.modelfile.importers.layers import atomrefs, linear, read_cutoff, shared_activation
+from schnet_calc.modelfile.importers.layers import (
+    atomrefs,
+    linear,
+    read_activation,
+    read_cutoff,
+    settled,
+    shared_activation,
+)
 from schnet_calc.modelfile.importers.modules import Module
 from schnet_calc.modelfile.importers.options import UNKNOWN, Options, read_flag, read_pooling
 from schnet_calc.modelfile.importers.parts import Block, Cutoff, Gaussians, Parts
@@ -40,14 +46,14 @@ def read_model(model: Module, options: Options) -> Parts:
     )
     head = _energy_head(model, options)
     layers = _output_layers(head)
-    of_head = activations.settled(layers[:-1], layers[-1:])
+    of_head = settled(layers[:-1], layers[-1:])
     parts = Parts(
         embedding=representation.child("embedding").tensor("weight"),
         blocks=[_block(interaction) for interaction in interactions],
         head=[linear(layer) for layer in layers],
         basis=_basis(representation.child("distance_expansion")),
         cutoff=_cutoff(interactions, options, representation),
-        activation=options.settle("activation", activation or UNKNOWN, "ssp", activations.read_activation),
+        activation=options.settle("activation", activation or UNKNOWN, "ssp", read_activation),
         filter_activation=filter_activation,
         neighbor_mean=_neighbor_mean(interactions, options),
         pooling=options.settle("pooling", _pooling(head), "sum", read_pooling),
@@ -58,7 +64,7 @@ def read_model(model: Module, options: Options) -> Parts:
     )
     if len(layers) > 1:
         parts.head_activation = options.settle(
-            "output_activation", of_head or UNKNOWN, parts.activation, activations.read_activation
+            "output_activation", of_head or UNKNOWN, parts.activation, read_activation
         )
     return parts
 

@@ -10,8 +10,13 @@ from typing import Any
 from torch import Tensor
 
 from schnet_calc.errors import ModelFileError
-from schnet_calc.modelfile.importers import activations
-from schnet_calc.modelfile.importers.layers import linear, read_cutoff, shared_activation
+from schnet_calc.modelfile.importers.layers import (
+    linear,
+    read_activation,
+    read_cutoff,
+    settled,
+    shared_activation,
+)
 from schnet_calc.modelfile.importers.modules import Module
 from schnet_calc.modelfile.importers.options import UNKNOWN, Options, read_pooling
 from schnet_calc.modelfile.importers.parts import Bessel, Block, Gaussians, Parts
@@ -38,21 +43,21 @@ def read_model(model: Module, options: Options) -> Parts:
     )
     head, transforms = _energy_head(model, options)
     layers = head.child("outnet").children()
-    of_head = activations.settled(layers[:-1], layers[-1:])
+    of_head = settled(layers[:-1], layers[-1:])
     parts = Parts(
         embedding=_embedding(representation.child("embedding")),
         blocks=[_block(interaction) for interaction in interactions],
         head=[linear(layer) for layer in layers],
         basis=_basis(representation.child("radial_basis")),
         cutoff=read_cutoff(representation.child("cutoff_fn"), "cosine"),
-        activation=options.settle("activation", activation or UNKNOWN, "ssp", activations.read_activation),
+        activation=options.settle("activation", activation or UNKNOWN, "ssp", read_activation),
         filter_activation=filter_activation,
         pooling=options.settle("pooling", head.value("aggregation_mode", UNKNOWN), "sum", read_pooling),
         assumed=options.assumed,
     )
     if len(layers) > 1:
         parts.head_activation = options.settle(
-            "output_activation", of_head or UNKNOWN, "silu", activations.read_activation
+            "output_activation", of_head or UNKNOWN, "silu", read_activation
         )
     for module in transforms:
         transform(module, parts)

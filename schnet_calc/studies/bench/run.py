@@ -28,9 +28,16 @@ from schnet_calc.studies.bench.cases import (
     operations,
     write_random_model,
 )
-from schnet_calc.studies.bench.memory import peak_memory
 from schnet_calc.studies.bench.pimd import FREE, n_steps_for, pimd_step, with_ase
-from schnet_calc.studies.bench.timing import Call, gflops, gigahertz, matrix_product, take_turns, threads
+from schnet_calc.studies.bench.timing import (
+    Call,
+    gflops,
+    gigahertz,
+    matrix_product,
+    peak_memory,
+    take_turns,
+    threads,
+)
 
 PEER_LIMIT = 1000
 """Atoms up to which the peer is timed."""

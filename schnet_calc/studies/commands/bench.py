@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from schnet_calc.cli.console import err, out as console, write_json
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, Several, check_files
-from schnet_calc.studies.commands.columns import print_columns
+from schnet_calc.studies.commands.tables import print_columns
 
 if TYPE_CHECKING:
     from schnet_calc.studies.bench.run import Bench

@@ -9,14 +9,13 @@ from cyclopts import App
 
 from schnet_calc.cli.console import Stages, command_line, out as console, progress_bar, write_json
 from schnet_calc.cli.options import Flat, JsonPath, OutputOptions, OutputPath, Several
-from schnet_calc.studies.commands.columns import print_columns
-from schnet_calc.studies.commands.reproduce_tables import print_rows
+from schnet_calc.studies.commands.tables import print_columns, print_rows
 
 LISTED = (
-    "learning_curve:learning_curve",
-    "c20_selection:c20_selection",
-    "isomers:isomers",
-    "qm9_insight:insight",
+    "in_small:learning_curve",
+    "in_small:c20_selection",
+    "in_small:isomers",
+    "in_small:insight",
     "thesis_tables:qm9",
     "thesis_tables:materials",
     "thesis_tables:c20",

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from schnet_calc.cli.console import Stages, out, progress_bar, write_json
 from schnet_calc.cli.options import Flat, JsonPath, OutputPath
-from schnet_calc.studies.commands.columns import print_columns
+from schnet_calc.studies.commands.tables import print_columns
 
 
 @dataclass(frozen=True)

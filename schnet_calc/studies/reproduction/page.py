@@ -1,14 +1,36 @@
 """The page: every table and figure in its place, with what was found or the reason why nothing was."""
 
+import csv
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from schnet_calc.report.page import Commands, Page, Part, Picture, Section, Table, Text, write_page
-from schnet_calc.studies.catalogue import CATALOGUE, CatalogueEntry
 from schnet_calc.studies.kept import Progress
 from schnet_calc.studies.reproduction.pieces import run_stage
 from schnet_calc.studies.reproduction.stages import STAGES, trained_stages
+
+
+class CatalogueEntry(NamedTuple):
+    """A table or a figure: a line of ``catalogue.csv``."""
+
+    label: str
+    """``"Table 4.2"``; those of the paper begin with ``"Paper"``."""
+    title: str
+    note: str
+    """What differs from the original."""
+    reason: str
+    """Why it is not repeated."""
+
+
+def _read() -> tuple[CatalogueEntry, ...]:
+    with (resources.files("schnet_calc.studies") / "catalogue.csv").open(encoding="utf-8") as stream:
+        return tuple(CatalogueEntry(**row) for row in csv.DictReader(stream))
+
+
+CATALOGUE = _read()
+"""In the order of the page. Tables 2.1 to 5.6 and figures are the thesis's."""
 
 
 def write_reproduction(

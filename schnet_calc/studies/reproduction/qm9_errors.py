@@ -6,7 +6,7 @@ from scipy.stats import gaussian_kde
 from schnet_calc import plots
 from schnet_calc.analysis.errors import KCAL_MOL
 from schnet_calc.data import Frames
-from schnet_calc.studies.isomer_data import are_isomers
+from schnet_calc.studies.isomers import are_isomers
 from schnet_calc.studies.reproduction.pieces import Pieces
 from schnet_calc.training import Evaluation
 
