@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from schnet_calc import load_model
-from schnet_calc.analysis.fullerene import dodecahedron
+from schnet_calc.analysis.molecules import dodecahedron
 from schnet_calc.model import Model
 from schnet_calc.modelfile import load_potential
 from schnet_calc.structures.geometries import Geometries

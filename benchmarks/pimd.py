@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from schnet_calc import SchNetCalculator
-from schnet_calc.analysis.fullerene import dodecahedron
+from schnet_calc.analysis.molecules import dodecahedron
 from schnet_calc.ipi import Address, Client, ModelSpec, ProcessWorker
 from schnet_calc.ipi.input import STRUCTURE, PIMDSettings
 from schnet_calc.ipi.wire import Exit, GetForce, Init, Parser, Reply, Status, encode_reply, header

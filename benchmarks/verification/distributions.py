@@ -5,8 +5,8 @@ import numpy as np
 from ase.build import bulk, molecule
 
 from schnet_calc.analysis.distances import distribution, pair_distances, radial_distribution
-from schnet_calc.analysis.fullerene import dodecahedron
 from schnet_calc.analysis.liquids import pair_correlation
+from schnet_calc.analysis.molecules import dodecahedron
 from schnet_calc.analysis.symmetry import point_group
 from verification import row
 

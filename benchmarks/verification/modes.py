@@ -10,7 +10,7 @@ from ase.vibrations import Infrared, Vibrations
 
 from schnet_calc import SchNetCalculator
 from schnet_calc.analysis.bonding import bonds
-from schnet_calc.analysis.fullerene import dodecahedron
+from schnet_calc.analysis.molecules import dodecahedron
 from schnet_calc.references.table import reference_calculator
 from schnet_calc.simulate.infrared import infrared_intensities, set_isotopes
 from schnet_calc.simulate.modes import NormalModes, normal_modes

@@ -1,4 +1,4 @@
-"""Tables, progress bars and errors of the command line."""
+"""Tables, progress bars, errors and doubts of the command line."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,6 +20,9 @@ from rich.text import Text
 from schnet_calc.errors import printable
 from schnet_calc.folders import note_command
 from schnet_calc.stages import told_to
+
+if TYPE_CHECKING:
+    from schnet_calc import SchNetCalculator
 
 LONGEST_CELL = 2000
 """Characters that a table shows of one value."""
@@ -251,3 +254,23 @@ class Speed:
         if not steps or not seconds:
             return ""
         return f"{steps * self.timestep * 1e-6 / seconds * 86400:.2f} ns/day"
+
+
+DOUBTFUL = 3
+
+
+def tell_doubts(calculator: "SchNetCalculator") -> None:
+    """End with another exit status if structures were doubtful."""
+    tell_doubtful(calculator.guard.count)
+
+
+def tell_doubtful(count: int, reason: str = "") -> None:
+    """The same for so many structures, and why the first of them was."""
+    if count:
+        first = f" (the first: {escape(reason)})" if reason else ""
+        err.print(
+            f"[yellow]doubtful:[/yellow] {count} structures lay outside of what the model knows{first}; "
+            f"exit status {DOUBTFUL}",
+            soft_wrap=True,
+        )
+        raise SystemExit(DOUBTFUL)

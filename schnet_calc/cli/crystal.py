@@ -4,8 +4,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from schnet_calc.cli.console import print_table, stages_shown, write_json
-from schnet_calc.cli.doubts import tell_doubts
+from schnet_calc.cli.console import print_table, stages_shown, tell_doubts, write_json
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, PreciseModelOptions, read
 from schnet_calc.simulate.settings import CrystalSettings
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from schnet_calc.cli.console import command_line, print_table, write_json
-from schnet_calc.cli.doubts import tell_doubts
+from schnet_calc.cli.console import command_line, print_table, tell_doubts, write_json
 from schnet_calc.cli.options import PreciseModelOptions, read
 
 UNITS = {"energy": "_ev", "energies": "_ev", "energy_std": "_ev", "forces": "_ev_ang"}

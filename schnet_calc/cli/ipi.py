@@ -4,8 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from schnet_calc.cli.console import err, out as console, progress_bar, write_json
-from schnet_calc.cli.doubts import tell_doubtful
+from schnet_calc.cli.console import err, out as console, progress_bar, tell_doubtful, write_json
 from schnet_calc.cli.options import EvaluationOptions, Flat, ModelName, OutputPath, check_model, read
 from schnet_calc.cli.pimd import Beads, Simulation, model_names, with_beads
 

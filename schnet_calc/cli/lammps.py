@@ -7,8 +7,7 @@ from typing import Annotated
 
 from cyclopts import App
 
-from schnet_calc.cli.console import write_json
-from schnet_calc.cli.doubts import tell_doubtful
+from schnet_calc.cli.console import tell_doubtful, write_json
 from schnet_calc.cli.options import (
     DType,
     ModelName,

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from rich.markup import escape
 
-from schnet_calc.cli.console import err, noting, print_table, stages_shown, start_waiting, write_json
-from schnet_calc.cli.doubts import DOUBTFUL
+from schnet_calc.cli.console import (
+    DOUBTFUL,
+    err,
+    noting,
+    print_table,
+    stages_shown,
+    start_waiting,
+    write_json,
+)
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_files
 from schnet_calc.learn.settings import LearnSettings
 

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from schnet_calc.cli import console
-from schnet_calc.cli.console import print_table, stages_shown, write_json
+from schnet_calc.cli.console import print_table, stages_shown, tell_doubts, write_json
 from schnet_calc.cli.data import LabelOptions
-from schnet_calc.cli.doubts import tell_doubts
 from schnet_calc.cli.options import (
     Flat,
     FrameOptions,

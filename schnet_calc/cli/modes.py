@@ -4,8 +4,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from schnet_calc.cli.console import command_line, listed, print_table, stages_shown, warn
-from schnet_calc.cli.doubts import tell_doubts
+from schnet_calc.cli.console import command_line, listed, print_table, stages_shown, tell_doubts, warn
 from schnet_calc.cli.options import Flat, ModelOptions, OutputOptions, OutputPath, check_files, read
 from schnet_calc.simulate.settings import GasSettings
 

@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from schnet_calc.cli.console import Speed, err, noting, print_table, stages_shown, warn, write_json
-from schnet_calc.cli.doubts import tell_doubtful
+from schnet_calc.cli.console import (
+    Speed,
+    err,
+    noting,
+    print_table,
+    stages_shown,
+    tell_doubtful,
+    warn,
+    write_json,
+)
 from schnet_calc.cli.options import Flat, ModelOptions, OutputOptions, OutputPath, read
 from schnet_calc.ipi.settings import PIMDSettings
 

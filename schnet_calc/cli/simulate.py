@@ -12,10 +12,10 @@ from schnet_calc.cli.console import (
     noting,
     print_table,
     stages_shown,
+    tell_doubts,
     warn,
     write_json,
 )
-from schnet_calc.cli.doubts import tell_doubts
 from schnet_calc.cli.options import Flat, ModelOptions, OutputOptions, OutputPath, PreciseModelOptions, read
 from schnet_calc.simulate.settings import BandSettings, MDSettings, RelaxSettings
 from schnet_calc.stages import WithEquilibration

@@ -11,8 +11,7 @@ from ase.io import Trajectory
 from numpy.typing import NDArray
 
 from schnet_calc import plots
-from schnet_calc.analysis.fullerene import Distributions
-from schnet_calc.analysis.molecules import BondDistributions
+from schnet_calc.analysis.molecules import BondDistributions, Distributions
 from schnet_calc.analysis.path_integrals import PathIntegralEstimators
 from schnet_calc.report.molecule import BondClasses
 from schnet_calc.report.page import Modes3D, Part, Section, Structure3D, Table, Text, save_picture

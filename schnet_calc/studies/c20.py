@@ -13,7 +13,7 @@ from ase import units
 from numpy.typing import NDArray
 
 from schnet_calc.analysis import Cluster, bonds, clusters, shells
-from schnet_calc.analysis.fullerene import Distributions, distributions, dodecahedron
+from schnet_calc.analysis.molecules import Distributions, distributions, dodecahedron
 from schnet_calc.analysis.path_integrals import PathIntegralEstimators
 from schnet_calc.calculator import SchNetCalculator
 from schnet_calc.folders import check_same, locked, replace_json

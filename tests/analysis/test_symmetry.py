@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
-from schnet_calc.analysis.fullerene import dodecahedron
+from schnet_calc.analysis.molecules import dodecahedron
 from schnet_calc.analysis.symmetry import point_group
 
 

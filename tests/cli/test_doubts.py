@@ -6,7 +6,7 @@ import pytest
 from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from schnet_calc.cli.doubts import DOUBTFUL
+from schnet_calc.cli.console import DOUBTFUL
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from ase.units import kcal, mol
 
 from schnet_calc.cli.remembered import remember, remembered, remembered_labels
 from schnet_calc.training.config import DataConfig, RunConfig
-from schnet_calc.training.export import _text
+from schnet_calc.training.workflow import _text
 
 KEYS = ("--energy-key", "dft_energy", "--forces-key", "dft_forces")
 SMALL = (

@@ -9,7 +9,7 @@ from ase.build import bulk, molecule
 
 from helpers import ethanol
 from schnet_calc import SchNetCalculator
-from schnet_calc.cli.doubts import DOUBTFUL
+from schnet_calc.cli.console import DOUBTFUL
 
 
 def test_info(run):

@@ -12,7 +12,7 @@ from ase.build import bulk, molecule
 
 from helpers import ethanol, mixed_structures, rattled, write_model
 from schnet_calc import SchNetCalculator
-from schnet_calc.analysis.fullerene import dodecahedron
+from schnet_calc.analysis.molecules import dodecahedron
 from schnet_calc.engine import cuda
 from schnet_calc.engine.committee import Committee
 from schnet_calc.engine.cuda import CudaEngine, roomy

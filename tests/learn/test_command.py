@@ -4,7 +4,7 @@ import ase.io
 import pytest
 from ase.build import molecule
 
-from schnet_calc.cli.doubts import DOUBTFUL
+from schnet_calc.cli.console import DOUBTFUL
 from schnet_calc.cli.learn import LearnOutput, learn
 from schnet_calc.learn import LearnSettings
 

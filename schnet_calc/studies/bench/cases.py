@@ -13,7 +13,7 @@ from ase.calculators.calculator import Calculator
 from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
-from schnet_calc.analysis.fullerene import dodecahedron
+from schnet_calc.analysis.molecules import dodecahedron
 from schnet_calc.modelfile import load_potential, save_model
 from schnet_calc.nn import SchNet, SchNetConfig
 from schnet_calc.structures.neighbors import half_pairs

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import ase
 import numpy as np
@@ -31,6 +30,7 @@ from schnet_calc.studies.bench.cases import (
 from schnet_calc.studies.bench.pimd import FREE, n_steps_for, pimd_step, with_ase
 from schnet_calc.studies.bench.timing import (
     Call,
+    check_asked,
     gflops,
     gigahertz,
     matrix_product,
@@ -89,10 +89,6 @@ class Bench:
         """Of all threads together for a pair and block, with all that a step has beside."""
         return 1e6 * timing.compiled * self.gigahertz * self.threads / timing.pairs
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**vars(self), "timings": [vars(t) for t in self.timings]}
-
 
 def run_bench(
     sizes: Sequence[int] = tuple(DIAMOND),
@@ -127,13 +123,10 @@ def run_bench(
     ModuleNotFoundError
         SchNetPack is not installed.
     """
-    if against not in (None, "schnetpack"):
-        raise ValueError(f"against is 'schnetpack' or nothing, got {against!r}")
+    check_asked(against, seconds)
     unknown = [n for n in sizes if n not in DIAMOND]
     if unknown:
         raise ValueError(f"diamond has {', '.join(map(str, DIAMOND))} atoms here, not {unknown[0]}")
-    if not seconds > 0:
-        raise ValueError(f"seconds must be positive, got {seconds}")
     if any(p < 1 for p in beads):
         raise ValueError(f"beads must be positive, got {min(beads)}")
     report = progress or (lambda name: None)

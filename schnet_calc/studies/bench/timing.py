@@ -24,6 +24,14 @@ MATRIX = 1024
 Call = Callable[[], object]
 
 
+def check_asked(against: str | None, seconds: float) -> None:
+    """Raise ``ValueError`` for another peer than SchNetPack, or no time."""
+    if against not in (None, "schnetpack"):
+        raise ValueError(f"against is 'schnetpack' or nothing, got {against!r}")
+    if not seconds > 0:
+        raise ValueError(f"seconds must be positive, got {seconds}")
+
+
 def take_turns(calls: Mapping[str, Call], seconds: float = 1.0, rounds: int = ROUNDS) -> dict[str, NDArray]:
     """Return milliseconds of each call, numbers (rounds,), for every round.
 

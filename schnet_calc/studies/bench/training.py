@@ -18,7 +18,7 @@ from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import SchNetConfig
 from schnet_calc.structures.neighbors import half_pairs
 from schnet_calc.studies.bench.cases import cage, diamond
-from schnet_calc.studies.bench.timing import Call, gflops, matrix_product, take_turns
+from schnet_calc.studies.bench.timing import Call, check_asked, gflops, matrix_product, take_turns
 from schnet_calc.training import DataConfig, Run, RunConfig, TrainingConfig
 from schnet_calc.training.loss import loss_function
 from schnet_calc.training.subnormals import no_subnormals
@@ -126,10 +126,6 @@ class TrainingBench:
     gflops: float
     threads: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**vars(self), "timings": [vars(t) for t in self.timings]}
-
 
 def run_training_bench(
     against: str | None = None,
@@ -157,10 +153,7 @@ def run_training_bench(
     ModuleNotFoundError
         SchNetPack is not installed.
     """
-    if against not in (None, "schnetpack"):
-        raise ValueError(f"against is 'schnetpack' or nothing for training, got {against!r}")
-    if not seconds > 0:
-        raise ValueError(f"seconds must be positive, got {seconds}")
+    check_asked(against, seconds)
     timings, parts, products = [], {}, []
     for k, case in enumerate(training_cases()):
         if k >= 4 and not batches:

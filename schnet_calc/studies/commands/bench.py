@@ -74,7 +74,7 @@ def bench(*, what: Annotated[What, Flat] = What(), out: BenchOutput = BenchOutpu
     found = run_bench(atoms, peer, what.seconds, what.beads, err.print, what.model)
     _print_steps(found, peer is not None, max(atoms))
     plots.draw_to(out.output, draw_bench, found, size=(11, 3.6), columns=len(panels(found)))
-    write_json(out.json, {**found.to_dict(), "crystals": crystals})
+    write_json(out.json, {**asdict(found), "crystals": crystals})
 
 
 def _print_steps(found: "Bench", against: bool, largest: int) -> None:
@@ -122,7 +122,7 @@ def _bench_training(against: str | None, seconds: float, json: Path | None) -> N
     parts = ", ".join(f"{name} {_digits(value)}" for name, value in found.parts.items())
     console.print(f"ms of the first with Adam: {parts}")
     console.print(f"floor: operations counted, at the {found.gflops:.0f} GFLOP/s of a matrix product")
-    write_json(json, found.to_dict())
+    write_json(json, asdict(found))
 
 
 def _bench_anchors(against: str, seconds: float) -> dict[str, Any]:

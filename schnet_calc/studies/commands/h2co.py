@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from schnet_calc.cli.console import command_line, print_table, stages_shown, write_json
-from schnet_calc.cli.doubts import tell_doubtful
+from schnet_calc.cli.console import command_line, print_table, stages_shown, tell_doubtful, write_json
 from schnet_calc.cli.options import Flat, OutputOptions, OutputPath, check_model
 from schnet_calc.studies.settings import H2COSettings
 

@@ -149,7 +149,7 @@ def insight(
         Folder of the figures.
     """
     from schnet_calc.data.qm9 import read_qm9
-    from schnet_calc.studies.qm9_figures import draw_qm9_figures
+    from schnet_calc.studies.figures import draw_qm9_figures
     from schnet_calc.studies.qm9_insight import study_qm9
 
     with progress_bar() as bar:

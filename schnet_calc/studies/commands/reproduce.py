@@ -196,11 +196,10 @@ def ablation(
         Folder with a run per variant and the figure; runs that are there are continued.
     """
     from schnet_calc import plots
-    from schnet_calc.studies.ablation import run_ablation
     from schnet_calc.studies.configs import config_folder, data_folder
     from schnet_calc.studies.figures import draw_ablation
     from schnet_calc.studies.kept import MeanErrors
-    from schnet_calc.studies.md17 import check_names, configuration
+    from schnet_calc.studies.md17 import check_names, configuration, run_ablation
 
     (name,) = check_names([molecule])
     config = configuration(configs or config_folder("md17"), data or data_folder() / "md17", name, n_train)

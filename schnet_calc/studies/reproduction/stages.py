@@ -30,11 +30,10 @@ from schnet_calc.studies.c20 import study_c20
 from schnet_calc.studies.c20_page import write_c20_report
 from schnet_calc.studies.c20_selection import read_rows
 from schnet_calc.studies.configs import config_folder, data_folder
-from schnet_calc.studies.figures import draw_alchemy, draw_data_efficiency
+from schnet_calc.studies.figures import draw_alchemy, draw_data_efficiency, draw_qm9_figures
 from schnet_calc.studies.isomers import MODELS, isomer_rows
 from schnet_calc.studies.kept import MeanErrors, Progress
 from schnet_calc.studies.learning_curve import PUBLISHED, LearningPoint
-from schnet_calc.studies.qm9_figures import draw_qm9_figures
 from schnet_calc.studies.qm9_insight import study_qm9
 from schnet_calc.studies.reproduction.pieces import Pieces, Stage
 from schnet_calc.studies.reproduction.qm9_errors import add_qm9_errors

@@ -47,7 +47,7 @@ def test_steps_are_timed(monkeypatch):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"against": "abacus"}, "for training, got 'abacus'"), ({"seconds": 0.0}, "seconds must be positive")],
+    [({"against": "abacus"}, "nothing, got 'abacus'"), ({"seconds": 0.0}, "seconds must be positive")],
 )
 def test_bad_settings_are_named(options, message):
     with pytest.raises(ValueError, match=message):
