@@ -181,7 +181,8 @@ def serve(connection: Connection, evaluate: Evaluate) -> None:
             try:
                 answer: Any = evaluate(request)
             except Exception as error:
-                answer = _sendable(error)
+                known = isinstance(error, (StructureError, WorkerError, MemoryError))  # to the other side
+                answer = error if known else RuntimeError(f"{type(error).__name__}: {error}")
             send(connection, answer)
 
 
@@ -193,12 +194,6 @@ def send(connection: Connection, message: Any) -> None:
 def receive(connection: Connection) -> Any:
     """What :func:`send` sent."""
     return pickle.loads(connection.recv_bytes())
-
-
-def _sendable(error: Exception) -> Exception:
-    """The error itself where the other side knows its class."""
-    known = (StructureError, WorkerError, MemoryError)
-    return error if isinstance(error, known) else RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def _pipe() -> tuple[Connection, Connection]:

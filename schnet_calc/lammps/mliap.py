@@ -107,7 +107,9 @@ class SchNetMLIAP(Base):  # type: ignore[misc, valid-type]
             )
         vectors = torch.as_tensor(data.rij)
         device = vectors.device
-        self._to(device)
+        if self.numbers.device != device:
+            self.network.to(device)
+            self.numbers, self.offsets = self.numbers.to(device), self.offsets.to(device)
         kind = next(self.network.parameters()).dtype
         vectors = vectors.to(kind, copy=True).reshape(-1, 3).requires_grad_(True)
         elements = torch.as_tensor(data.elems, device=device).long()
@@ -136,11 +138,6 @@ class SchNetMLIAP(Base):  # type: ignore[misc, valid-type]
             ]  # nobody sends to ghosts
             x = x + block.refinement(v)
         return network.read_energies(x, torch.zeros(n_own, dtype=torch.long, device=x.device))
-
-    def _to(self, device: torch.device) -> None:
-        if self.numbers.device != device:
-            self.network.to(device)
-            self.numbers, self.offsets = self.numbers.to(device), self.offsets.to(device)
 
     @staticmethod
     def _write(data: Any, energies: Tensor, gradient: Tensor) -> None:

@@ -127,7 +127,8 @@ class Labeller:
         except BrokenExecutor as error:
             raise RuntimeError(f"the workers for {self.source.name} are gone: {error}") from error
         except (Exception, CancelledError) as error:  # of the executor: a lost worker, a closed scheduler
-            why = _why(error)
+            status = getattr(error, "exitcode", None)  # where the executor knows it
+            why = f"{error!r:.200}" if status is None else f"it ended with status {status}"
             logger.warning("a worker was lost with structure %s, attempt %d: %s", key, one.attempt, why)
             killed = type(error).__name__ == KILLER
             if one.attempt < ATTEMPTS and not killed:
@@ -145,12 +146,6 @@ class Labeller:
                 del out[future]
                 future.cancel()
                 yield Answer(one.task[0], {}, f"no result within {self.timeout:g} s", self.timeout)
-
-
-def _why(error: BaseException) -> str:
-    """Words for the end of a worker: its status, where the executor knows it."""
-    status = getattr(error, "exitcode", None)
-    return f"it ended with status {status}" if status is not None else f"{error!r:.200}"
 
 
 @contextmanager

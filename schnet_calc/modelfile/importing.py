@@ -24,7 +24,8 @@ def import_model(
     Parameters
     ----------
     path : path
-        A file of SchNetPack (0.2, 0.3, 1, 2), PyTorch Geometric, or a TensorFlow checkpoint of the original.
+        ``best_model``, deployed model, checkpoint or weights of SchNetPack (0.2, 0.3, 1, 2); model, checkpoint or
+        weights of PyTorch Geometric; the ``.index`` of a TensorFlow checkpoint of the original.
     output : path
         The model file to write.
     energy_unit : str, optional
@@ -34,7 +35,9 @@ def import_model(
     elements : sequence of str, optional
         Symbols of the elements that it was trained on, where the file doesn't tell.
     options : mapping, optional
-        What a bare state dict lacks: ``mean``, ``std``, ``readout``, ``cutoff``.
+        What the file does not tell. SchNetPack: ``activation``, ``output_activation``, ``pooling``, ``property``,
+        ``cutoff_function``. PyTorch Geometric: ``mean``, ``std``, ``readout``, ``scale``, ``cutoff`` and others of
+        its own. TensorFlow: ``gap``, ``cutoff``, ``n_interactions``, ``pooling``, ``atomization_energy``.
 
     Returns
     -------
@@ -46,7 +49,8 @@ def import_model(
     FileNotFoundError
         There is no such file.
     ModelFileError
-        It is none of these, damaged, or holds what this package can't express; the message names it.
+        It is none of these, or damaged; the energy unit is missing; file and options contradict each other; or the
+        model has what a network of this package can't express, which the message names.
     """
     found = read_foreign(
         path, energy_unit=energy_unit, length_unit=length_unit, elements=elements, options=options

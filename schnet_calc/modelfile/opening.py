@@ -24,14 +24,6 @@ def open_model_file(path_or_name: str | Path) -> ModelFile:
     ----------
     path_or_name : path or str
         As for :func:`~schnet_calc.modelfile.load_potential`, whose errors are these and those of the weights.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file or name.
-    ModelFileError
-        The file is no TorchScript archive, lacks metadata, is newer than this package, holds entries
-        that no model has, or its contents don't have the hash that it says.
     """
     path = find_model(path_or_name)
     try:

@@ -42,33 +42,7 @@ def read_foreign(
     elements: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Imported:
-    """Read a model of another SchNet code.
-
-    Parameters
-    ----------
-    path : path
-        SchNetPack's ``best_model``, deployed model, checkpoint or weights; PyTorch Geometric's model, checkpoint or
-        weights; the ``.index`` of a TensorFlow checkpoint.
-    energy_unit : str
-        One of :data:`~schnet_calc.data.properties.ENERGY_UNITS`. No such file tells it.
-    length_unit : str
-        One of :data:`~schnet_calc.data.properties.LENGTH_UNITS`.
-    elements : sequence of str, optional
-        Symbols of those that the model was trained on.
-    options : mapping, optional
-        What the file does not tell. SchNetPack: ``activation``, ``output_activation``, ``pooling``,
-        ``property``, ``cutoff_function``. PyTorch Geometric: ``mean``, ``std``, ``readout``, ``scale`` and
-        others of its own. TensorFlow: ``gap``, ``cutoff``, ``n_interactions``, ``pooling``,
-        ``atomization_energy``.
-
-    Raises
-    ------
-    ModelFileError
-        It is no such file, or damaged; the energy unit is missing; file and options contradict each other; or
-        the model has what a network of this package can't express, which the message names.
-    FileNotFoundError
-        There is no such file.
-    """
+    """Read a model of another SchNet code; arguments and errors as for :func:`~schnet_calc.import_model`."""
     path = Path(path)
     units = Units(
         _factor("energy", ENERGY_UNITS, energy_unit), _factor("length", LENGTH_UNITS, length_unit)
