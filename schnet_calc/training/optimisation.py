@@ -11,11 +11,10 @@ from schnet_calc.training.batches import TrainingBatch
 from schnet_calc.training.checkpoint import module_tensors, optimizer_tensors, restore_optimizer
 from schnet_calc.training.distributed import World
 from schnet_calc.training.flat import FlatWeights
-from schnet_calc.training.heads import scale_heads
 from schnet_calc.training.loss import learning_rate, loss_function
 from schnet_calc.training.predict import Predict, explicit_predictor, predict_autograd
 from schnet_calc.training.run_data import RunData
-from schnet_calc.training.setup import make_optimizer, start_from
+from schnet_calc.training.setup import make_optimizer, scale_heads, start_from
 
 
 class Optimisation:

@@ -16,9 +16,8 @@ from schnet_calc.training.atomic_energies import fit_atomic_energies
 from schnet_calc.training.batches import Batches
 from schnet_calc.training.config import RunConfig
 from schnet_calc.training.distributed import World
-from schnet_calc.training.heads import with_heads
 from schnet_calc.training.loss import Term, terms
-from schnet_calc.training.setup import choose_split, read_data, training_frames
+from schnet_calc.training.setup import choose_split, read_data, training_frames, with_heads
 
 
 @dataclass(frozen=True)

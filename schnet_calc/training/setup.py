@@ -1,4 +1,4 @@
-"""What a run is made of: data, split, optimiser, first weights."""
+"""What a run is made of: data, split, heads, optimiser, first weights."""
 
 import warnings
 from collections.abc import Callable
@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from ase.data import chemical_symbols
+from ase.data import atomic_masses, chemical_symbols
 from numpy.typing import NDArray
 
 from schnet_calc.data import Frames, Labels, Split, read_frames, split_frames
 from schnet_calc.modelfile import load_potential
-from schnet_calc.nn import Network, NetworkConfig, network_config, upgraded_weights
+from schnet_calc.nn import AtomwiseHead, Network, NetworkConfig, network_config, upgraded_weights
+from schnet_calc.reductions import REDUCTIONS, NumpyGroups
 from schnet_calc.training.checkpoint import load_checkpoint, module_tensors, restore_optimizer
 from schnet_calc.training.config import DataConfig, RunConfig
 from schnet_calc.training.flat import FlatWeights
@@ -215,3 +216,43 @@ def _essence(config: RunConfig) -> dict[str, Any]:
     training = replace(config.training, threads=0, device="auto", checkpoint_minutes=1.0, steps=1)
     data = replace(config.data, file="", n_train=None, n_validation=None)  # the split is in the folder
     return replace(config, training=training, data=data).to_dict()
+
+
+def with_heads(config: RunConfig, frames: Frames) -> RunConfig:
+    """Return the configuration with a head for every label that needs one.
+
+    Raises
+    ------
+    ValueError
+        The file has no label to train on, or none for a head that the network is to have.
+    """
+    if not frames.labels:
+        raise ValueError(f"{config.data.file} has no labels to train on")
+    heads, labelled = dict(config.model.heads), set()
+    energy = False
+    for name in frames.labels:
+        known = frames.properties[name]
+        if known.reduction is None:
+            energy = True
+            continue
+        heads.setdefault(known.head, known.reduction.name)
+        labelled.add(known.head)
+    if unlabelled := sorted(set(heads) - labelled):
+        raise ValueError(
+            f"{config.data.file} has no label for the head {unlabelled[0]!r} that [model] asks for"
+        )
+    return replace(config, model=replace(config.model, heads=heads, energy=energy))
+
+
+def scale_heads(network: Network, frames: Frames) -> None:
+    """Set scale and shift of the heads by their labels, as each reduction asks for."""
+    groups = NumpyGroups(frames.positions, atomic_masses[frames.numbers], frames.n_atoms)
+    for name, head in network.heads.items():
+        if name not in frames.labels:
+            continue
+        assert isinstance(head, AtomwiseHead)
+        how = REDUCTIONS[network.config.heads[name]]
+        ones = how.reduce(how.parts(np.ones(len(frames.numbers)), groups), groups)
+        shift, scale = how.scaling(frames.labels[name], ones)
+        head.shift.fill_(shift)
+        head.scale.fill_(scale)

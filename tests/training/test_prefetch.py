@@ -6,9 +6,8 @@ import torch
 
 from helpers import strained_copper, write_frames
 from schnet_calc.data import read_frames
-from schnet_calc.training.batches import Batches
+from schnet_calc.training.batches import Ahead, Batches
 from schnet_calc.training.distributed import local_device
-from schnet_calc.training.prefetch import Ahead
 
 
 @pytest.fixture
