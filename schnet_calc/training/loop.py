@@ -181,7 +181,7 @@ class Run:
         score, rate = found.score(data.terms, now.constant), learning_rate(training, now.step - 1)
         if now.improved(score):
             save_checkpoint(self.directory / "best.safetensors", fit.averages(), self._state())
-        elif score > DIVERGED * now.best:
+        elif score > DIVERGED * now.best > 0.0:
             logger.warning(
                 "the validation loss is %.0f times its best: the training diverges; "
                 "lower learning_rate (%.1e at this step) or clip (%g)",
