@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.engine.base import Item
 from schnet_calc.engine.checks import SHORTEST_DISTANCE, all_sound, check_finite, check_shortest
-from schnet_calc.engine.grading import error_bar, grades_of_heads, hidden_layers
+from schnet_calc.engine.grading import error_bar, grades_of_heads, hidden_layers, total_of
 from schnet_calc.engine.prediction import Prediction, Totals, read_heads
 from schnet_calc.engine.support import TabulatedEngine
 from schnet_calc.kernels.cpu.arrays import PairedStructures
@@ -38,6 +38,7 @@ class CompiledEngine(TabulatedEngine):
         self._graded = graded = grades.energy if grades else None
         scaled = graded.scaled() if graded else ()
         self.weights = network_arrays(self.network, self.grid, self.dtype, scaled)
+        self._total = total_of(graded, self.weights.output.dtype)
 
     def threads_for(self, n_atoms: int) -> int:
         """Return the number of threads that share one structure."""
@@ -93,7 +94,7 @@ class CompiledEngine(TabulatedEngine):
             outputs=outputs,
             atomic=atomic,
             grades=grades,
-            error_bar=error_bar(self._graded, found.summed, share),
+            error_bar=error_bar(self._total, found.summed, share),
         )
 
     def totals(self, geometries: Geometries) -> Totals:

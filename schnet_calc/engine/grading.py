@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from schnet_calc.kernels.cuda.batch import Batch, Outputs
@@ -15,24 +15,31 @@ from schnet_calc.modelfile.grades import Grades, HeadGrades, head_widths
 from schnet_calc.nn import AtomwiseHead, Network
 
 
-def error_bar(head: HeadGrades | None, summed: NDArray[np.floating], share: float = 1.0) -> float | None:
+def error_bar(
+    total: NDArray[np.floating] | None, summed: NDArray[np.floating], share: float = 1.0
+) -> float | None:
     """Return the standard deviation of an energy, eV, from its atoms' last hidden layers; None without error bars.
 
     It is ``share |total f|``.
 
     Parameters
     ----------
-    head : HeadGrades or None
-        Of the energy.
+    total : array or None
+        (H, H) what the energy's :class:`HeadGrades` has; best of the same type as the sum.
     summed : array
         (H,) sum of the atoms' last hidden layers, without a unit; padding beyond H is left out.
     share : float
         One over the number of atoms where the network takes their mean.
     """
-    if head is None or not head.total.size:
+    if total is None:
         return None
-    parts = head.total.dot(summed[: len(head.total)].astype(float))
+    parts = total.dot(summed[: len(total)])
     return share * math.sqrt(parts.dot(parts))  # norm() of so few numbers takes three times as long
+
+
+def total_of(head: HeadGrades | None, kind: DTypeLike) -> NDArray[np.floating] | None:
+    """Return what error bars (H, H) are made with, of a type; None where the file has none. No unit but eV."""
+    return None if head is None or not head.total.size else head.total.astype(kind)
 
 
 def head_of(network: Network, name: str) -> Network | AtomwiseHead:
@@ -76,7 +83,8 @@ class GradedBatch(NamedTuple):
     """(N,); None without statistics."""
     summed: NDArray[np.float64] | None
     """(B, H) sums of each structure's last hidden layer; None without statistics of an energy."""
-    head: HeadGrades | None
+    total: NDArray[np.floating] | None
+    """(H, H) see :func:`total_of`; None without error bars."""
 
     def of(self, rows: slice) -> NDArray[np.float64] | None:
         """Return the grades (n,) of some atoms; they have no unit."""
@@ -84,7 +92,7 @@ class GradedBatch(NamedTuple):
 
     def error_bar(self, k: int, share: float) -> float | None:
         """Return that of structure k's energy, eV."""
-        return None if self.summed is None else error_bar(self.head, self.summed[k], share)
+        return None if self.summed is None else error_bar(self.total, self.summed[k], share)
 
 
 class DeviceGrades:
@@ -105,6 +113,7 @@ class DeviceGrades:
     ) -> None:
         self._network = network
         self._head = None if grades is None else grades.energy
+        self._total = total_of(self._head, np.float64)
         heads = {} if grades is None else grades.heads
         self._heads = {name: tensor_grading(h.scaled(), device, dtype) for name, h in heads.items()}
 
@@ -142,4 +151,4 @@ class DeviceGrades:
         grades = numbers[:n_atoms].copy()
         if self._head is None:
             return GradedBatch(grades, None, None)
-        return GradedBatch(grades, numbers[room:].reshape(n_structures, -1)[:count].copy(), self._head)
+        return GradedBatch(grades, numbers[room:].reshape(n_structures, -1)[:count].copy(), self._total)

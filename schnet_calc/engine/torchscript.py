@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from schnet_calc.engine.base import Engine, Item
 from schnet_calc.engine.checks import check_finite, check_shortest
-from schnet_calc.engine.grading import error_bar
+from schnet_calc.engine.grading import error_bar, total_of
 from schnet_calc.engine.prediction import Prediction, read_heads
 from schnet_calc.modelfile.grades import HeadGrades, head_widths
 from schnet_calc.modelfile.torchscript import load_torchscript
@@ -76,6 +76,7 @@ class TorchScriptEngine(Engine):
         energies, forces, virials = (_numpy(x) for x in self.atomic(graph))
         outputs = {name: _numpy(x) for name, x in self.outputs(graph, heads).items()}
         grades, summed = self._grades(graph)
+        total = total_of(self._graded, np.float64)
         found, end = [], 0
         for k, item in enumerate(items):
             rows = slice(end, end := end + len(item.structure.numbers))
@@ -92,7 +93,7 @@ class TorchScriptEngine(Engine):
                     outputs=of_heads[0],
                     atomic=of_heads[1],
                     grades=None if grades is None else grades[rows],
-                    error_bar=None if summed is None else error_bar(self._graded, summed[k]),
+                    error_bar=None if summed is None else error_bar(total, summed[k]),
                 )
             )
         return found
