@@ -10,6 +10,7 @@ from typing import Any
 from nbclient import NotebookClient
 from rich.console import Console
 from sphinx.application import Sphinx
+from sphinx.ext import napoleon
 
 import schnet_calc
 from schnet_calc.cli import app
@@ -54,6 +55,16 @@ nitpick_ignore_regex = [
 ]
 exclude_patterns = ["_build", ".jupyter_cache", "jupyter_execute"]
 
+_sections = napoleon._process_docstring
+
+
+def _sections_but_of_attributes(app: Sphinx, what: str, *rest: Any) -> None:
+    """Leave docstrings of attributes as they are: words before a first colon would become a type."""
+    if what != "attribute":
+        _sections(app, what, *rest)
+
+
+napoleon._process_docstring = _sections_but_of_attributes
 _execute = NotebookClient.__init__
 
 
