@@ -1,6 +1,6 @@
 """Silicon: the error of forces over what a step costs, for networks of several cutoffs and widths, beside NEP.
 
-    python benchmarks/silicon.py [NAME or model.pt ...] --figure docs/silicon.png
+    python benchmarks/silicon.py [NAME or model.pt ...] --figure docs/silicon
 
 The errors are those of unseen cells of ``examples/silicon/general.toml``, crystals apart from melt and surfaces. A
 step is one of ASE with 1,000 atoms of the crystal, on one thread; all take turns, with NEP4 of random weights
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from ase.build import bulk
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullFormatter
 from numpy.typing import NDArray
 
 from guard import frames_and_split
@@ -127,7 +128,12 @@ def draw(figure: Path, rows: list[Row], times: dict[str, float]) -> None:
         )
     axis.axvline(times["NEP"], lw=0.8, ls="--", color="grey", label=f"NEP, {NEP['Si'][0]:g} Å (cost alone)")
     axis.set(xlabel="µs per atom and step, one thread", ylabel="MAE of forces, meV/Å")
-    axis.legend()
+    axis.margins(0.12)
+    for side, ticks in ((axis.xaxis, (3, 5, 10, 20, 50)), (axis.yaxis, (30, 100, 300, 1000))):
+        side.set_major_locator(FixedLocator(ticks))
+        side.set_major_formatter(FormatStrFormatter("%g"))
+        side.set_minor_formatter(NullFormatter())
+    axis.legend(loc="center right")
     plots.save_figure(canvas, figure)
 
 
