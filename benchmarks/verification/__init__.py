@@ -109,8 +109,9 @@ def row(
 
 
 def all_rows() -> list[Row]:
-    """Import every module here and return the rows in the order of the sections."""
+    """Import every module here and return the rows, module by module, in the order of the sections."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    sections = list(dict.fromkeys(r.section for r in ROWS))
-    return sorted(ROWS, key=lambda r: sections.index(r.section))
+    rows = sorted(ROWS, key=lambda r: r.compute.__module__)  # whichever was imported first
+    sections = list(dict.fromkeys(r.section for r in rows))
+    return sorted(rows, key=lambda r: sections.index(r.section))
