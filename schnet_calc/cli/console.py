@@ -57,7 +57,7 @@ _waiting: list[Status] = []
 
 def start_waiting() -> None:
     """Show on a terminal that something is going on, until there is more to say: imports alone take seconds."""
-    if err.is_terminal:
+    if err.is_terminal and not err.is_dumb_terminal:
         _waiting.append(Console(stderr=True).status("starting"))  # of its own: not ended by what it writes
         _waiting[-1].start()
 

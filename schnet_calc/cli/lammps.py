@@ -66,10 +66,12 @@ def run(
     """
     check_files(input)
     sources = check_model(model.model)
+    from schnet_calc.cli.console import stop_waiting
     from schnet_calc.lammps.exchange import agreed
     from schnet_calc.lammps.script import open_lammps, run_input
     from schnet_calc.model import Model
 
+    stop_waiting()  # LAMMPS writes to the terminal itself
     arguments = ["-log", str(log)]
     for pair in var or []:
         name, _, value = pair.partition("=")

@@ -220,3 +220,14 @@ def test_help_texts_are_paragraphs():
     assert not [text for _, text, _ in told if '[default: ""]' in text or "[default: ()]" in text]
     (_, text, _) = told[names().index("spectrum")]
     assert "Replicas and folders of one kind are pooled, with error bands" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(("term", "shown"), [("xterm", 1), ("dumb", 0)])
+def test_a_terminal_that_cannot_erase_shows_no_spinner(monkeypatch, term, shown):
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr(console, "err", console.SafeConsole(stderr=True, force_terminal=True))
+    console.start_waiting()
+    try:
+        assert len(console._waiting) == shown
+    finally:
+        console.stop_waiting()
