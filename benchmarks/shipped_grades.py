@@ -46,7 +46,7 @@ CONFIGS = {
     "qm9_orbitals": "qm9/orbitals.toml",
     "qm9_r2": "qm9/r2_3.toml",
     "qm9_sums": "qm9/sums_2.toml",
-    "qm9_thermal": "qm9/thermal.toml",
+    "qm9_thermal": "qm9/thermal_2.toml",
     "qm9_u298": "qm9/u298.toml",
     "silicon": "silicon/train.toml",
     "silicon_general": "silicon/general.toml",
