@@ -147,21 +147,24 @@ def force_error(forces: NDArray[np.float64], atoms: ase.Atoms, reference: Calcul
         return np.nan
 
 
+def spread_over(frames: Frames, most: int) -> Frames:
+    """At most so many of the frames, evenly spread over all."""
+    return frames.select(np.linspace(0, len(frames) - 1, min(most, len(frames))).astype(int))
+
+
 def rmse_of(model: Model, frames: Frames) -> float:
     """Of force components of frames, eV/Å; not a number where they have none."""
-    some = np.linspace(0, len(frames) - 1, min(100, len(frames))).astype(int)
-    predicted = model.evaluate([frames.structure(int(k)) for k in some])
-    errors = [p.forces - frames.forces[frames.rows(int(k))] for p, k in zip(predicted, some, strict=True)]
-    return float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))
+    some = spread_over(frames, 100)
+    predicted = model.evaluate([some.structure(k) for k in range(len(some))])
+    return float(np.sqrt(np.mean((np.concatenate([p.forces for p in predicted]) - some.forces) ** 2)))
 
 
 def false_alarms(model: Model, frames: Frames, most: int = 1000) -> tuple[int, int]:
     """How many of unseen frames are doubted, and of how many."""
-    chosen = np.linspace(0, len(frames) - 1, min(most, len(frames))).astype(int)
-    before = model.guard.count
-    for start in range(0, len(chosen), 100):
-        model.evaluate([frames.structure(int(k)) for k in chosen[start : start + 100]])
-    return model.guard.count - before, len(chosen)
+    some, before = spread_over(frames, most), model.guard.count
+    for start in range(0, len(some), 100):
+        model.evaluate([some.structure(k) for k in range(start, min(start + 100, len(some)))])
+    return model.guard.count - before, len(some)
 
 
 def missed(found: Found, least: float = 1.0) -> list[int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-from guard import unseen_frames
+from guard import spread_over, unseen_frames
 from schnet_calc import load_model, plots
 
 NAMES = (
@@ -32,12 +32,11 @@ MOST, BINS = 1000, 10
 
 def errors_and_bars(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Errors of energies of unseen frames, and their error bars, eV."""
-    model, frames = load_model(name, device="cpu"), unseen_frames(name)
-    chosen = np.linspace(0, len(frames) - 1, min(MOST, len(frames))).astype(int)
+    model, frames = load_model(name, device="cpu"), spread_over(unseen_frames(name), MOST)
     found = []
-    for start in range(0, len(chosen), 100):
-        found += model.evaluate([frames.structure(int(k)) for k in chosen[start : start + 100]])
-    errors = np.array([p.energy for p in found]) - frames.energies[chosen]
+    for start in range(0, len(frames), 100):
+        found += model.evaluate([frames.structure(k) for k in range(start, min(start + 100, len(frames)))])
+    errors = np.array([p.energy for p in found]) - frames.energies
     return errors, np.array([p.energy_std for p in found])
 
 

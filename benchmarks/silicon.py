@@ -22,13 +22,12 @@ from guard import frames_and_split
 from schnet_calc import SchNetCalculator, load_model, plots
 from schnet_calc.data import Frames
 from schnet_calc.errors import SchNetCalcError
-from schnet_calc.model import Model
-from schnet_calc.modelfile import find_model
 from schnet_calc.nn import SchNetConfig
 from schnet_calc.simulate.crystal import crystal_properties
 from schnet_calc.studies.bench.anchors import NEP, nep_calculator
 from schnet_calc.studies.bench.cases import md_step, silicon
 from schnet_calc.studies.bench.timing import take_turns, threads
+from schnet_calc.training import evaluate
 
 HOT = -5.18
 """eV/atom; cells above it are melt and surfaces."""
@@ -70,27 +69,19 @@ def row_of(name: str, frames: Frames, test: NDArray[np.int64]) -> Row:
     model = load_model(name, device="cpu", on_doubt="ignore")
     config = model.potential.metadata.config
     assert isinstance(config, SchNetConfig)
-    predicted = model.evaluate([frames.structure(int(k)) for k in test])
     hot = frames.energies[test] / frames.n_atoms[test] > HOT
-    errors = [
-        np.abs(p.forces - frames.forces[frames.rows(int(k))]) for p, k in zip(predicted, test, strict=True)
-    ]
-    by_kind = [
-        np.concatenate([e for e, h in zip(errors, hot, strict=True) if h == kind]) for kind in (False, True)
-    ]
-    energies = np.array([p.energy for p in predicted])
-    energy = float(np.mean(np.abs(energies - frames.energies[test]) / frames.n_atoms[test]))
+    parts = [frames.select(test[hot == kind]) for kind in (False, True)]
+    found = [evaluate(model, part) for part in parts]
+    energies = [f.differences["energy"] / part.n_atoms for f, part in zip(found, parts, strict=True)]
     label = name if Path(name).suffix != ".pt" else Path(name).parent.name
-    return Row(
-        label, config, float(by_kind[0].mean()), float(by_kind[1].mean()), energy, constants_of(model)
-    )
+    forces = [f.errors["forces"].mae for f in found]
+    energy = float(np.abs(np.concatenate(energies)).mean())
+    return Row(label, config, *forces, energy, constants_of(name))
 
 
-def constants_of(model: Model) -> str:
+def constants_of(name: str) -> str:
     """Elastic constants, GPa, and the optical mode at Γ, 1/cm, in words; a dash where the crystal isn't stable."""
-    calculator = SchNetCalculator(
-        find_model(model.potential.path), device="cpu", dtype="float64", on_doubt="ignore"
-    )
+    calculator = SchNetCalculator(name, device="cpu", dtype="float64", on_doubt="ignore")
     try:
         found = crystal_properties(bulk("Si", a=5.469), calculator, supercell=(4, 4, 4))
     except SchNetCalcError:

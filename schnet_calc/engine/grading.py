@@ -39,7 +39,7 @@ def error_bar(
 
 def total_of(head: HeadGrades | None, kind: DTypeLike) -> NDArray[np.floating] | None:
     """Return what error bars (H, H) are made with, of a type; None where the file has none. No unit but eV."""
-    return None if head is None or not head.total.size else head.total.astype(kind)
+    return None if head is None or not head.total.size else head.total.astype(kind, copy=False)
 
 
 def head_of(network: Network, name: str) -> Network | AtomwiseHead:

@@ -143,11 +143,10 @@ def _study(directory: Path, settings: C20Settings, report: Progress) -> C20Study
         check_same(directory, json.loads(kept.read_text()), identity)
     else:
         replace_json(kept, identity)
-    # On the way down from a rattled cage anything may be met; what counts is where it ends.
-    search = SchNetCalculator(settings.model, device=settings.device, dtype="float64", on_doubt="ignore")
+    # On the way down from a rattled cage anything may be met; its end counts, which the modes look at.
+    search = SchNetCalculator(precise.potential, device=settings.device, dtype="float64", on_doubt="ignore")
     relaxation, minima = _lowest(settings.seed, search, report)
     atoms = relaxation.atoms
-    precise.evaluate([atoms])
     ase.io.write(directory / "c20_relaxed.xyz", atoms)
     modes = normal_modes(atoms, precise)
     report("normal modes", 1, 1)
