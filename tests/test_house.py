@@ -11,7 +11,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "__init__ checks errors",
-    "compat device folders memory reductions stages",
+    "compat device folders interruption memory reductions stages",
     "analysis",
     "nn",
     "structures",

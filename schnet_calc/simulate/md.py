@@ -19,6 +19,7 @@ from ase.md.nose_hoover_chain import IsotropicMTKNPT, NoseHooverChainNVT
 from ase.md.verlet import VelocityVerlet
 
 from schnet_calc.folders import locked
+from schnet_calc.interruption import whole
 from schnet_calc.simulate.equilibration import (
     degrees_of_freedom,
     equilibrate,
@@ -128,10 +129,11 @@ def _go_on(
         for step in range(done + settings.interval, settings.n_steps + 1, settings.interval):
             if step:
                 dynamics.run(settings.interval)
-            # The row first: a row too many is cut on resuming.
-            writer.writerow(log_row(step, moving, settings, heat))
-            stream.flush()
-            trajectory.write(moving)
+            with whole():
+                # The row first: a row too many is cut on resuming.
+                writer.writerow(log_row(step, moving, settings, heat))
+                stream.flush()
+                trajectory.write(moving)
             if progress is not None:
                 progress(step, moving)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from schnet_calc.errors import BadStructureError, DoubtfulStructureError, NotFiniteError
 from schnet_calc.folders import locked
+from schnet_calc.interruption import whole
 from schnet_calc.ipi.doubts import Doubts, read_doubts
 from schnet_calc.ipi.errors import StructureError
 from schnet_calc.ipi.input import STRUCTURE, PIMDSettings, i_pi_structure
@@ -236,8 +237,9 @@ class _Run:
         settings, now = self.settings, time.monotonic()
         due = step % settings.checkpoint_stride == 0 or now - self.saved > SAVED_EVERY
         if due or step == settings.n_steps:
-            self.writer.save(step, s)
-            self._save_doubts()
+            with whole():
+                self.writer.save(step, s)
+                self._save_doubts()
             self.saved = now
         if progress is not None:
             names = ("step", "time", "conserved", "temperature", "potential")

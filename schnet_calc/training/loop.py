@@ -14,12 +14,12 @@ from schnet_calc.analysis.errors import Errors
 from schnet_calc.data import Frames, Split
 from schnet_calc.device import choose_device
 from schnet_calc.folders import locked
+from schnet_calc.interruption import Interruptions
 from schnet_calc.nn import Network
 from schnet_calc.training.batches import Ahead, TrainingBatch
 from schnet_calc.training.checkpoint import Due, load_checkpoint, save_checkpoint
 from schnet_calc.training.config import RunConfig
 from schnet_calc.training.distributed import join_world, local_device
-from schnet_calc.training.interruption import Interruptions
 from schnet_calc.training.loss import learning_rate
 from schnet_calc.training.optimisation import Optimisation
 from schnet_calc.training.progress import Progress, append_row, forget_after

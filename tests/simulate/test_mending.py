@@ -1,7 +1,9 @@
 """What an interruption leaves of a run of dynamics, mended."""
 
 import csv
+import signal
 
+import ase.io.ulm
 import numpy as np
 import pytest
 from ase.io.trajectory import Trajectory
@@ -53,6 +55,26 @@ def test_a_trajectory_that_ends_within_a_frame(finished):
     (folder / "md.traj").write_bytes(whole[:-700])
     run_md(ethanol(), calculator, SETTINGS, folder, resume=True)
     np.testing.assert_allclose(rows((folder / "md.csv").read_text()), rows(before), atol=1e-8)
+
+
+def test_a_signal_within_a_frame_waits_for_its_end(tmp_path, monkeypatch):
+    """The third frame is on its way when it comes: three rows and three frames, nothing to mend."""
+    fill, vectors = ase.io.ulm.Writer.fill, []
+
+    def interrupted(writer, array):
+        if array.shape == (9, 3):
+            vectors.append(array)
+            if len(vectors) == 7:  # positions, momenta, forces of two frames; then positions of the third
+                signal.raise_signal(signal.SIGINT)
+        fill(writer, array)
+
+    monkeypatch.setattr(ase.io.ulm.Writer, "fill", interrupted)
+    calculator = SchNetCalculator("ethanol", device="cpu", on_doubt="ignore")
+    with pytest.raises(KeyboardInterrupt):
+        run_md(ethanol(), calculator, SETTINGS, tmp_path)
+    with Trajectory(tmp_path / "md.traj") as trajectory:
+        assert len([atoms.positions for atoms in trajectory]) == 3
+    assert len(rows((tmp_path / "md.csv").read_text())) == 3
 
 
 def test_settings_that_can_not_be_read(finished):

@@ -2,6 +2,8 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -37,3 +39,11 @@ class Interruptions:
         """Raise ``KeyboardInterrupt`` if a signal came."""
         if self.asked:
             raise KeyboardInterrupt
+
+
+@contextmanager
+def whole() -> Iterator[None]:
+    """What is done within is done to its end: a signal interrupts after it, a second one at once."""
+    with Interruptions() as interruptions:
+        yield
+    interruptions.act()
