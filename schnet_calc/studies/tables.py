@@ -33,6 +33,10 @@ class ThesisRow(NamedTuple):
     """Its configurations, in the folder of examples: each goes on from the one before."""
     published: dict[str, float]
     """Mean absolute errors by ``"property, unit"``."""
+    steps: int
+    """That went into the model, those of models that it began from included."""
+    tried: str = ""
+    """What was tried to reach the published errors, and what it gave, in units of the table."""
     note: str = ""
 
 
@@ -74,9 +78,10 @@ class Tested:
         return {name: self.evaluation.errors[of].mae * UNITS[unit] for name, (of, unit) in parts.items()}
 
     def cells(self) -> list[list[str]]:
-        """Return a line of words for each error, beside the thesis's; ``!`` is above it."""
+        """Return a line of words for each error, beside the thesis's and our steps; ``!`` is above it."""
+        steps = f"{self.row.steps:,}"
         return [
-            [self.row.what, name, f"{value:.3f}{'' if value <= theirs else ' !'}", f"{theirs:.3f}"]
+            [self.row.what, name, f"{value:.3f}{'' if value <= theirs else ' !'}", f"{theirs:.3f}", steps]
             for (name, value), theirs in zip(self.found.items(), self.row.published.values(), strict=True)
         ]
 
@@ -86,6 +91,8 @@ class Tested:
             "table": self.row.table,
             "row": self.row.what,
             "model": self.row.model,
+            "steps": self.row.steps,
+            "tried": self.row.tried,
             "published": self.row.published,
             "found": self.found,
             "n_test": self.evaluation.n_frames,

@@ -49,7 +49,7 @@ def test_parts_of_a_training_follow_each_other(tmp_path, monkeypatch):
         """)
     monkeypatch.setattr("schnet_calc.studies.tables.config_folder", lambda name: tmp_path)
     parts = tuple(f"methanol/{part}.toml" for part in (1, 2, 3))
-    row = ThesisRow("0.0", "methanol", "methanol", parts, {"energy, kcal/mol": 1.0})
+    row = ThesisRow("0.0", "methanol", "methanol", parts, {"energy, kcal/mol": 1.0}, 40)
     monkeypatch.setitem(ROWS, "methanol", (row,))
     (tested,) = evaluated_rows("methanol", data, tmp_path / "runs")
     assert tested.found == {

@@ -52,7 +52,10 @@ def _repeat(name: str, options: TableOptions, output: Path) -> None:
     if not rows:
         raise ValueError(f"there is no shipped model for {name}: train one with --no-evaluate-only")
     cells = [[*cells, str(row.evaluation.n_frames)] for row in rows for cells in row.cells()]
-    headings = ("row", "error (MAE)", "ours", "thesis", "test frames")
+    headings = ("row", "error (MAE)", "ours", "thesis", "our steps", "test frames")
     print_columns(f"Table {rows[0].row.table} of the thesis", headings, cells)
+    for row in rows:
+        if row.row.tried:
+            out.print(f"{row.row.what}: {row.row.tried}")
     out.print("! is above the thesis" + (f"; {rows[0].row.note}" if rows[0].row.note else ""))
     write_json(options.json, {"rows": [row.to_dict() for row in rows]})

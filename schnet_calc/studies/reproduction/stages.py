@@ -237,7 +237,10 @@ def _learning_curve(folder: Path, pieces: Pieces, data: Path | None, progress: P
 
 def _thesis_table(pieces: Pieces, label: str, rows: list[Tested]) -> None:
     cells = [line for tested in rows for line in tested.cells()]
-    pieces.table(label, ["", "mean absolute error", "ours", "theirs"], cells)
+    pieces.table(label, ["", "mean absolute error", "ours", "theirs", "our steps"], cells)
+    tried = [[tested.row.what, tested.row.tried] for tested in rows if tested.row.tried]
+    if tried:
+        pieces.table(label, ["", "what was tried, and what it gave"], tried)
 
 
 STAGES = {
