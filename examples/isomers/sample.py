@@ -7,7 +7,7 @@ molecules are known: frames of theirs are trained on. The others are only tested
 split.npz, which ``schnet-calc reproduce isomers --data`` takes; interrupted, it goes on.
 """
 
-import sys
+import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -197,4 +197,6 @@ def split_isomers(n_molecules: int, n_frames: int, seed: int = 0) -> Split:
 
 
 if __name__ == "__main__":
-    sample_isomers(sys.argv[1], progress=lambda *done: print(*done))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", help="gets frames.npz and split.npz")
+    sample_isomers(parser.parse_args().folder, progress=lambda *done: print(*done))
