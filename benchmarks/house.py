@@ -5,9 +5,9 @@
 FOLDER is the package, ``schnet_calc`` beside this file's folder by default.
 """
 
+import argparse
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +84,10 @@ def measures(folder: Path) -> dict[str, int | str]:
 
 
 if __name__ == "__main__":
-    package = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "schnet_calc"
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("package", nargs="?", type=Path, default=Path(__file__).parents[1] / "schnet_calc")
+    package = parser.parse_args().package
+    if not package.is_dir():
+        parser.error(f"there is no folder {package}")
     for name, value in measures(package).items():
         print(f"{value:>7}  {name}")

@@ -1,6 +1,7 @@
 """Path-integral MD: by i-PI, or many ring polymers in one batch."""
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -8,6 +9,7 @@ from cyclopts import Parameter
 
 from schnet_calc.cli.console import (
     Speed,
+    Stages,
     err,
     noting,
     print_table,
@@ -175,24 +177,28 @@ def _run(
     from schnet_calc.simulate.pimd import run_pimd
     from schnet_calc.simulate.ring_polymer_run import run_ring_polymers
 
-    speed, names = Speed(settings.timestep), model_names(model.model)
+    names = model_names(model.model)
     with stages_shown() as stages:
-
-        def show(step: int, row: dict[str, float]) -> None:
-            if replicas is None and not stages.ended("start of i-PI"):
-                stages("start of i-PI", 1, 1)
-            if step < 0:
-                stages("equilibration", settings.n_equilibration + step, settings.n_equilibration)
-                return
-            pace, conserved = speed(step), f"conserved {row['conserved']:.4f} eV"  # what is cut comes last
-            parts = (f"{row['time']:.2f} ps", f"{row['temperature']:.0f} K", pace, conserved)
-            stages("PIMD", step, settings.n_steps, ", ".join(filter(None, parts)))
-
+        show = partial(_tell, stages, Speed(settings.timestep), settings, replicas is None)
         how: dict[str, Any] = {**model.to_dict(), "resume": resume, "progress": noting(output, show)}
         if replicas is None:
             stages("start of i-PI", 0, None)
             return run_pimd(atoms, names, settings, output, **how)
         return run_ring_polymers(atoms, names, settings, output, replicas=replicas, **how)
+
+
+def _tell(
+    stages: Stages, speed: Speed, settings: PIMDSettings, by_i_pi: bool, step: int, row: dict[str, float]
+) -> None:
+    """Show how far a run is; negative steps equilibrate."""
+    if by_i_pi and not stages.ended("start of i-PI"):
+        stages("start of i-PI", 1, 1)
+    if step < 0:
+        stages("equilibration", settings.n_equilibration + step, settings.n_equilibration)
+        return
+    pace, conserved = speed(step), f"conserved {row['conserved']:.4f} eV"  # what is cut comes last
+    parts = (f"{row['time']:.2f} ps", f"{row['temperature']:.0f} K", pace, conserved)
+    stages("PIMD", step, settings.n_steps, ", ".join(filter(None, parts)))
 
 
 def _biases(bias: "Bias | None") -> dict[str, str]:
