@@ -26,6 +26,16 @@ def check_not_negative(settings: Any, *names: str) -> None:
 
 
 def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
-    """Raise ValueError where a value is none of those that are known."""
+    """Raise ValueError where a value is none of those that are known.
+
+    Parameters
+    ----------
+    name : str
+        What the error calls it.
+    value : object
+        What is checked.
+    known : iterable of str
+        All choices.
+    """
     if value not in (known := tuple(known)):
         raise ValueError(f"{name} is one of {', '.join(known)}, got {value!r}")

@@ -156,7 +156,17 @@ class Pace(ProgressColumn):
 
 
 def pace(speed: float | None, seconds: float | None, finished: bool = False) -> str:
-    """Words for steps per second, and for the seconds that are left or were needed."""
+    """Words for steps per second, and for the seconds that are left or were needed.
+
+    Parameters
+    ----------
+    speed : float, optional
+        Steps per second, as far as there were any.
+    seconds : float, optional
+        That are left, or that all took.
+    finished : bool
+        Which of both.
+    """
     if not speed:
         return f"{clock(seconds)} in all" if finished and seconds is not None else "-"
     rate = (

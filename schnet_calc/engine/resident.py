@@ -48,7 +48,17 @@ class Resident:
 
     @classmethod
     def fitting(cls, engine: "CudaEngine", structure: Structure, count: int) -> "Resident | None":
-        """Return one, if all structures fit into one call and have an end of pairs."""
+        """Return one, if all structures fit into one call and have an end of pairs.
+
+        Parameters
+        ----------
+        engine : CudaEngine
+            What evaluates.
+        structure : Structure
+            One of them, for its atoms, cell and boundary conditions.
+        count : int
+            B, how many there are.
+        """
         n_pairs = math.comb(len(structure.numbers), 2)
         if not takes_all_pairs(len(structure.numbers), structure.pbc):
             if not math.isfinite(engine.cutoff):

@@ -68,9 +68,16 @@ class Domain:
         energies: NDArray[np.float64] | None = None,
         others: Iterable[Structure] = (),
     ) -> "Domain":
-        """Return the extent of structures, and of their energies (M,), eV, where there are any.
+        """Return the extent of structures.
 
-        Bonds and angles of others, such as validation frames, count as well.
+        Parameters
+        ----------
+        structures : iterable of Structure
+            M training frames.
+        energies : array, optional
+            (M,) eV; those that are no numbers don't count.
+        others : iterable of Structure
+            Such as validation frames, whose bonds and angles count as well.
         """
         shortest = NO_BOND * (RADII[:, None] + RADII[None, :])
         low, high = np.full((SIZE, SIZE), np.inf), np.full((SIZE, SIZE), -np.inf)

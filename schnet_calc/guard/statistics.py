@@ -179,6 +179,15 @@ def regularised(moments: Moments, pooled: NDArray[np.float64], count: float) -> 
     That of few atoms is mixed with the pooled one of all elements' atoms about their means, and if these are few,
     too, with the same variance along all directions. Then every direction has a variance of at least
     :data:`FLOOR` times the mean one.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the atoms of one element, H hidden units.
+    pooled : array
+        (H, H) covariance of all elements' atoms.
+    count : float
+        Atoms of all elements.
     """
     width = len(moments.mean)
     isotropic = max(float(np.trace(pooled)) / width, 1e-12) * np.eye(width)

@@ -95,7 +95,17 @@ def draw_cage(
 
 
 def draw_graded(axes: Axes, atoms: ase.Atoms, grades: NDArray[np.float64]) -> Axes:
-    """A molecule in projection, its atoms coloured by their grades (N,), and the worst ones named."""
+    """A molecule in projection, its atoms coloured by their grades (N,), and the worst ones named.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to.
+    atoms : ase.Atoms
+        N of them.
+    grades : array
+        (N,) without a unit; colours end at one.
+    """
     arms = atoms.positions - atoms.positions.mean(axis=0)
     x, y, depth = (arms @ flat_side(atoms).T @ _rotation(0.35, 0.25)).T
     for i, j in covalent_bonds(atoms, 1.25):

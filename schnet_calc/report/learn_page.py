@@ -136,7 +136,17 @@ def _history(result: dict[str, Any], directory: Path) -> list[Part]:
 
 
 def draw_rounds(axes: Axes, rounds: list[dict[str, Any]], checked: list[float] | None) -> Axes:
-    """Draw force errors, meV/Å, over the number of labels; the same of a sample of dynamics, if there is one."""
+    """Draw force errors, meV/Å, over the number of labels; the same of a sample of dynamics, if there is one.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to.
+    rounds : list of dict
+        Records of active learning, errors in eV/Å.
+    checked : list of float, optional
+        meV/Å, of each round's models on a sample of the last dynamics.
+    """
     labels = [r["labels"] for r in rounds]
     held_out = [1e3 * r["force_mae"] for r in rounds]
     axes.plot(labels, held_out, "o-", color=plots.COLORS[0], label="held out")

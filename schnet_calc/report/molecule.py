@@ -56,7 +56,17 @@ def bond_classes(atoms: ase.Atoms) -> BondClasses:
 def molecule_data(
     atoms: ase.Atoms, classes: BondClasses, modes: NormalModes | None = None
 ) -> dict[str, Any]:
-    """Symbols, positions, bonds and displacements as plain values; lengths in Å."""
+    """Symbols, positions, bonds and displacements as plain values; lengths in Å.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        The molecule.
+    classes : BondClasses
+        Of its bonds, for their colours.
+    modes : NormalModes, optional
+        Whose displacements are wanted.
+    """
     center, basis = atoms.positions.mean(axis=0), flat_side(atoms)
     data: dict[str, Any] = {
         "symbols": list(atoms.symbols),

@@ -149,7 +149,19 @@ def write_page(page: Page, path: Path) -> Path:
 
 
 def save_picture(figure: Drawing, stem: Path, alt: str, caption: str, inline: bool = False) -> Picture:
-    """Save a figure as PNG and SVG, and take the SVG for the page."""
+    """Save a figure as PNG and SVG, and take the SVG for the page.
+
+    Parameters
+    ----------
+    figure : Figure
+        What is saved.
+    stem : Path
+        Of both files.
+    alt, caption : str
+        What it shows, in words; what stands below it.
+    inline : bool
+        Whether it becomes part of the page, so that scripts can reach into it.
+    """
     _, svg = plots.save_figure(figure, stem)
     return Picture(svg.read_text(encoding="utf-8"), alt, caption, inline)
 

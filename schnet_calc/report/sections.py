@@ -24,7 +24,19 @@ FEW_STICKS = 120
 
 
 def structure_parts(atoms: ase.Atoms, classes: BondClasses, folder: Path, caption: str) -> list[Part]:
-    """The molecule to turn around."""
+    """The molecule to turn around.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Relaxed.
+    classes : BondClasses
+        Of its bonds.
+    folder : Path
+        For the pictures.
+    caption : str
+        Of the picture without scripts.
+    """
     figure, axes = plots.new_figure(9, 4.6, 2)
     for ax, labels in zip(axes, (False, True), strict=True):
         plots.draw_cage(ax, atoms, classes.pairs, classes.lengths, classes.classes, labels, classes.labels)
@@ -45,7 +57,23 @@ def mode_parts(
     overlaps: NDArray[np.float64] | None = None,
     vibrations: Mapping[str, Any] | None = None,
 ) -> list[Part]:
-    """Spectrum, the modes to click on, and all frequencies beside a reference's and VPT2's, if there are such."""
+    """Spectrum, the modes to click on, and all frequencies beside a reference's and VPT2's, if there are such.
+
+    Parameters
+    ----------
+    modes : NormalModes
+        M of them.
+    folder : Path
+        For the pictures.
+    reference : array, optional
+        (M,) frequencies of another method, cm⁻¹.
+    reference_name : str
+        Its name.
+    overlaps : array, optional
+        (M,) of the displacements of matched modes.
+    vibrations : mapping, optional
+        What ``modes`` wrote, with VPT2's fundamentals.
+    """
     fundamentals = (vibrations or {}).get("anharmonic", {}).get("fundamentals_cm1")
     both = reference is not None
     figure, axes = plots.new_figure(
@@ -89,7 +117,17 @@ def mode_parts(
 def dynamics_parts(
     table: dict[str, NDArray[np.float64]], folder: Path, stem: str, title: str, caption: str
 ) -> list[Part]:
-    """Energy, temperature and, where there are any, the largest grade over time of a classical run."""
+    """Energy, temperature and, where there are any, the largest grade over time of a classical run.
+
+    Parameters
+    ----------
+    table : dict of array
+        Columns of the run, (steps,) each.
+    folder : Path
+        For the picture ``stem``.
+    stem, title, caption : str
+        Of the picture.
+    """
     graded = np.isfinite(table.get("largest_grade", np.zeros(0))).any()
     figure, axes = plots.new_figure(13 if graded else 10, 3.2, 3 if graded else 2)
     plots.draw_energy_and_temperature(axes, table)
@@ -104,7 +142,17 @@ def dynamics_parts(
 
 
 def graded_parts(run: MDRun, n_atoms: int, folder: Path, stem: str) -> list[Part]:
-    """The molecule where a run has the largest grade, its atoms coloured by theirs; nothing without grades."""
+    """The molecule where a run has the largest grade, its atoms coloured by theirs; nothing without grades.
+
+    Parameters
+    ----------
+    run : MDRun
+        Finished.
+    n_atoms : int
+        Of the molecule, of which replicas have several.
+    folder, stem : Path, str
+        Where the picture goes.
+    """
     largest = run.table().get("largest_grade", np.zeros(0))
     if not np.isfinite(largest).any():
         return []
@@ -146,7 +194,19 @@ def path_integral_parts(
 def distribution_parts(
     sources: list[tuple[str, Distributions]], titles: tuple[str, str, str], folder: Path, caption: str
 ) -> list[Part]:
-    """Fig. 5.6: distributions of every run, with their error bands."""
+    """Fig. 5.6: distributions of every run, with their error bands.
+
+    Parameters
+    ----------
+    sources : list of (str, Distributions)
+        Names of the runs, and what they found.
+    titles : (str, str, str)
+        Of the panels.
+    folder : Path
+        For the picture.
+    caption : str
+        Below it.
+    """
     figure, axes = plots.new_figure(11, 3.4, 3)
     for (label, source), color in zip(sources, (plots.COLORS[0], plots.COLORS[2]), strict=False):
         for ax, result in zip(axes, (source.nearest, source.diameter, source.radial), strict=True):
@@ -160,7 +220,7 @@ def distribution_parts(
 
 
 def bond_parts(sources: list[tuple[str, BondDistributions]], folder: Path, caption: str) -> list[Part]:
-    """Lengths by kind of bond, and all distances, of every run, with their error bands."""
+    """Lengths by kind of bond, and all distances, of every run; arguments as for :func:`distribution_parts`."""
     kinds = list(sources[0][1].bonds)
     columns, rows = min(len(kinds) + 1, 3), -(-(len(kinds) + 1) // 3)
     figure, axes = plots.new_figure(3.7 * columns, 3.4 * rows, columns, nrows=rows, squeeze=False)

@@ -138,7 +138,15 @@ class SkinList:
         pbc: NDArray[np.bool_],
         reach: float = np.inf,
     ) -> HalfPairs:
-        """Return every unordered pair within the cutoff and reach, Å, maybe some beyond; as :func:`half_pairs`."""
+        """Return every unordered pair within the cutoff and reach, maybe some beyond.
+
+        Parameters
+        ----------
+        positions, cell, pbc
+            As for :func:`half_pairs`.
+        reach : float
+            Å.
+        """
         if takes_all_pairs(len(positions), pbc):
             return all_pairs(len(positions))
         if not pbc.any() and np.isinf(self.cutoff):  # the same pairs wherever the atoms are
@@ -154,7 +162,7 @@ class SkinList:
     def renewed(
         self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
     ) -> HalfPairs:
-        """The same from a list with skin that is made now: for who looks after the moves of the atoms."""
+        """The same as :meth:`pairs` from a list with skin made now: for who looks after the moves of the atoms."""
         return self._made(positions, cell, pbc, self.skin).pairs
 
     def _made(
@@ -199,7 +207,7 @@ class NeighborLists:
         return kept.pairs(structure.positions, structure.cell, structure.pbc, cutoff)
 
     def renewed(self, place: int, structure: Structure, cutoff: float) -> HalfPairs:
-        """The same from :meth:`SkinList.renewed`, good for moves of up to half of :data:`SKIN`."""
+        """The same as :meth:`pairs` from :meth:`SkinList.renewed`, good for moves of up to half of :data:`SKIN`."""
         return self._list(place, cutoff).renewed(structure.positions, structure.cell, structure.pbc)
 
     def _list(self, place: int, cutoff: float) -> SkinList:

@@ -133,7 +133,17 @@ def add_knowledge(
 
 
 def add_grades(path: Path, grades: Grades | None, wholes: dict[str, float]) -> None:
-    """Write statistics for the guard into a model file: of atoms, and of whole molecules by composition."""
+    """Write statistics for the guard into a model file: of atoms, and of whole molecules by composition.
+
+    Parameters
+    ----------
+    path : Path
+        The model file, which is replaced.
+    grades : Grades, optional
+        Statistics of atoms.
+    wholes : dict of float
+        Largest root mean square of a molecule's grades by composition.
+    """
     potential = load_potential(path)
     training = potential.metadata.training
     if wholes and "domain" in training:

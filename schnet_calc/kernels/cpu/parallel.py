@@ -47,6 +47,17 @@ def evaluate_one(
 
     Each takes a range of the pairs and adds to sums of its own, which are then added up: memory grows
     with threads times atoms, not with the pairs.
+
+    Parameters
+    ----------
+    structure : PairedStructures
+        N atoms and their pairs.
+    weights : Weights
+        Of the network.
+    n_parts : int
+        Threads.
+    features : bool
+        Whether the last features are wanted.
     """
     n_atoms = len(structure.numbers)
     results = _results(n_atoms, n_parts, n_parts, weights, features)
@@ -75,7 +86,15 @@ def evaluate_one(
 def evaluate_many(
     structures: Sequence[PairedStructures], weights: Weights, n_parts: int, features: bool = False
 ) -> list[Evaluated]:
-    """Evaluate each structure on a thread of its own, as many at a time as there are parts."""
+    """Evaluate each structure on a thread of its own, as many at a time as there are parts.
+
+    Parameters
+    ----------
+    structures : sequence of PairedStructures
+        Atoms and their pairs.
+    weights, n_parts, features
+        As for :func:`evaluate_one`.
+    """
     starts = tuple(np.cumsum([0, *(len(arrays[k]) for arrays in structures)]) for k in (0, 2))
     joined = PairedStructures(*(np.concatenate(arrays) for arrays in zip(*structures, strict=True)))
     results = evaluate_joined(joined, starts, weights, n_parts, features)
@@ -106,7 +125,7 @@ def evaluate_joined(
 
     Parameters
     ----------
-    joined : Prepared
+    joined : PairedStructures
         The structures one after the other; pairs count atoms from the start of their own.
     starts : (array, array)
         (B + 1,) where atoms and pairs of each structure begin, and where the last ones end.

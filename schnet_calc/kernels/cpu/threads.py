@@ -24,7 +24,17 @@ def thread_pool(n_threads: int) -> ThreadPoolExecutor:
 
 
 def map_on_threads(call: Callable[[Item], Result], items: Sequence[Item], n_threads: int) -> list[Result]:
-    """What a call returns for each item, all of them on threads."""
+    """What a call returns for each item, all of them on threads.
+
+    Parameters
+    ----------
+    call : callable
+        Called with one item; others run beside it while it lets go of Python's lock.
+    items : sequence
+        What it is called with.
+    n_threads : int
+        Most that run at a time.
+    """
     try:
         return list(thread_pool(n_threads).map(call, items))
     except KeyboardInterrupt:
