@@ -112,11 +112,11 @@ def draw(figure: Path, rows: list[Row], times: dict[str, float]) -> None:
         ("melt and surfaces", "s", [r.others for r in rows]),
     ):
         axis.loglog(cost, [1e3 * v for v in values], mark, label=label)
-    for row, x in zip(rows, cost, strict=True):
-        text = f"{row.config.cutoff:g} Å, F = {row.config.n_features}"
-        axis.annotate(
-            text, (x, 1e3 * row.crystals), xytext=(3, -10), textcoords="offset points", fontsize=7
-        )
+    order = sorted(zip(cost, rows, strict=True), key=lambda each: each[0])
+    for k, (x, row) in enumerate(order):  # below and above in turn, since costs may be close
+        text, up = f"{row.config.cutoff:g} Å, F = {row.config.n_features}", 7 if k % 2 else -13
+        spot = (x, 1e3 * row.crystals)
+        axis.annotate(text, spot, xytext=(0, up), textcoords="offset points", ha="center", fontsize=7)
     axis.axvline(times["NEP"], lw=0.8, ls="--", color="grey", label=f"NEP, {NEP['Si'][0]:g} Å (cost alone)")
     axis.set(xlabel="µs per atom and step, one thread", ylabel="MAE of forces, meV/Å")
     axis.margins(0.12)

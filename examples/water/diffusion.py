@@ -1,7 +1,7 @@
 """How fast the molecules of a run of liquid water move, and where their neighbours are, beside experiment.
 
-    schnet-calc md examples/water/init.extxyz --model water --temperature 300 --thermostat bussi --time 1000 \\
-        --interval 40 -o water_md
+    schnet-calc md examples/water/init.extxyz --model water --temperature 300 --thermostat bussi --time 100
+      --interval 40 -o water_md
     python examples/water/diffusion.py water_md
 
 Of 64 molecules: a larger cell would give a few tenths more.

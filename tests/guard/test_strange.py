@@ -72,9 +72,12 @@ def test_the_cage_scaled(factor):
     assert "the limit is 1" in doubted("c20", scaled(cage(), factor))
 
 
-@pytest.mark.parametrize("factor", [0.86, 0.88, 0.90])
-def test_diamond_under_pressure(factor):
-    assert "the limit is 1" in doubted("silicon", scaled(SILICON, factor))
+@pytest.mark.parametrize(
+    ("factor", "why"), [(0.86, "the limit is 1"), (0.88, "the limit is 1"), (0.90, "the energy is")]
+)
+def test_diamond_under_pressure(factor, why):
+    """At 0.90 its pressure, 62 GPa, is still sound, and the energy alone is beyond the data."""
+    assert why in doubted("silicon", scaled(SILICON, factor))
 
 
 @pytest.mark.parametrize("angle", [170, 175, 179])
