@@ -1,6 +1,6 @@
 """How fast the molecules of a run of liquid water move, and where their neighbours are, beside experiment.
 
-    schnet-calc md examples/water/init.extxyz --model water --temperature 300 --thermostat bussi --time 100
+    schnet-calc md examples/water/init.extxyz --model water --temperature 300 --thermostat bussi --time 60
       --interval 40 -o water_md
     python examples/water/diffusion.py water_md
 
