@@ -23,7 +23,6 @@ NAMES = (
     "benzene",
     "uracil",
     "toluene",
-    "isomers",
     "h2co",
     "silicon",
 )
