@@ -209,7 +209,8 @@ def subject_of(name: str, arguments: argparse.Namespace) -> Subject:
         models, frames, split, start = made(
             name, arguments.make, arguments.steps, arguments.members, arguments.frames
         )
-        first, committee = load_model(models[0], device="cpu"), load_model(models, device="cpu")
+        first = load_model(models[0], device="cpu")
+        committee = load_model(models, device="cpu") if len(models) > 1 else None
     else:
         frames, split = frames_and_split(name)
         first, committee, start = load_model(name, device="cpu"), None, frames.atoms(int(split.test[0]))
