@@ -128,7 +128,19 @@ def check_elements(numbers: NDArray[np.int64], energies: NDArray[np.float64]) ->
 def check_shortest(
     closest: int, shortest: float, i: Tensor | NDArray, j: Tensor | NDArray, index: int = 0
 ) -> None:
-    """Raise :class:`BadStructureError` where the closest pair of atoms coincides; its distance in Å."""
+    """Raise :class:`BadStructureError` where the closest pair of atoms coincides; its distance in Å.
+
+    Parameters
+    ----------
+    closest : int
+        Which pair that is.
+    shortest : float
+        Its distance, Å.
+    i, j : Tensor or array
+        int64 (P,) atoms of all pairs.
+    index : int
+        Of the structure in its batch.
+    """
     if shortest < SHORTEST_DISTANCE:
         error = BadStructureError(
             f"atoms {int(i[closest])} and {int(j[closest])} are at the same place ({shortest:.1e} Å apart)"
@@ -138,7 +150,15 @@ def check_shortest(
 
 
 def check_finite(energies: np.ndarray, forces: np.ndarray, index: int = 0) -> None:
-    """Raise :class:`NotFiniteError` where the network returned no number for a structure."""
+    """Raise :class:`NotFiniteError` where the network returned no number for a structure.
+
+    Parameters
+    ----------
+    energies, forces : array
+        (N,) eV and (N, 3) eV/Å.
+    index : int
+        Of the structure in its batch.
+    """
     if not math.isfinite(energies.sum() + forces.sum()):
         error = NotFiniteError(
             "the model returned energies or forces that are not finite: "

@@ -20,7 +20,7 @@ def reach(numbers: NDArray[np.int64]) -> float:
 
 
 @exact
-def survey(numbers, index, n_kinds, positions, i, j, shifts, radii):  # type: ignore[no-untyped-def]
+def survey(numbers, index, n_kinds, positions, i, j, shifts):  # type: ignore[no-untyped-def]
     """Numbers of neighbours of each kind (N, kinds), and distances (P,), infinite for pairs that don't count.
 
     The kind of an atom is its index (N,).
@@ -29,7 +29,7 @@ def survey(numbers, index, n_kinds, positions, i, j, shifts, radii):  # type: ig
     distances = np.full(i.shape[0], np.inf)
     for p in range(i.shape[0]):
         a, b = i[p], j[p]
-        bond = radii[numbers[a]] + radii[numbers[b]]
+        bond = RADII[numbers[a]] + RADII[numbers[b]]
         square = 0.0
         for m in range(3):
             square += (positions[b, m] + shifts[p, m] - positions[a, m]) ** 2
@@ -67,14 +67,14 @@ def fragments(n_atoms, i, j, distances):  # type: ignore[no-untyped-def]
 
 
 @exact
-def judge(numbers, index, positions, i, j, shifts, radii, shortest, slack, fewest, most, low, high):  # type: ignore[no-untyped-def]
+def judge(numbers, index, positions, i, j, shifts, shortest, slack, fewest, most, low, high):  # type: ignore[no-untyped-def]
     """What lies farthest outside: a pair, an atom's neighbours, its neighbours of a kind; and molecules.
 
     Ranges of all neighbours are (N,), those of kinds (N, kinds); slack is that of distances, then that of
     numbers of neighbours. Indices are -1 where nothing lies outside. Numbers alone come back: arrays would take as
     long as all this for twenty atoms.
     """
-    counts, distances = survey(numbers, index, low.shape[1], positions, i, j, shifts, radii)
+    counts, distances = survey(numbers, index, low.shape[1], positions, i, j, shifts)
     pair, worst = -1, 0.0
     for p in range(i.shape[0]):
         gap = shortest[numbers[i[p]], numbers[j[p]]] - slack[0] - distances[p]

@@ -61,7 +61,7 @@ class DomainCheck:
         species, numbers = self._of(structure), structure.numbers
         periodic = True in structure.pbc.tolist()
         i, j, shifts = pairs
-        geometry = (structure.positions, i, j, shifts, RADII)
+        geometry = (structure.positions, i, j, shifts)
         pair, atom, odd, kind, parts = judge(
             numbers, species.index, *geometry, self.domain.shortest, SLACK, *species.ranges
         )
@@ -131,7 +131,7 @@ class DomainCheck:
         first = Structure(numbers, positions[0], cells[0], pbc)
         species, most = self._of(first), self.domain.fragments
         pairs, limits = all_pairs(len(numbers)), species.energies(False)
-        rest = (*pairs, RADII, self.domain.shortest, SLACK, *species.ranges)
+        rest = (*pairs, self.domain.shortest, SLACK, *species.ranges)
         if limits is not None and not (limits[0] <= energies.min() and energies.max() <= limits[1]):
             return False
         if grades is not None and _beyond(grades, species.grade(False)):
@@ -155,7 +155,7 @@ class DomainCheck:
         if known is None or structure.pbc.any():
             return None
         species, numbers = self._of(structure), structure.numbers
-        counts, _ = survey(numbers, species.index, species.count, structure.positions, *pairs, RADII)
+        counts, _ = survey(numbers, species.index, species.count, structure.positions, *pairs)
         for atom, name in enumerate(environments(numbers, species.elements, counts)):
             if name is not None and name not in known:
                 return name, atom

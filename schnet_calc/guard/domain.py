@@ -86,9 +86,7 @@ class Domain:
         for m, s in enumerate(structures):
             pairs = SkinList(reach(s.numbers)).pairs(s.positions, s.cell, s.pbc)
             elements, index = np.unique(s.numbers, return_inverse=True)
-            counts, distances = survey(
-                s.numbers, index, len(elements), s.positions, pairs.i, pairs.j, pairs.shifts, RADII
-            )
+            counts, distances = survey(s.numbers, index, len(elements), s.positions, *pairs)
             first, second = s.numbers[pairs.i], s.numbers[pairs.j]
             np.minimum.at(shortest, (first, second), distances)
             np.minimum.at(shortest, (second, first), distances)

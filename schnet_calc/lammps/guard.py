@@ -9,7 +9,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from schnet_calc.errors import DoubtfulStructureError
-from schnet_calc.guard.bonds import RADII, judge, reach, survey
+from schnet_calc.guard.bonds import judge, reach, survey
 from schnet_calc.guard.check import SLACK, energy_in_words, energy_limits
 from schnet_calc.guard.domain import composition
 from schnet_calc.guard.guard import grade_in_words, known_domain
@@ -153,7 +153,7 @@ class RankGuard:
         )
         fewest, most, low, high = self._ranges(numbers, n_own)
         index, places = np.searchsorted(self._elements, numbers), around.positions[around.where]
-        geometry = (places, i, j, shifts, RADII)
+        geometry = (places, i, j, shifts)
         pair, atom, odd, kind, _ = judge(
             numbers, index, *geometry, domain.shortest, SLACK, fewest, most, low, high
         )

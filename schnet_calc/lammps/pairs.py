@@ -6,7 +6,7 @@ once, whether they meet directly or through an image; a pair with another rank's
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,21 @@ SAME = 1e-6
 """Å; coordinates that differ by less count as equal where an atom meets its own image."""
 CELLS = 64
 """Most cells along an axis: between distant groups of atoms they would all be empty."""
+
+
+class Cells(NamedTuple):
+    """Cells at least as wide as the reach around the own atoms, and what lies in them."""
+
+    low: NDArray[np.float64]
+    """(3,) Å where they begin"""
+    width: NDArray[np.float64]
+    """(3,) Å"""
+    counts: NDArray[np.int64]
+    """(3,) along each axis"""
+    begin: NDArray[np.int64]
+    """(cells + 1,) where each cell begins among the members"""
+    members: NDArray[np.int64]
+    """atoms and images, cell after cell"""
 
 
 @exact
@@ -83,10 +98,9 @@ def _sorted_into_cells(positions, low, width, count):  # type: ignore[no-untyped
 
 
 @exact
-def _visit(positions, home, n_own, reach, bins, cells, i, j):  # type: ignore[no-untyped-def]
+def _visit(positions, home, n_own, reach, cells, i, j):  # type: ignore[no-untyped-def]
     """Number of pairs; they are written where there is room."""
-    low, width, count = bins
-    begin, members = cells
+    low, width, count, begin, members = cells
     found = 0
     for a in range(n_own):
         x, y, z = positions[a]
@@ -111,8 +125,9 @@ def _visit(positions, home, n_own, reach, bins, cells, i, j):  # type: ignore[no
 
 @exact
 def _find(positions, home, n_own, reach, i, j):  # type: ignore[no-untyped-def]
-    bins = _bins(positions, n_own, reach)
-    return _visit(positions, home, n_own, reach, bins, _sorted_into_cells(positions, *bins), i, j)
+    low, width, count = _bins(positions, n_own, reach)
+    begin, members = _sorted_into_cells(positions, low, width, count)
+    return _visit(positions, home, n_own, reach, Cells(low, width, count, begin, members), i, j)
 
 
 def find_pairs(
@@ -169,7 +184,18 @@ def close_pairs(
 ) -> tuple[Any, ...]:
     """Return rows i, j (Q,) and shifts (Q, 3), Å, of those pairs that are closer than the reach.
 
-    The position of row k is that of atom ``where[k]``.
+    Parameters
+    ----------
+    positions : array
+        (M, 3) Å.
+    i, j : array
+        int64 (P,) from :func:`find_pairs`.
+    home : array
+        int64 (M,) row of each atom or image.
+    where : array
+        int64 (N,) an atom of each row, whose position is the row's.
+    reach : float
+        Å.
     """
     rows, shifts = np.empty((len(i), 2), np.int64), np.empty((len(i), 3))
     found = int(_select(positions, i, j, home, where, reach, rows, shifts))

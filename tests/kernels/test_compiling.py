@@ -16,35 +16,35 @@ from schnet_calc.kernels.cpu.threads import Team
 
 
 @jit
-def meet(part, arrivals, n_rounds, n_parts, seen):
+def meet(me, n_rounds, seen):
     """Count the rounds that a part has come to."""
     for r in range(n_rounds):
-        seen[part] += 1
-        if not wait(arrivals, r, n_parts):
+        seen[me.part] += 1
+        if not wait(me, r):
             return
 
 
 def test_nobody_waits_for_a_part_that_failed():
     team, seen = Team(), np.zeros(3, np.int64)
-    assert team.run(meet, 3, 100, 3, seen)
+    assert team.run(meet, 3, 100, seen)
     assert seen.tolist() == [100, 100, 100]
 
-    def fails(part, arrivals, *rest):
-        if part == 1:
+    def fails(me, *rest):
+        if me.part == 1:
             raise MemoryError("none left")
-        meet(part, arrivals, *rest)
+        meet(me, *rest)
 
     with pytest.raises(MemoryError, match="none left"):
-        team.run(fails, 3, 100, 3, np.zeros(3, np.int64))
+        team.run(fails, 3, 100, np.zeros(3, np.int64))
 
-    def interrupted(part, arrivals, *rest):
-        if part == 0:
+    def interrupted(me, *rest):
+        if me.part == 0:
             raise KeyboardInterrupt
-        meet(part, arrivals, *rest)
+        meet(me, *rest)
 
     with pytest.raises(KeyboardInterrupt):
-        team.run(interrupted, 3, 100, 3, np.zeros(3, np.int64))
-    assert team.run(meet, 3, 50, 3, seen)
+        team.run(interrupted, 3, 100, np.zeros(3, np.int64))
+    assert team.run(meet, 3, 50, seen)
     assert seen.tolist() == [150, 150, 150]
 
 

@@ -9,6 +9,7 @@ from schnet_calc.kernels.cpu.compiling import jit
 from schnet_calc.kernels.cpu.envelope import COSINE, CUTOFFS, envelope, envelopes
 from schnet_calc.kernels.cpu.geometry import RUN, carve, geometry, words
 from schnet_calc.kernels.cpu.weights import Codes, Constants
+from schnet_calc.structures.neighbors import HalfPairs
 
 CUTOFF, SPACING = 5.0, 0.02
 
@@ -30,9 +31,10 @@ def fill(length, kind, factor, slope):
 @jit
 def found(positions, i, j, shifts, weights):
     space = np.empty(words(i.shape[0], weights.embedding.itemsize))
-    near, knot, w, unit, length, _ = carve(space, i.shape[0], weights.embedding)
-    n, closest, shortest = geometry(positions, i, j, shifts, weights, near, knot, w, unit, length)
-    return near[:n], knot[:n], w[:, :n], unit[:n], length[:n], closest, shortest
+    room = carve(space, i.shape[0], weights.embedding)
+    pairs, closest, shortest = geometry(positions, HalfPairs(i, j, shifts), weights, room)
+    near, knot, w, unit, length, _ = pairs
+    return near, knot, w[:, : near.shape[0]], unit, length, closest, shortest
 
 
 def weights_of(dtype):

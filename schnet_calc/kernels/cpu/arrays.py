@@ -45,15 +45,27 @@ class Results(NamedTuple):
     """(parts or B, H) sums over atoms of the last hidden layer, set only with grades"""
 
 
+class NearPairs(NamedTuple):
+    """Pairs within the cutoff, as :func:`~schnet_calc.kernels.cpu.geometry.geometry` finds them."""
+
+    near: Array
+    """uint32 (P, 2) rows of the two atoms"""
+    knot: Array
+    """uint32 (P,) rows of the filters' tables"""
+    w: Array
+    """(12, >= P) weights of six rows, for values and slopes"""
+    unit: Array
+    """(P, 3) from the first to the second"""
+    length: Array
+    """(P,) Å"""
+    s: Array
+    """(P,) derivative of the energy by the distance, eV/Å, filled by and by"""
+
+
 class Portion(NamedTuple):
     """What one of several threads has of a structure: some of its pairs, some of its atoms."""
 
-    near: Array
-    """uint32 (P', 2) atoms of the pairs within the cutoff"""
-    knot: Array
-    """uint32 (P',) row of the table"""
-    w: Array
-    """(12, P') weights of six rows, for values and slopes"""
+    pairs: NearPairs
     share: Array
     """(n,) 1 / number of neighbours of the atoms, which sums are multiplied by; or (0,) where they aren't"""
     first: int

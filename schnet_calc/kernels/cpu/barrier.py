@@ -1,7 +1,7 @@
 """Where threads in compiled code wait for each other, and share out work."""
 
 import platform
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -16,6 +16,16 @@ PATIENCE = 4000
 PAUSE = {"x86_64": "llvm.x86.sse2.pause", "AMD64": "llvm.x86.sse2.pause"}.get(platform.machine())
 
 
+class Member(NamedTuple):
+    """One of the threads that share a compiled call."""
+
+    part: int
+    """Which of the parts is its own, from 0 on."""
+    n_parts: int
+    arrivals: np.ndarray[Any, np.dtype[np.int64]]
+    """(1,) the state of the barrier where all meet"""
+
+
 def barrier() -> np.ndarray[Any, np.dtype[np.int64]]:
     """The state of a barrier: how many have arrived so far."""
     return np.zeros(1, np.int64)
@@ -24,6 +34,10 @@ def barrier() -> np.ndarray[Any, np.dtype[np.int64]]:
 def abandon(state: np.ndarray[Any, np.dtype[np.int64]]) -> None:
     """Let everyone go who waits, and all who will."""
     state[0] = 2**62
+
+
+ALONE = Member(0, 1, barrier())
+"""The only thread of a call, who never waits."""
 
 
 @intrinsic
@@ -65,17 +79,17 @@ _offer_processor = types.ExternalFunction("sched_yield", types.int32())
 
 
 @inner
-def wait(state, round_number, n_parts):  # type: ignore[no-untyped-def]
+def wait(me, round_number):  # type: ignore[no-untyped-def]
     """Return when all parts have called this for the round, from 0 on; false if they were let go."""
-    everyone = (round_number + 1) * n_parts
-    if n_parts == 1:
+    everyone = (round_number + 1) * me.n_parts
+    if me.n_parts == 1:
         return True
-    arrived = take(state) + 1
+    arrived = take(me.arrivals) + 1
     tries = 0
     while arrived < everyone:
         _pause()
         tries += 1
         if tries > PATIENCE:
             _offer_processor()
-        arrived = _look(state)
+        arrived = _look(me.arrivals)
     return arrived < 2**61

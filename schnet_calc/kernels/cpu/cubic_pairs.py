@@ -4,22 +4,38 @@ Names as in the room's README; ``gv`` stands for the gradient of a loss by v, an
 step of the optimiser, so they have four rows for a pair, not the six of :mod:`~schnet_calc.kernels.cpu.pairs`.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from schnet_calc.kernels.cpu.compiling import inner, jit
+from schnet_calc.kernels.cpu.dense import Array
 from schnet_calc.kernels.cpu.envelope import envelope
 from schnet_calc.kernels.cpu.simd import fma, lanes, load, plus, splat, store, times, total
 
 
+class Operands(NamedTuple):
+    """What :func:`convolve_adjoint` multiplies with each other, or the derivatives of a loss by that."""
+
+    table: Array
+    """(rows, K) of the filters"""
+    y: Array
+    """(N, K) features"""
+    g: Array
+    """(N, K) derivatives by the sums over neighbours"""
+
+
 @jit
-def geometry(positions, i, j, shifts, grid, cutoff, near, knot, w, unit, length):  # type: ignore[no-untyped-def]
-    """Fill atoms, rows of the table, weights, unit vectors and lengths of all pairs.
+def geometry(positions, listed, grid, cutoff, pairs):  # type: ignore[no-untyped-def]
+    """Fill atoms, rows of the table, weights, unit vectors and lengths of all listed pairs.
 
     Grid is start, spacing and number of intervals; cutoff its range, onset, kind, and 1 / number of neighbours.
     The eight weights are those of the four rows for the value, then for the slope.
     """
     start, spacing, n_intervals = grid
     reach, onset, kind, share = cutoff
+    i, j, shifts = listed
+    near, knot, w, unit, length = pairs.near, pairs.knot, pairs.w, pairs.unit, pairs.length
     for p in range(i.shape[0]):
         x = np.float64(positions[j[p], 0]) + shifts[p, 0] - positions[i[p], 0]
         y = np.float64(positions[j[p], 1]) + shifts[p, 1] - positions[i[p], 1]
@@ -78,11 +94,11 @@ def _add_two(table, k, weight, value, other_weight, other):  # type: ignore[no-u
 
 
 @inner
-def convolve(first, last, pairs, table, y, v):  # type: ignore[no-untyped-def]
-    """Add ``conv(W, y)`` (thesis Eq. 4.5) to v over pairs from first to last; y, v (N, K)."""
+def convolve(here, pairs, table, y, v):  # type: ignore[no-untyped-def]
+    """Add ``conv(W, y)`` (thesis Eq. 4.5) to v over the pairs from here[0] to here[1]; y, v (N, K)."""
     tf, yf, vf, near, w = table.reshape(-1), y.reshape(-1), v.reshape(-1), pairs.near, pairs.w
     n = y.shape[1]
-    for p in range(first, last):
+    for p in range(here[0], here[1]):
         values = _splats(w, p, 0)
         row, i, j = pairs.knot[p] * n, near[p, 0] * n, near[p, 1] * n
         for f in range(0, n, lanes(y)):
@@ -94,12 +110,12 @@ def convolve(first, last, pairs, table, y, v):  # type: ignore[no-untyped-def]
 
 
 @inner
-def convolve_adjoint(first, last, pairs, table, y, g, u, s):  # type: ignore[no-untyped-def]
+def convolve_adjoint(here, pairs, table, y, g, u, s):  # type: ignore[no-untyped-def]
     """Add ``conv(W, g)`` to u, and ``sum_f W'_ij (y_i g_j + y_j g_i)`` to s_p."""
     tf, yf, gf, uf = table.reshape(-1), y.reshape(-1), g.reshape(-1), u.reshape(-1)
     near, w = pairs.near, pairs.w
     n = y.shape[1]
-    for p in range(first, last):
+    for p in range(here[0], here[1]):
         values, slopes = _splats(w, p, 0), _splats(w, p, 4)
         row, i, j = pairs.knot[p] * n, near[p, 0] * n, near[p, 1] * n
         sums = splat(y.dtype.type(0.0))
@@ -115,12 +131,12 @@ def convolve_adjoint(first, last, pairs, table, y, g, u, s):  # type: ignore[no-
 
 
 @inner
-def convolve_gradient(first, last, pairs, table, y, gv, gy, gt):  # type: ignore[no-untyped-def]
+def convolve_gradient(here, pairs, table, y, gv, gy, gt):  # type: ignore[no-untyped-def]
     """Add to gy and to the table's gt what gv means for them, of :func:`convolve`."""
     tf, yf, vf, of = table.reshape(-1), y.reshape(-1), gv.reshape(-1), gy.reshape(-1)
     gtf, near, w = gt.reshape(-1), pairs.near, pairs.w
     n = y.shape[1]
-    for p in range(first, last):
+    for p in range(here[0], here[1]):
         values = _splats(w, p, 0)
         row, i, j = pairs.knot[p] * n, near[p, 0] * n, near[p, 1] * n
         for f in range(0, n, lanes(y)):
@@ -137,12 +153,14 @@ def convolve_gradient(first, last, pairs, table, y, gv, gy, gt):  # type: ignore
 
 
 @inner
-def convolve_adjoint_gradient(first, last, pairs, table, y, g, gu, gs, gy, gg, gt):  # type: ignore[no-untyped-def]
-    """Add to gy, gg and gt what gu and gs (P,) mean for them, of :func:`convolve_adjoint`."""
+def convolve_adjoint_gradient(here, pairs, of, gu, gs, to):  # type: ignore[no-untyped-def]
+    """Add to operands what gu and gs (P,) mean for those of :func:`convolve_adjoint`."""
+    table, y, g = of
+    gt, gy, gg = to
     tf, yf, gf, uf = table.reshape(-1), y.reshape(-1), g.reshape(-1), gu.reshape(-1)
     oyf, ogf, gtf, near, w = gy.reshape(-1), gg.reshape(-1), gt.reshape(-1), pairs.near, pairs.w
     n = y.shape[1]
-    for p in range(first, last):
+    for p in range(here[0], here[1]):
         values, slopes, gain = _splats(w, p, 0), _splats(w, p, 4), splat(gs[p])
         row, i, j = pairs.knot[p] * n, near[p, 0] * n, near[p, 1] * n
         for f in range(0, n, lanes(y)):
@@ -164,10 +182,10 @@ def convolve_adjoint_gradient(first, last, pairs, table, y, g, gu, gs, gy, gg, g
 
 
 @inner
-def pull_together(first, last, pairs, s, forces, virials):  # type: ignore[no-untyped-def]
+def pull_together(here, pairs, s, forces, virials):  # type: ignore[no-untyped-def]
     """Add to forces (N, 3) and virials (B, 3, 3) what follows from the derivatives by the distances (P,)."""
     near, unit = pairs.near, pairs.unit
-    for p in range(first, last):
+    for p in range(here[0], here[1]):
         k = pairs.system[near[p, 0]]
         for m in range(3):
             pull = s[p] * unit[p, m]
@@ -178,10 +196,10 @@ def pull_together(first, last, pairs, s, forces, virials):  # type: ignore[no-un
 
 
 @inner
-def pull_apart(first, last, pairs, gf, gvirials, gs):  # type: ignore[no-untyped-def]
+def pull_apart(here, pairs, gf, gvirials, gs):  # type: ignore[no-untyped-def]
     """Fill gs (P,) with what gradients by forces and virials mean for :func:`pull_together`'s s."""
     near, unit = pairs.near, pairs.unit
-    for p in range(first, last):
+    for p in range(here[0], here[1]):
         k, sum_ = pairs.system[near[p, 0]], 0.0
         for m in range(3):
             sum_ += unit[p, m] * (gf[near[p, 0], m] - gf[near[p, 1], m])

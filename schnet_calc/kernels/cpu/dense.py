@@ -178,14 +178,15 @@ def product(x, values, at, bias, out, add):  # type: ignore[no-untyped-def]
     width = VECTORS * VECTOR_BYTES // x.itemsize
     for first in range(0, x.shape[0], BLOCK):
         last = min(first + BLOCK, x.shape[0])
+        some, filled = x[first:last], out[first:last]
         for panel in range(out.shape[1] // width):
-            _columns(x, first, last, values, at + panel * x.shape[1] * width, bias, panel * width, out, add)
+            _columns(some, values, at + panel * x.shape[1] * width, bias, panel * width, filled, add)
 
 
 @inner
-def _columns(x, first, last, values, at, bias, column, out, add):  # type: ignore[no-untyped-def]
-    """One panel of columns, for the rows from first to last."""
-    n_in, n_out, row = x.shape[1], out.shape[1], first
+def _columns(x, values, at, bias, column, out, add):  # type: ignore[no-untyped-def]
+    """One panel of columns, for all rows."""
+    n_in, n_out, last, row = x.shape[1], out.shape[1], x.shape[0], 0
     xf, of = x.reshape(-1), out.reshape(-1)
     while row + TALL <= last:
         _tall(xf, row, n_in, values, at, bias, column, of, n_out, add)

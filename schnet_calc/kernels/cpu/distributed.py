@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from schnet_calc.kernels.cpu.arrays import NearPairs
 from schnet_calc.kernels.cpu.compiling import inner, jit
 from schnet_calc.kernels.cpu.dense import aligned, dense, dense_adjoint
 from schnet_calc.kernels.cpu.geometry import carve, geometry, words
@@ -26,25 +27,9 @@ from schnet_calc.kernels.cpu.structure import (
     scale,
 )
 from schnet_calc.kernels.cpu.weights import Weights
+from schnet_calc.structures.neighbors import HalfPairs
 
 Array = NDArray[Any]
-
-
-class Near(NamedTuple):
-    """The pairs within the cutoff, as :func:`schnet_calc.kernels.cpu.geometry.geometry` finds them."""
-
-    near: Array
-    """uint32 (P, 2) rows of the two atoms"""
-    knot: Array
-    """uint32 (P,) rows of the filters' tables"""
-    w: Array
-    """(12, >= P) weights of values and slopes"""
-    unit: Array
-    """(P, 3) from the first to the second"""
-    length: Array
-    """(P,) Å"""
-    slope: Array
-    """(P,) derivative of this process's energy by the distance, filled by and by, eV/Å"""
 
 
 class Fields(NamedTuple):
@@ -65,7 +50,15 @@ class Fields(NamedTuple):
 
 
 def fields_of(weights: Weights, n_own: int, n_rows: int) -> Fields:
-    """Return space for so many own atoms, and so many with their guests."""
+    """Return space for so many own atoms, and so many with their guests.
+
+    Parameters
+    ----------
+    weights : Weights
+        Of the network, for its widths.
+    n_own, n_rows : int
+        n own atoms, and N with their guests.
+    """
     n_blocks, n_filters = n_blocks_of.py_func(weights), weights.lifted.shape[1]
     n_features, kind = weights.embedding.shape[1], weights.embedding.dtype
     g = aligned((n_rows, n_filters), kind)
@@ -81,25 +74,26 @@ def fields_of(weights: Weights, n_own: int, n_rows: int) -> Fields:
 
 
 @jit
-def begin(positions, i, j, shifts, home, numbers, weights, fields):  # type: ignore[no-untyped-def]
-    """Return distances and unit vectors of the pairs (P,), and the closest of them; fill the first features.
+def begin(positions, i, j, home, numbers, weights, fields):  # type: ignore[no-untyped-def]
+    """Return the fields of :class:`NearPairs`, and the closest of all pairs; fill the first features.
 
     Positions (M, 3) are those of atoms and of their images, home (M,) is the row that each belongs to, and
     numbers (N,) are the rows' elements.
     """
-    space = np.empty(words(i.shape[0], weights.embedding.itemsize))
-    near, knot, w, unit, length, s = carve(space, i.shape[0], weights.embedding)
-    n, closest, shortest = geometry(positions, i, j, shifts, weights, near, knot, w, unit, length)
-    near, knot, unit, length, s = near[:n], knot[:n], unit[:n], length[:n], s[:n]
-    for p in range(n):
-        s[p] = 0
+    n_listed = i.shape[0]
+    room = carve(np.empty(words(n_listed, weights.embedding.itemsize)), n_listed, weights.embedding)
+    listed = HalfPairs(i, j, np.broadcast_to(np.zeros((1, 3)), (n_listed, 3)))
+    pairs, closest, shortest = geometry(positions, listed, weights, room)
+    near, s = pairs.near, pairs.s
     for p in range(near.shape[0]):
+        s[p] = 0
         near[p, 0] = home[near[p, 0]]
         near[p, 1] = home[near[p, 1]]
     _share_out(near, fields.share)
     look_up(weights.embedding, numbers, fields.x)
     look_up(weights.lifted, numbers, fields.ys[0])
-    return near, knot, w, unit, length, s, closest, shortest
+    # One after the other: shipped code returns no tuples in tuples.
+    return near, pairs.knot, pairs.w, pairs.unit, pairs.length, s, closest, shortest
 
 
 @inner
@@ -126,7 +120,7 @@ def forward_block(t, pairs, numbers, weights, fields, energies, grades):  # type
     n_own, n_blocks = fields.x.shape[0], fields.ys.shape[0]
     clear(fields.sums)
     table = weights.tables[t % weights.tables.shape[0]]
-    convolve(pairs.near, pairs.knot, pairs.w, table, fields.ys[t], fields.sums)
+    convolve(pairs, table, fields.ys[t], fields.sums)
     scale(fields.sums[:n_own], fields.share)
     atomwise(fields.sums[:n_own], t, weights, fields.x, fields.slopes[t])
     if t + 1 < n_blocks:
@@ -151,20 +145,17 @@ def backward_block(t, pairs, weights, fields, forces, virial):  # type: ignore[n
     table = weights.tables[t % weights.tables.shape[0]]
     if t > 0:
         clear(fields.sums)
-        convolve_adjoint(
-            pairs.near, pairs.knot, pairs.w, table, fields.ys[t], fields.g, fields.sums, pairs.slope
-        )
+        convolve_adjoint(pairs, table, fields.ys[t], fields.g, fields.sums)
     else:
-        convolve_slopes(pairs.near, pairs.knot, pairs.w, table, fields.ys[t], fields.g, pairs.slope)
+        convolve_slopes(pairs, table, fields.ys[t], fields.g)
         clear(forces)
         clear(virial)
-        pull_together(pairs.near, pairs.slope, pairs.unit, pairs.length, forces, virial)
+        pull_together(pairs, forces, virial)
 
 
 def start(
     positions: Array, i: Array, j: Array, home: Array, numbers: Array, weights: Weights, fields: Fields
-) -> tuple[Near, int, float]:
+) -> tuple[NearPairs, int, float]:
     """Return the pairs within the cutoff, which of all is closest, and its distance, Å; see :func:`begin`."""
-    nothing = np.broadcast_to(np.zeros((1, 3)), (len(i), 3))
-    *pairs, closest, shortest = begin(positions, i, j, nothing, home, numbers, weights, fields)
-    return Near(*pairs), int(closest), float(shortest)
+    *pairs, closest, shortest = begin(positions, i, j, home, numbers, weights, fields)
+    return NearPairs(*pairs), int(closest), float(shortest)

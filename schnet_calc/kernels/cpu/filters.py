@@ -39,25 +39,25 @@ class FilterGradients(NamedTuple):
 
 
 @jit
-def tabulate(part, arrivals, n_parts, basis, layers, activation, tape, tables):  # type: ignore[no-untyped-def]
+def tabulate(me, basis, layers, activation, tape, tables):  # type: ignore[no-untyped-def]
     """Fill tables (n, R - 2, K) from the basis (R, G) and two layers of each network."""
     values = rows(basis.shape[0], tables.shape[2], tables)
-    for t in range(part, tables.shape[0], n_parts):
+    for t in range(me.part, tables.shape[0], me.n_parts):
         dense(basis, layers, 2 * t, tape.h[t], False)
         activate(tape.h[t], tape.slope[t], activation)
         dense(tape.h[t], layers, 2 * t + 1, values, False)
         if tape.last.shape[1] > 0:
             activate(values, tape.last[t], activation)
         _coefficients(values, tables[t])
-    wait(arrivals, 0, n_parts)
+    wait(me, 0)
 
 
 @jit
-def tabulate_gradient(part, arrivals, n_parts, basis, layers, tape, by_tables, gradients):  # type: ignore[no-untyped-def]
+def tabulate_gradient(me, basis, layers, tape, by_tables, gradients):  # type: ignore[no-untyped-def]
     """Add to gradients what those by the tables mean for the weights."""
     by_values = rows(basis.shape[0], by_tables.shape[2], by_tables)
     by_hidden = rows(basis.shape[0], by_tables.shape[2], by_tables)
-    for t in range(part, by_tables.shape[0], n_parts):
+    for t in range(me.part, by_tables.shape[0], me.n_parts):
         _by_values(by_tables[t], by_values)
         if tape.last.shape[1] > 0:
             multiply(by_values, tape.last[t])
@@ -67,7 +67,7 @@ def tabulate_gradient(part, arrivals, n_parts, basis, layers, tape, by_tables, g
         multiply(by_hidden, tape.slope[t])
         outer(by_hidden, basis, gradients.w1[t])
         column_sums(by_hidden, gradients.b1[t])
-    wait(arrivals, 0, n_parts)
+    wait(me, 0)
 
 
 @inner

@@ -6,11 +6,14 @@ to the bit wherever a vector of several begins, so threads may split the pairs a
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
+from schnet_calc.kernels.cpu.arrays import Array, NearPairs
 from schnet_calc.kernels.cpu.compiling import exact_inner
 from schnet_calc.kernels.cpu.envelope import envelopes
+from schnet_calc.structures.neighbors import HalfPairs
 
 RUN = 1024
 """Pairs that are put in order of their lengths: the atoms of so many stay in the nearest cache."""
@@ -18,6 +21,17 @@ ROWS = 8
 """Rows of a table that one place of that order has."""
 # A division takes as long as ten products.
 PER_12, PER_24, PER_120 = 1.0 / 12.0, 1.0 / 24.0, 1.0 / 120.0
+
+
+class Found(NamedTuple):
+    """A run's pairs within the cutoff in the order of the list; there is room for one more than a run has."""
+
+    near: Array
+    """uint32 (RUN + 1, 2)"""
+    vectors: Array
+    """(RUN + 1, 3) Å, from the first to the second"""
+    squares: Array
+    """(RUN + 1,) Å²"""
 
 
 @exact_inner
@@ -28,10 +42,9 @@ def words(n_pairs, itemsize):  # type: ignore[no-untyped-def]
 
 @exact_inner
 def carve(space, n_pairs, like):  # type: ignore[no-untyped-def]
-    """Arrays for so many pairs from space, float64, that one evaluation leaves to the next.
+    """Room for so many :class:`NearPairs` in space, float64, that one evaluation leaves to the next.
 
-    New memory comes by the page, and setting up its pages takes longer than the geometry. The arrays are atoms
-    (P, 2), rows (P,), weights (12, P), unit vectors (P, 3), lengths (P,) and derivatives (P,).
+    New memory comes by the page, and setting up its pages takes longer than the geometry.
     """
     n, size = n_pairs, 12 * like.itemsize // 8 * n_pairs
     near = space[:n].view(np.uint32).reshape(n, 2)
@@ -40,48 +53,52 @@ def carve(space, n_pairs, like):  # type: ignore[no-untyped-def]
     length = space[5 * n : 6 * n]
     s = space[6 * n : 7 * n].view(like.dtype)[:n]
     w = space[7 * n : 7 * n + size].view(like.dtype).reshape(12, n)
-    return near, knot, w, unit, length, s
+    return NearPairs(near, knot, w, unit, length, s)
 
 
 @exact_inner
-def geometry(positions, i, j, shifts, weights, near, knot, w, unit, length):  # type: ignore[no-untyped-def]
-    """Fill in the pairs within the cutoff: atoms (P, 2), row of the table (P,), weights of six rows (12, P).
+def geometry(positions, listed, weights, room):  # type: ignore[no-untyped-def]
+    """Return those of the listed pairs that are within the cutoff; which of all is the closest, and how close.
 
-    The first six weights are those of values, the others of slopes. Then unit vectors (P, 3) and lengths (P,); all
-    have room for the whole list. Return the number of pairs, and which of all is the closest and how close, -1 and
-    infinity where there is none. Pairs come in an order of their own, run by run.
+    They are written into :class:`NearPairs` with room for all: not their derivatives, which are left to the caller.
+    The first six weights are those of values, the others of slopes. The closest is -1, infinitely far, where there
+    is none. Pairs come in an order of their own, run by run.
     """
     reach, kept, closest, shortest = weights.constants.cutoff**2, 0, -1, math.inf
-    size = min(RUN, i.shape[0]) + 1
-    found, vectors, squares = np.empty((size, 2), np.uint32), np.empty((size, 3)), np.empty(size)
-    for first in range(0, i.shape[0], RUN):
-        run = slice(first, min(first + RUN, i.shape[0]))
-        n, which, square = _within(positions, i[run], j[run], shifts[run], reach, found, vectors, squares)
+    near, knot, w, unit, length, s = room
+    n_listed = listed.i.shape[0]
+    size = min(RUN, n_listed) + 1
+    found = Found(np.empty((size, 2), np.uint32), np.empty((size, 3)), np.empty(size))
+    for first in range(0, n_listed, RUN):
+        run = slice(first, min(first + RUN, n_listed))
+        some = HalfPairs(listed.i[run], listed.j[run], listed.shifts[run])
+        n, which, square = _within(positions, some, reach, found)
         if square < shortest:
             closest, shortest = first + which, square
         here = slice(kept, kept + n)
-        some, rows = _look_up(found, vectors, squares[:n], weights, near[here], knot[here], unit[here])
+        lengths, rows = _look_up(found, n, weights, near[here], knot[here], unit[here])
         for p in range(n):
-            length[kept + p] = some[p]
+            length[kept + p] = lengths[p]
         for m in range(12):
             for p in range(n):
                 w[m, kept + p] = rows[m, p]
         kept += n
-    return kept, closest, math.sqrt(shortest)
+    pairs = NearPairs(near[:kept], knot[:kept], w, unit[:kept], length[:kept], s[:kept])
+    return pairs, closest, math.sqrt(shortest)
 
 
 @exact_inner
-def _look_up(found, vectors, squares, weights, near, knot, unit):  # type: ignore[no-untyped-def]
-    """Fill in a run of pairs in their order; return their lengths (n,) and weights (12, n).
+def _look_up(found, n, weights, near, knot, unit):  # type: ignore[no-untyped-def]
+    """Fill in a run of n pairs in their order; return their lengths (n,) and weights (12, n).
 
     These are made here: loops become vectors where it is known that arrays are as long as the loop.
     """
-    constants, n, n_intervals = weights.constants, squares.shape[0], weights.tables.shape[1] - 5
-    order, lengths, length = np.empty(n, np.uint32), np.empty(n), np.empty(n)
+    constants, n_intervals = weights.constants, weights.tables.shape[1] - 5
+    squares, order, lengths, length = found.squares, np.empty(n, np.uint32), np.empty(n), np.empty(n)
     for p in range(n):
         lengths[p] = math.sqrt(squares[p])
     _put_in_order(lengths, constants.start, ROWS * constants.spacing, n_intervals // ROWS + 1, order)
-    _arrange(order, found, vectors, lengths, near, unit, length)
+    _arrange(order, found, lengths, near, unit, length)
 
     # Cutoff function over the number of neighbours, by which the filters are multiplied.
     factor, slope = np.empty(n), np.empty(n)
@@ -90,7 +107,7 @@ def _look_up(found, vectors, squares, weights, near, knot, unit):  # type: ignor
     for p in range(n):
         factor[p] *= constants.per_neighbor
         slope[p] *= constants.per_neighbor
-    _weigh(length, factor, slope, constants.start, constants.spacing, n_intervals, knot, w)
+    _weigh(length, factor, slope, constants, n_intervals, knot, w)
     return length, w
 
 
@@ -125,12 +142,14 @@ def _count(structure, cutoff, first, counts):  # type: ignore[no-untyped-def]
 
 
 @exact_inner
-def _within(positions, i, j, shifts, reach, near, vectors, squares):  # type: ignore[no-untyped-def]
-    """Fill in the pairs whose squared distance is below reach; their number, and the closest and its square.
+def _within(positions, pairs, reach, found):  # type: ignore[no-untyped-def]
+    """Fill what is found with pairs whose squared distance is below reach; their number, the closest, its square.
 
     A list may hold pairs beyond the cutoff. What is written behind the last pair that was kept is overwritten by
     the next, so that nothing is skipped by a branch.
     """
+    i, j, shifts = pairs
+    near, vectors, squares = found
     kept, closest, shortest = 0, -1, math.inf
     for p in range(i.shape[0]):
         # The vector from i to the image of j.
@@ -168,18 +187,20 @@ def _put_in_order(length, start, width, n_places, order):  # type: ignore[no-unt
 
 
 @exact_inner
-def _arrange(order, found, vectors, lengths, near, unit, length):  # type: ignore[no-untyped-def]
+def _arrange(order, found, lengths, near, unit, length):  # type: ignore[no-untyped-def]
     """Fill atoms, unit vectors and lengths of the pairs in their order (P,) from those that were found."""
+    atoms, vectors = found.near, found.vectors
     for q in range(order.shape[0]):
         p = order[q]
         per = 1.0 / lengths[p]
-        near[q, 0], near[q, 1], length[q] = found[p, 0], found[p, 1], lengths[p]
+        near[q, 0], near[q, 1], length[q] = atoms[p, 0], atoms[p, 1], lengths[p]
         unit[q, 0], unit[q, 1], unit[q, 2] = vectors[p, 0] * per, vectors[p, 1] * per, vectors[p, 2] * per
 
 
 @exact_inner
-def _weigh(length, factor, slope, start, spacing, n_intervals, knot, w):  # type: ignore[no-untyped-def]
+def _weigh(length, factor, slope, constants, n_intervals, knot, w):  # type: ignore[no-untyped-def]
     """Fill in rows (P,) and weights (12, P) of factor times spline, and of the derivative of that product."""
+    start, spacing = constants.start, constants.spacing
     for p in range(length.shape[0]):
         # Behind the table no Gaussian is left: filters are constant there.
         along = (length[p] - start) / spacing

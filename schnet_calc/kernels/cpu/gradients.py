@@ -8,7 +8,12 @@ from typing import NamedTuple
 from schnet_calc.kernels.cpu.activation import curvature
 from schnet_calc.kernels.cpu.barrier import wait
 from schnet_calc.kernels.cpu.compiling import inner, jit
-from schnet_calc.kernels.cpu.cubic_pairs import convolve_adjoint_gradient, convolve_gradient, pull_apart
+from schnet_calc.kernels.cpu.cubic_pairs import (
+    Operands,
+    convolve_adjoint_gradient,
+    convolve_gradient,
+    pull_apart,
+)
 from schnet_calc.kernels.cpu.dense import Array, dense_adjoint, product
 from schnet_calc.kernels.cpu.outer import column_sums, outer
 from schnet_calc.kernels.cpu.structure import clear, multiply, rows, scale
@@ -40,6 +45,12 @@ class LossDerivatives(NamedTuple):
     """(T, N, F) by what goes into each activation"""
     spare: Array
     """(2, N, K)"""
+    s: Array
+    """(P,) by the energy's derivative by each distance"""
+    forces: Array
+    """(N, 3)"""
+    virials: Array
+    """(B, 3, 3)"""
 
 
 @inner
@@ -49,18 +60,16 @@ def _up(x, network, k, out, add):  # type: ignore[no-untyped-def]
 
 
 @jit
-def slopes_gradient(  # type: ignore[no-untyped-def]
-    part, arrivals, n_parts, pairs, network, tape, adjoints, gforces, gvirials, s, by, gradients
-):
+def slopes_gradient(me, pairs, network, tape, adjoints, by, gradients):  # type: ignore[no-untyped-def]
     """From gradients by forces and virials, upwards from the first block, to those by weights and the last x.
 
-    Fills by.y and by.a, which go on to :func:`forwards_gradient`; s (P,) is for own use.
+    Fills by.y and by.a, which go on to :func:`forwards_gradient`.
     """
     n_blocks, n_tables = tape.y.shape[0], network.tables.shape[0]
     gu, gg = by.spare[0], by.spare[1]
-    for tile in range(part, pairs.tiles.shape[0] - 1, n_parts):
+    for tile in range(me.part, pairs.tiles.shape[0] - 1, me.n_parts):
         (a, p), (b, q) = pairs.tiles[tile], pairs.tiles[tile + 1]
-        pull_apart(p, q, pairs, gforces, gvirials, s)
+        pull_apart((p, q), pairs, by.forces, by.virials, by.s)
         gx = by.x[a:b]
         clear(gx)
         gq = rows(b - a, gx.shape[1], gx)
@@ -69,61 +78,60 @@ def slopes_gradient(  # type: ignore[no-untyped-def]
             clear(gu[a:b])
             if t > 0:
                 _up(gx, network, 3 * t, gu[a:b], False)
-                outer(adjoints.u[t, a:b], gx, gradients.w_in[part, t])
+                outer(adjoints.u[t, a:b], gx, gradients.w_in[me.part, t])
 
             # The convolution.
             clear(gg[a:b])
             clear(by.y[t, a:b])
-            table, gtable = network.tables[t % n_tables], gradients.tables[part, t % n_tables]
-            convolve_adjoint_gradient(
-                p, q, pairs, table, tape.y[t], adjoints.g[t], gu, s, by.y[t], gg, gtable
-            )
+            of = Operands(network.tables[t % n_tables], tape.y[t], adjoints.g[t])
+            to = Operands(gradients.tables[me.part, t % n_tables], by.y[t], gg)
+            convolve_adjoint_gradient((p, q), pairs, of, gu, by.s, to)
             scale(gg[a:b], pairs.share[a:b])
 
             # The two layers behind it: q = f'(a) p, p = gx W, of which the tape has q.
             _up(gg[a:b], network, 3 * t + 1, gq, False)
-            outer(adjoints.q[t, a:b], gg[a:b], gradients.w_hidden[part, t])
+            outer(adjoints.q[t, a:b], gg[a:b], gradients.w_hidden[me.part, t])
             curvature(tape.a[t, a:b], tape.h[t, a:b], tape.slope[t, a:b], network.activation, by.a[t, a:b])
             multiply(by.a[t, a:b], adjoints.p[t, a:b])
             multiply(by.a[t, a:b], gq)
             multiply(gq, tape.slope[t, a:b])
-            outer(adjoints.x[t, a:b], gq, gradients.w_out[part, t])
+            outer(adjoints.x[t, a:b], gq, gradients.w_out[me.part, t])
             _up(gq, network, 3 * t + 2, gx, True)
-    wait(arrivals, 0, n_parts)
+    wait(me, 0)
 
 
 @jit
-def forwards_gradient(part, arrivals, n_parts, pairs, network, tape, by, gradients):  # type: ignore[no-untyped-def]
+def forwards_gradient(me, pairs, network, tape, by, gradients):  # type: ignore[no-untyped-def]
     """From the gradient by the last features, by.x, downwards to those by weights and the first features.
 
     Starts from what by.y and by.a hold, and adds to them.
     """
     n_blocks, n_tables, layers = tape.y.shape[0], network.tables.shape[0], network.layers
     gv = by.spare[0]
-    for tile in range(part, pairs.tiles.shape[0] - 1, n_parts):
+    for tile in range(me.part, pairs.tiles.shape[0] - 1, me.n_parts):
         (a, p), (b, q) = pairs.tiles[tile], pairs.tiles[tile + 1]
         gx = by.x[a:b]
         gh = rows(b - a, gx.shape[1], gx)
         for t in range(n_blocks - 1, -1, -1):
-            ga, gy, biases = by.a[t, a:b], by.y[t, a:b], gradients.biases[part, t]
+            ga, gy, biases = by.a[t, a:b], by.y[t, a:b], gradients.biases[me.part, t]
             # The two layers behind the convolution.
             dense_adjoint(gx, layers, 3 * t + 2, gh, False)
-            outer(gx, tape.h[t, a:b], gradients.w_out[part, t])
+            outer(gx, tape.h[t, a:b], gradients.w_out[me.part, t])
             column_sums(gx, biases[2])
             multiply(gh, tape.slope[t, a:b])
             _add(gh, ga)
             dense_adjoint(ga, layers, 3 * t + 1, gv[a:b], False)
             scale(gv[a:b], pairs.share[a:b])
-            outer(ga, tape.v[t, a:b], gradients.w_hidden[part, t])
+            outer(ga, tape.v[t, a:b], gradients.w_hidden[me.part, t])
             column_sums(ga, biases[1])
 
             # The convolution, and the layer before it.
-            table, gtable = network.tables[t % n_tables], gradients.tables[part, t % n_tables]
-            convolve_gradient(p, q, pairs, table, tape.y[t], gv, by.y[t], gtable)
-            outer(gy, tape.x[t, a:b], gradients.w_in[part, t])
+            table, gtable = network.tables[t % n_tables], gradients.tables[me.part, t % n_tables]
+            convolve_gradient((p, q), pairs, table, tape.y[t], gv, by.y[t], gtable)
+            outer(gy, tape.x[t, a:b], gradients.w_in[me.part, t])
             column_sums(gy, biases[0])
             dense_adjoint(gy, layers, 3 * t, gx, True)
-    wait(arrivals, 0, n_parts)
+    wait(me, 0)
 
 
 @inner

@@ -43,23 +43,24 @@ def _weighted(w, t):  # type: ignore[no-untyped-def]
 
 
 @inner
-def convolve(near, knot, w, table, y, v):  # type: ignore[no-untyped-def]
+def convolve(pairs, table, y, v):  # type: ignore[no-untyped-def]
     """Add ``conv(W, y)`` over the pairs (thesis Eq. 4.5) to v; y, v (N, K)."""
     # Loops over a known number of features are unrolled.
     if y.shape[1] == 128:
-        _convolve(near, knot, w, table, y, v, 128)
+        _convolve(pairs, table, y, v, 128)
     elif y.shape[1] == 96:
-        _convolve(near, knot, w, table, y, v, 96)
+        _convolve(pairs, table, y, v, 96)
     elif y.shape[1] == 64:
-        _convolve(near, knot, w, table, y, v, 64)
+        _convolve(pairs, table, y, v, 64)
     else:
-        _convolve(near, knot, w, table, y, v, y.shape[1])
+        _convolve(pairs, table, y, v, y.shape[1])
 
 
 @copied
-def _convolve(near, knot, w, table, y, v, n_features):  # type: ignore[no-untyped-def]
+def _convolve(pairs, table, y, v, n_features):  # type: ignore[no-untyped-def]
     """What :func:`convolve` does with y and v of so many features."""
     tf, yf, vf = table.reshape(-1), y.reshape(-1), v.reshape(-1)
+    near, knot, w = pairs.near, pairs.knot, pairs.w
     for p in range(near.shape[0]):
         values = _splats(w, p, 0)
         row, i, j = knot[p] * n_features, near[p, 0] * n_features, near[p, 1] * n_features
@@ -72,8 +73,9 @@ def _convolve(near, knot, w, table, y, v, n_features):  # type: ignore[no-untype
 
 
 @inner
-def convolve_adjoint(near, knot, w, table, y, g, u, s):  # type: ignore[no-untyped-def]
+def convolve_adjoint(pairs, table, y, g, u):  # type: ignore[no-untyped-def]
     """Add ``conv(W, g)`` to u, and ``sum_f W'_ij (y_i g_j + y_j g_i)`` to s_p, over the pairs."""
+    near, knot, w, s = pairs.near, pairs.knot, pairs.w, pairs.s
     tf, yf, gf, uf = table.reshape(-1), y.reshape(-1), g.reshape(-1), u.reshape(-1)
     n_features = y.shape[1]
     for p in range(near.shape[0]):
@@ -92,8 +94,9 @@ def convolve_adjoint(near, knot, w, table, y, g, u, s):  # type: ignore[no-untyp
 
 
 @inner
-def convolve_slopes(near, knot, w, table, y, g, s):  # type: ignore[no-untyped-def]
+def convolve_slopes(pairs, table, y, g):  # type: ignore[no-untyped-def]
     """Only the second half of :func:`convolve_adjoint`: embeddings don't depend on positions."""
+    near, knot, w, s = pairs.near, pairs.knot, pairs.w, pairs.s
     tf, yf, gf = table.reshape(-1), y.reshape(-1), g.reshape(-1)
     n_features = y.shape[1]
     for p in range(near.shape[0]):
@@ -108,8 +111,9 @@ def convolve_slopes(near, knot, w, table, y, g, s):  # type: ignore[no-untyped-d
 
 
 @inner
-def pull_together(near, s, unit, length, forces, virial):  # type: ignore[no-untyped-def]
-    """Add to forces (N, 3) and virial (3, 3) what follows from the derivatives by the distances (P,)."""
+def pull_together(pairs, forces, virial):  # type: ignore[no-untyped-def]
+    """Add to forces (N, 3) and virial (3, 3) what follows from the derivatives by the distances."""
+    near, unit, length, s = pairs.near, pairs.unit, pairs.length, pairs.s
     for p in range(near.shape[0]):
         for m in range(3):
             pull = s[p] * unit[p, m]

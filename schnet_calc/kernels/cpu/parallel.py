@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from schnet_calc.kernels.cpu.arrays import Array, PairedStructures, Results
-from schnet_calc.kernels.cpu.barrier import barrier
+from schnet_calc.kernels.cpu.barrier import ALONE, Member
 from schnet_calc.kernels.cpu.dense import aligned
 from schnet_calc.kernels.cpu.geometry import words
 from schnet_calc.kernels.cpu.structure import evaluate, n_blocks_of
@@ -176,6 +176,10 @@ def _run(n_parts: int, *arguments: Any) -> bool:
     """Evaluate; whether there was a team for it."""
     turns = np.zeros(1, np.int64)
     if n_parts == 1:
-        evaluate(0, barrier(), turns, *arguments)
+        evaluate(ALONE.part, ALONE.arrivals, turns, *arguments)
         return True
-    return team().run(evaluate, n_parts, turns, *arguments)
+    return team().run(_take_part, n_parts, turns, *arguments)
+
+
+def _take_part(me: Member, *arguments: Any) -> None:
+    evaluate(me.part, me.arrivals, *arguments)

@@ -32,37 +32,44 @@ class Moments(NamedTuple):
     """(n, R, C)"""
 
 
+class Numbers(NamedTuple):
+    """Of one step of Adam."""
+
+    rate: float
+    eps: float
+    betas: tuple[float, float]
+    """Decay of mean and square."""
+    counts: tuple[float, float]
+    """``1 - beta**step`` of both."""
+
+
 @jit
-def rotated_step(part, arrivals, n_parts, weights, gradient, moments, rotation, rate, betas, counts):  # type: ignore[no-untyped-def]
+def rotated_step(me, weights, gradient, moments, rotation, adam):  # type: ignore[no-untyped-def]
     """Update moments and weights (n, R, C) by ``left u rightᵀ``, u Adam's step for ``leftᵀ gradient right``.
 
     Parameters
     ----------
-    part, arrivals, n_parts
+    me : Member
         Of the threads; each takes every so many matrices.
     weights, gradient, moments, rotation
         What is updated, and how.
-    rate : (float, float)
-        Learning rate, and epsilon.
-    betas : (float, float)
-        Decay of mean and square.
-    counts : (float, float)
-        ``1 - beta**step`` of both.
+    adam : Numbers
+        Of the step.
     """
     n_rows, n_columns = weights.shape[1], weights.shape[2]
     lanes = VECTORS * VECTOR_BYTES // weights.itemsize
     n_padded = -(-n_columns // lanes) * lanes
     a, b = rows(n_rows, n_padded, weights), rows(n_rows, n_padded, weights)
     clear(b)
-    for k in range(part, weights.shape[0], n_parts):
+    for k in range(me.part, weights.shape[0], me.n_parts):
         copy(gradient[k], b)
         _turn(b, rotation.left[k], rotation.right, rotation.right.places[k, 0], a)
-        _adam(b, moments.mean[k], moments.square[k], rate[1], betas, counts)
+        _adam(b, moments.mean[k], moments.square[k], adam)
         _turn(b, rotation.left_transposed[k], rotation.right, rotation.right.places[k, 1], a)
         for r in range(n_rows):
             for c in range(n_columns):
-                weights[k, r, c] -= rate[0] * b[r, c]
-    wait(arrivals, 0, n_parts)
+                weights[k, r, c] -= adam.rate * b[r, c]
+    wait(me, 0)
 
 
 @inner
@@ -74,12 +81,12 @@ def _turn(x, left, right, place, spare):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _adam(g, mean, square, eps, betas, counts):  # type: ignore[no-untyped-def]
+def _adam(g, mean, square, adam):  # type: ignore[no-untyped-def]
     """Replace a gradient (R, C), maybe with columns behind it, by Adam's step."""
-    one = g.dtype.type(1.0)
+    one, betas, counts = g.dtype.type(1.0), adam.betas, adam.counts
     keep, keep_square = one - g.dtype.type(betas[0]), one - g.dtype.type(betas[1])
     bias, bias_square = g.dtype.type(1.0 / counts[0]), g.dtype.type(1.0 / counts[1])
-    small = g.dtype.type(eps)
+    small = g.dtype.type(adam.eps)
     for r in range(mean.shape[0]):
         for c in range(mean.shape[1]):
             m = mean[r, c] + keep * (g[r, c] - mean[r, c])

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from schnet_calc.kernels.cpu.barrier import abandon, barrier
+from schnet_calc.kernels.cpu.barrier import ALONE, Member, abandon, barrier
 
 Part = Callable[..., None]
 Item = TypeVar("Item")
@@ -53,7 +53,7 @@ class Team:
         self._queues: list[SimpleQueue[Any]] = []
 
     def run(self, part: Part, n_parts: int, *arguments: Any) -> bool:
-        """Call ``part(k, barrier, *arguments)`` for all parts at once; false if the team is busy.
+        """Call ``part(member, *arguments)`` for all parts at once; false if the team is busy.
 
         The calls have to end with a barrier. The first part is this thread's.
         """
@@ -65,8 +65,8 @@ class Team:
             while len(self._queues) < n_parts - 1:
                 self._enlist()
             for k in range(1, n_parts):
-                self._queues[k - 1].put((part, k, arrivals, arguments, errors))
-            part(0, arrivals, *arguments)
+                self._queues[k - 1].put((part, Member(k, n_parts, arrivals), arguments, errors))
+            part(Member(0, n_parts, arrivals), *arguments)
         except BaseException:
             abandon(arrivals)
             raise
@@ -84,12 +84,12 @@ class Team:
 
 def _serve(queue: "SimpleQueue[Any]") -> None:
     while True:
-        part, k, arrivals, arguments, errors = queue.get()
+        part, member, arguments, errors = queue.get()
         try:
-            part(k, arrivals, *arguments)
+            part(member, *arguments)
         except BaseException as error:
             errors.append(error)
-            abandon(arrivals)
+            abandon(member.arrivals)
         del arguments  # of large structures; the next call may be long in coming
 
 
@@ -105,9 +105,9 @@ def n_parts(most: int) -> int:
 
 
 def run_parts(part: Part, n: int, *arguments: Any) -> None:
-    """Call ``part(k, barrier, n, *arguments)`` for n parts, on this process's team where it is free."""
-    if n == 1 or not team().run(part, n, n, *arguments):
-        part(0, barrier(), 1, *arguments)
+    """Call ``part(member, *arguments)`` for n parts, on this process's team where it is free."""
+    if n == 1 or not team().run(part, n, *arguments):
+        part(ALONE, *arguments)
 
 
 def _after_fork() -> None:

@@ -15,11 +15,7 @@ from numpy.typing import NDArray
 from schnet_calc.kernels.cpu.activation import activate
 from schnet_calc.kernels.cpu.barrier import wait
 from schnet_calc.kernels.cpu.compiling import jit
-from schnet_calc.kernels.cpu.cubic_pairs import (
-    convolve,
-    convolve_adjoint,
-    pull_together,
-)
+from schnet_calc.kernels.cpu.cubic_pairs import convolve, convolve_adjoint, pull_together
 from schnet_calc.kernels.cpu.dense import Array, Layers, dense, dense_adjoint
 from schnet_calc.kernels.cpu.structure import clear, copy, multiply, scale
 
@@ -86,33 +82,35 @@ class Adjoints(NamedTuple):
     """(T, N, F) by a"""
     u: Array
     """(T, N, K) by y"""
+    s: Array
+    """(P,) by the distances"""
 
 
 @jit
-def forwards(part, arrivals, n_parts, pairs, network, tape):  # type: ignore[no-untyped-def]
+def forwards(me, pairs, network, tape):  # type: ignore[no-untyped-def]
     """Fill the tape from its first features x (N, F)."""
     n_blocks, n_tables, layers = tape.y.shape[0], network.tables.shape[0], network.layers
-    for tile in range(part, pairs.tiles.shape[0] - 1, n_parts):
+    for tile in range(me.part, pairs.tiles.shape[0] - 1, me.n_parts):
         (a, p), (b, q) = pairs.tiles[tile], pairs.tiles[tile + 1]
         for t in range(n_blocks):
             x, v, h = tape.x[t, a:b], tape.v[t, a:b], tape.h[t, a:b]
             dense(x, layers, 3 * t, tape.y[t, a:b], False)
             clear(v)
-            convolve(p, q, pairs, network.tables[t % n_tables], tape.y[t], tape.v[t])
+            convolve((p, q), pairs, network.tables[t % n_tables], tape.y[t], tape.v[t])
             scale(v, pairs.share[a:b])
             dense(v, layers, 3 * t + 1, h, False)
             copy(h, tape.a[t, a:b])
             activate(h, tape.slope[t, a:b], network.activation)
             copy(x, tape.x[t + 1, a:b])
             dense(h, layers, 3 * t + 2, tape.x[t + 1, a:b], True)
-    wait(arrivals, 0, n_parts)
+    wait(me, 0)
 
 
 @jit
-def slopes(part, arrivals, n_parts, pairs, network, tape, adjoints, s, forces, virials):  # type: ignore[no-untyped-def]
-    """Fill adjoints and s (P,) = dE/dd from the derivative by the last features, adjoints.x[-1]; then pull."""
+def slopes(me, pairs, network, tape, adjoints, forces, virials):  # type: ignore[no-untyped-def]
+    """Fill adjoints from the derivative by the last features, adjoints.x[-1], and zeros, adjoints.s; then pull."""
     n_blocks, n_tables, layers = tape.y.shape[0], network.tables.shape[0], network.layers
-    for tile in range(part, pairs.tiles.shape[0] - 1, n_parts):
+    for tile in range(me.part, pairs.tiles.shape[0] - 1, me.n_parts):
         (a, p), (b, q) = pairs.tiles[tile], pairs.tiles[tile + 1]
         for t in range(n_blocks - 1, -1, -1):
             gx, by_a, u = adjoints.x[t, a:b], adjoints.q[t, a:b], adjoints.u[t, a:b]
@@ -123,9 +121,9 @@ def slopes(part, arrivals, n_parts, pairs, network, tape, adjoints, s, forces, v
             scale(adjoints.g[t, a:b], pairs.share[a:b])
             clear(u)
             table = network.tables[t % n_tables]
-            convolve_adjoint(p, q, pairs, table, tape.y[t], adjoints.g[t], adjoints.u[t], s)
+            convolve_adjoint((p, q), pairs, table, tape.y[t], adjoints.g[t], adjoints.u[t], adjoints.s)
             if t > 0:
                 copy(gx, adjoints.x[t - 1, a:b])
                 dense_adjoint(u, layers, 3 * t, adjoints.x[t - 1, a:b], True)
-        pull_together(p, q, pairs, s, forces, virials)
-    wait(arrivals, 0, n_parts)
+        pull_together((p, q), pairs, adjoints.s, forces, virials)
+    wait(me, 0)

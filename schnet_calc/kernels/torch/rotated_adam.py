@@ -5,7 +5,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from schnet_calc.kernels.cpu.dense import packed, panel_width
-from schnet_calc.kernels.cpu.rotated_adam import Moments, Rotation, rotated_step
+from schnet_calc.kernels.cpu.rotated_adam import Moments, Numbers, Rotation, rotated_step
 from schnet_calc.kernels.cpu.threads import n_parts, run_parts
 from schnet_calc.kernels.torch.stacks import padded
 
@@ -58,14 +58,11 @@ def rotated_adam(
     adam : AdamStep
         Rate, decays and number of the step.
     """
-    run_parts(
-        rotated_step,
-        n_parts(len(weights)),
-        weights.detach().numpy(),
-        gradient.numpy(),
-        Moments(*(m.numpy() for m in moments)),
-        turn.rotation,
-        (float(adam.rate), float(adam.eps)),
+    numbers = Numbers(
+        float(adam.rate),
+        float(adam.eps),
         (float(adam.betas[0]), float(adam.betas[1])),
         (1.0 - adam.betas[0] ** adam.number, 1.0 - adam.betas[1] ** adam.number),
     )
+    arrays = (weights.detach().numpy(), gradient.numpy(), Moments(*(m.numpy() for m in moments)))
+    run_parts(rotated_step, n_parts(len(weights)), *arrays, turn.rotation, numbers)

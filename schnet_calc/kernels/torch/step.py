@@ -72,23 +72,17 @@ class Step:
         by_x, by_h, by_a = (self._new(*like.a.shape) for _ in range(3))
         by_x[-1] = gx
         by_v, by_y = (self._new(*like.y.shape) for _ in range(2))
-        self.adjoints = Adjoints(*(part.numpy() for part in (by_x, by_v, by_h, by_a, by_y)))
         s = self._new(len(self.pairs.near)).zero_()
+        self.adjoints = Adjoints(*(part.numpy() for part in (by_x, by_v, by_h, by_a, by_y, s)))
         forces = torch.zeros(n_atoms, 3, dtype=torch.float64)
         virials = torch.zeros(n_systems, 3, 3, dtype=torch.float64)
-        self._run(slopes, self.tape, self.adjoints, s.numpy(), forces.numpy(), virials.numpy())
+        self._run(slopes, self.tape, self.adjoints, forces.numpy(), virials.numpy())
         return forces.to(self.dtype), virials.to(self.dtype)
 
     def forces_gradient(self, by_forces: Tensor | None, by_virials: Tensor | None) -> Tensor:
         """Return a loss's derivative by dE/dx (N, F), eV, from those by the results of :meth:`forces`."""
-        n_systems = int(self.pairs.system[-1]) + 1
-        if by_forces is None:
-            by_forces = self._new(len(self.pairs.system), 3).zero_()
-        if by_virials is None:
-            by_virials = self._new(n_systems, 3, 3).zero_()
-        by, s = self._begin_gradients(), self._new(len(self.pairs.near)).numpy()
-        results = (by_forces.contiguous().numpy(), by_virials.contiguous().numpy())
-        self._run(slopes_gradient, self.tape, self.adjoints, *results, s, by, self.gradients)
+        by = self._begin_gradients(by_forces, by_virials)
+        self._run(slopes_gradient, self.tape, self.adjoints, by, self.gradients)
         return torch.from_numpy(by.x)
 
     def features_gradient(self, by_x: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -102,7 +96,7 @@ class Step:
         """
         by = self.derivatives
         if by is None:
-            by = self._begin_gradients()
+            by = self._begin_gradients(None, None)
             by.y.fill(0.0)
             by.a.fill(0.0)
         by.x[...] = by_x.numpy()
@@ -118,16 +112,27 @@ class Step:
         """A tensor of the network's type, not set."""
         return torch.empty(shape, dtype=self.dtype)
 
-    def _begin_gradients(self) -> LossDerivatives:
+    def _begin_gradients(self, by_forces: Tensor | None, by_virials: Tensor | None) -> LossDerivatives:
         """Make room for the loss's gradients, with zeros where they are added up."""
+        n_atoms, n_systems = len(self.pairs.system), int(self.pairs.system[-1]) + 1
+        if by_forces is None:
+            by_forces = self._new(n_atoms, 3).zero_()
+        if by_virials is None:
+            by_virials = self._new(n_systems, 3, 3).zero_()
         tables, w_in, w_hidden, w_out, *biases = self.shapes
         weights = (tables, w_in, w_hidden, w_out, (w_in[0], 3, max(shape[1] for shape in biases)))
         self.gradients = Gradients(
             *(self._new(self.n_threads, *shape).zero_().numpy() for shape in weights)
         )
         like = self.tape
-        shapes = (like.x.shape[1:], like.y.shape, like.a.shape, (2, *like.y.shape[1:]))
-        self.derivatives = LossDerivatives(*(self._new(*shape).numpy() for shape in shapes))
+        n_pairs = len(self.pairs.near)
+        shapes = (like.x.shape[1:], like.y.shape, like.a.shape, (2, *like.y.shape[1:]), (n_pairs,))
+        tensors = (
+            *(self._new(*shape) for shape in shapes),
+            by_forces.contiguous(),
+            by_virials.contiguous(),
+        )
+        self.derivatives = LossDerivatives(*(tensor.numpy() for tensor in tensors))
         return self.derivatives
 
     def _summed(self) -> list[Tensor]:

@@ -10,6 +10,7 @@ from schnet_calc.kernels.cpu.envelope import CUTOFFS
 from schnet_calc.kernels.cpu.training import Pairs
 from schnet_calc.kernels.splines.cubic import SplineGrid
 from schnet_calc.nn import SchNet
+from schnet_calc.structures.neighbors import HalfPairs
 
 ROWS = 80
 """Atoms of a tile, about: whole structures."""
@@ -54,10 +55,11 @@ def tiled_pairs(
     )
     cutoff = (config.reach, config.cutoff_onset, CUTOFFS[config.cutoff_function])
     geometry(
-        *(x.numpy() for x in (positions, i, j, shifts)),
+        positions.numpy(),
+        HalfPairs(i.numpy(), j.numpy(), shifts.numpy()),
         (grid.start, grid.spacing, grid.n_intervals),
         (*cutoff, 1.0 / (config.neighbor_average or 1.0)),
-        *pairs[:5],
+        pairs,
     )
     return pairs._replace(share=_shares(pairs, config.reach)) if network.averages else pairs
 
