@@ -4,6 +4,7 @@ import math
 import re
 
 from ase.data import chemical_symbols
+from ase.units import GPa
 
 from schnet_calc.modelfile.metadata import Metadata
 
@@ -118,8 +119,9 @@ def _errors(metadata: Metadata) -> str:
             value = errors.get(f"{name}_mae_ev" + ("_ang" if name == "force" else ""))
             if isinstance(value, int | float):
                 words.append(f"{name} {1e3 * value:.1f} {unit}")
-        if isinstance(errors.get("stress_mae_gpa"), int | float):
-            words.append(f"stress {errors['stress_mae_gpa']:.2f} GPa")
+        for name, size in (("stress_mae_gpa", 1.0), ("stress_mae", GPa)):  # as evaluated, and as trained
+            if isinstance(errors.get(name), int | float):
+                words.append(f"stress {errors[name] / size:.2f} GPa")
         for name, value in errors.items():
             said = name.removesuffix("_mae")
             output = metadata.outputs.get(said.removesuffix("_length"))
