@@ -14,6 +14,13 @@ EXAMPLE = 20
 """Atoms of the structure that a time is told for."""
 SHOWN = 12
 """Compositions and elements in a list, at most."""
+ERRORS = (
+    ("energy_mae_ev", "energy {:.1f} meV", 1e-3),
+    ("force_mae_ev_ang", "force {:.1f} meV/Å", 1e-3),
+    ("stress_mae_gpa", "stress {:.2f} GPa", 1.0),  # as evaluated
+    ("stress_mae", "stress {:.2f} GPa", GPa),  # as trained
+)
+"""Names of errors in a file, how they are said, and the unit that this is in."""
 
 SOURCES = {
     "md17_": "MD17, http://www.quantum-machine.org/gdml",
@@ -115,13 +122,10 @@ def _errors(metadata: Metadata) -> str:
     ):
         errors = training.get(key) or {}
         words = []
-        for name, unit in (("energy", "meV"), ("force", "meV/Å")):
-            value = errors.get(f"{name}_mae_ev" + ("_ang" if name == "force" else ""))
+        for name, text, unit in ERRORS:
+            value = errors.get(name)
             if isinstance(value, int | float):
-                words.append(f"{name} {1e3 * value:.1f} {unit}")
-        for name, size in (("stress_mae_gpa", 1.0), ("stress_mae", GPa)):  # as evaluated, and as trained
-            if isinstance(errors.get(name), int | float):
-                words.append(f"stress {errors[name] / size:.2f} GPa")
+                words.append(text.format(value / unit))
         for name, value in errors.items():
             said = name.removesuffix("_mae")
             output = metadata.outputs.get(said.removesuffix("_length"))

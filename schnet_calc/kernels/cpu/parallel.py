@@ -129,12 +129,8 @@ def evaluate_joined(
         The structures one after the other; pairs count atoms from the start of their own.
     starts : (array, array)
         (B + 1,) where atoms and pairs of each structure begin, and where the last ones end.
-    weights : Weights
-        Of the network.
-    n_parts : int
-        Threads.
-    features : bool
-        Whether the last features are wanted.
+    weights, n_parts, features
+        As for :func:`evaluate_one`.
     """
     results = _results(len(joined.numbers), 1, len(starts[0]) - 1, weights, features)
     shared = _shared(weights, n_parts, 0)

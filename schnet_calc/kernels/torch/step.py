@@ -81,6 +81,11 @@ class Step:
 
     def forces_gradient(self, by_forces: Tensor | None, by_virials: Tensor | None) -> Tensor:
         """Return a loss's derivative by dE/dx (N, F), eV, from those by the results of :meth:`forces`."""
+        n_systems = int(self.pairs.system[-1]) + 1
+        if by_forces is None:
+            by_forces = self._new(len(self.pairs.system), 3).zero_()
+        if by_virials is None:
+            by_virials = self._new(n_systems, 3, 3).zero_()
         by = self._begin_gradients(by_forces, by_virials)
         self._run(slopes_gradient, self.tape, self.adjoints, by, self.gradients)
         return torch.from_numpy(by.x)
@@ -96,7 +101,7 @@ class Step:
         """
         by = self.derivatives
         if by is None:
-            by = self._begin_gradients(None, None)
+            by = self._begin_gradients(self._new(0, 3), self._new(0, 3, 3))  # forces were not asked for
             by.y.fill(0.0)
             by.a.fill(0.0)
         by.x[...] = by_x.numpy()
@@ -112,13 +117,8 @@ class Step:
         """A tensor of the network's type, not set."""
         return torch.empty(shape, dtype=self.dtype)
 
-    def _begin_gradients(self, by_forces: Tensor | None, by_virials: Tensor | None) -> LossDerivatives:
+    def _begin_gradients(self, by_forces: Tensor, by_virials: Tensor) -> LossDerivatives:
         """Make room for the loss's gradients, with zeros where they are added up."""
-        n_atoms, n_systems = len(self.pairs.system), int(self.pairs.system[-1]) + 1
-        if by_forces is None:
-            by_forces = self._new(n_atoms, 3).zero_()
-        if by_virials is None:
-            by_virials = self._new(n_systems, 3, 3).zero_()
         tables, w_in, w_hidden, w_out, *biases = self.shapes
         weights = (tables, w_in, w_hidden, w_out, (w_in[0], 3, max(shape[1] for shape in biases)))
         self.gradients = Gradients(
